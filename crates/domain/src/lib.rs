@@ -9,7 +9,12 @@
 mod action;
 mod credits;
 mod id;
+mod ledger;
+mod node;
+mod path;
+mod plan;
 mod text;
+mod tree;
 mod window;
 
 pub use action::{Action, ActionSet, UnknownAction};
@@ -17,5 +22,13 @@ pub use credits::{Credits, CreditsError};
 pub use id::{
     DelegationId, Id, IdError, IdKind, RequestId, RootKeyId, ServiceId, SpendId, TenantId, UserId, kind,
 };
+pub use ledger::{EntryHash, EntryKind, LedgerEntry};
+pub use node::{Allocation, Node, Status, Terms, UnknownAllocation, effective_remaining, status_of};
+pub use path::{NodePath, PathError};
+pub use plan::{
+    Child, ChildRequest, Denial, Hold, MintDenial, Revocation, SpendLimits, plan_capture, plan_expired_carve,
+    plan_expired_hold, plan_hold, plan_mint, plan_release, plan_revoke, plan_spend, required_windows,
+};
 pub use text::{AttributeText, TextError};
+pub use tree::{Tree, WindowKey};
 pub use window::{Period, WindowLimit, WindowLimitError};

@@ -1,0 +1,14 @@
+//! Decisions: pure functions over a [`Tree`](crate::Tree) that either change it consistently or refuse with facts.
+
+mod funds;
+mod hold;
+mod mint;
+mod revoke;
+mod spend;
+#[cfg(test)]
+mod tests;
+
+pub use hold::{Hold, plan_capture, plan_expired_hold, plan_hold, plan_release};
+pub use mint::{Child, ChildRequest, MintDenial, plan_mint};
+pub use revoke::{Revocation, plan_expired_carve, plan_revoke};
+pub use spend::{Denial, SpendLimits, plan_spend, required_windows};

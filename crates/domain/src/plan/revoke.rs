@@ -1,0 +1,48 @@
+//! Ending lives: revocation, and what an expired carve gives back.
+
+use super::spend::Denial;
+use crate::{Credits, NodePath, Status, Tree, tree::Movement};
+
+/// What a revocation does to the books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revocation {
+    /// Credits that the parent can use again: unspent carve, and voided holds.
+    pub credits_freed: Credits,
+    /// Credits that were held in the subtree.
+    pub held_voided: Credits,
+}
+
+/// Revokes a node, whatever the size of its subtree: the state of descendants follows from their path.
+///
+/// Descendants' own `held` stays as it was; it no longer counts, because no ancestor above the node carries it.
+pub fn plan_revoke(tree: &mut Tree, path: &NodePath) -> Result<Revocation, Denial> {
+    if let Status::Revoked(node) = tree.status(path) {
+        return Err(Denial::Revoked { node });
+    }
+    let held_voided = tree.chain(path).last().map_or(Credits::ZERO, |node| node.held);
+    tree.move_balances(
+        path,
+        Movement {
+            spent: 0,
+            held: -held_voided.get().cast_signed(),
+        },
+    );
+    let was_carved = tree.node(path.id()).is_some_and(crate::Node::is_carved);
+    let returned = tree.return_carve(path);
+    let now = tree.now();
+    tree.change(path.id(), |node| node.revoked_at = Some(now));
+    Ok(Revocation {
+        credits_freed: if was_carved { returned } else { held_voided },
+        held_voided,
+    })
+}
+
+/// Gives the unspent carve of a node whose life has ended back to its parent.
+pub fn plan_expired_carve(tree: &mut Tree, path: &NodePath) {
+    debug_assert!(
+        tree.node(path.id())
+            .is_some_and(|node| node.is_expired(tree.now())),
+        "only expired nodes are due"
+    );
+    tree.return_carve(path);
+}

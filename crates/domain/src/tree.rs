@@ -1,0 +1,195 @@
+//! The nodes that a batch touches, in memory: plans read and change this, and the store writes back what changed.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::{
+    Allocation, Credits, DelegationId, Node, NodePath, Period, Status, effective_remaining, status_of,
+};
+
+/// Every node on the paths that a decision can touch, as of one instant of the database's clock.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    now: Timestamp,
+    zone: TimeZone,
+    nodes: HashMap<DelegationId, Node>,
+    windows: HashMap<WindowKey, Credits>,
+    changed_nodes: HashSet<DelegationId>,
+    changed_windows: HashSet<WindowKey>,
+}
+
+/// One counter of a window limit. The window's start is part of the key, so no counter is ever reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WindowKey {
+    /// Whose subtree is counted.
+    pub delegation: DelegationId,
+    /// The window's length.
+    pub period: Period,
+    /// The window's first instant.
+    pub start: Timestamp,
+}
+
+/// A change of balances along a whole path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Movement {
+    pub(crate) spent: i64,
+    pub(crate) held: i64,
+}
+
+impl Tree {
+    /// The tree as locked at `now`, for a tenant in `zone`.
+    pub fn new(now: Timestamp, zone: TimeZone, nodes: impl IntoIterator<Item = Node>) -> Self {
+        Self {
+            now,
+            zone,
+            nodes: nodes.into_iter().map(|node| (node.id(), node)).collect(),
+            windows: HashMap::new(),
+            changed_nodes: HashSet::new(),
+            changed_windows: HashSet::new(),
+        }
+    }
+
+    /// The instant of the decision.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// A node that was loaded.
+    pub fn node(&self, id: DelegationId) -> Option<&Node> {
+        self.nodes.get(&id)
+    }
+
+    /// The loaded nodes of a path, root first. Panics when one is missing: loading whole paths is the caller's part.
+    pub fn chain(&self, path: &NodePath) -> Vec<&Node> {
+        path.ids().iter().map(|id| &self.nodes[id]).collect()
+    }
+
+    /// The state of the node at `path`.
+    pub fn status(&self, path: &NodePath) -> Status {
+        status_of(&self.chain(path), self.now)
+    }
+
+    /// See [`effective_remaining`].
+    pub fn effective_remaining(&self, path: &NodePath) -> Option<Credits> {
+        effective_remaining(&self.chain(path))
+    }
+
+    /// Adds a node that was just created, so that later items of the same batch see it.
+    pub fn insert(&mut self, node: Node) {
+        self.nodes.insert(node.id(), node);
+    }
+
+    /// The counter that a limit of `period` on `delegation` uses now, and when its window ends.
+    pub fn window_key(&self, delegation: DelegationId, period: Period) -> (WindowKey, Timestamp) {
+        let (start, end) = period.window(self.now, &self.zone);
+        (
+            WindowKey {
+                delegation,
+                period,
+                start,
+            },
+            end,
+        )
+    }
+
+    /// Supplies the value of a counter, as stored or as summed from the ledger.
+    pub fn set_window(&mut self, key: WindowKey, spent: Credits) {
+        self.windows.insert(key, spent);
+    }
+
+    /// What was spent within a window, if its counter is loaded.
+    pub fn window(&self, key: WindowKey) -> Option<Credits> {
+        self.windows.get(&key).copied()
+    }
+
+    /// The nodes whose balances or state were changed by plans, root first: the order in which they are locked.
+    pub fn changed_nodes(&self) -> Vec<&Node> {
+        let mut nodes: Vec<_> = self.changed_nodes.iter().map(|id| &self.nodes[id]).collect();
+        nodes.sort_by_key(|node| (node.path.depth(), node.id()));
+        nodes
+    }
+
+    /// The counters that plans changed, with their new values.
+    pub fn changed_windows(&self) -> Vec<(WindowKey, Credits)> {
+        let mut windows: Vec<_> = self
+            .changed_windows
+            .iter()
+            .map(|key| (*key, self.windows[key]))
+            .collect();
+        windows.sort_unstable();
+        windows
+    }
+
+    pub(crate) fn change(&mut self, id: DelegationId, change: impl FnOnce(&mut Node)) {
+        change(self.nodes.get_mut(&id).expect("only loaded nodes are changed"));
+        self.changed_nodes.insert(id);
+    }
+
+    /// Moves balances of every node from `path` up to the root, and what each parent reserves for a carve child.
+    /// The caller has checked that every balance stays within its bounds.
+    pub(crate) fn move_balances(&mut self, path: &NodePath, movement: Movement) {
+        let mut carved_child = false;
+        for &id in path.ids().iter().rev() {
+            self.change(id, |node| {
+                node.spent = shifted(node.spent, movement.spent);
+                node.held = shifted(node.held, movement.held);
+                if carved_child {
+                    // What the child consumed is no longer set aside for it.
+                    node.reserved = node
+                        .reserved
+                        .checked_add_signed(-(movement.spent + movement.held))
+                        .expect("a carve child never consumes more than was set aside for it");
+                }
+                carved_child = node.is_carved();
+            });
+        }
+    }
+
+    /// Counts a spend in every loaded window of the path.
+    pub(crate) fn count_in_windows(&mut self, path: &NodePath, amount: Credits) {
+        for &id in path.ids() {
+            for period in Period::ALL {
+                let (key, _) = self.window_key(id, period);
+                if let Some(spent) = self.windows.get_mut(&key) {
+                    *spent = spent
+                        .checked_add(amount)
+                        .expect("a window never counts more than the root has spent");
+                    self.changed_windows.insert(key);
+                }
+            }
+        }
+    }
+
+    /// Gives a node's unspent carve back to its parent, once.
+    pub(crate) fn return_carve(&mut self, path: &NodePath) -> Credits {
+        let node = &self.nodes[&path.id()];
+        let (Some(parent), true) = (path.parent_id(), node.is_carved()) else {
+            return Credits::ZERO;
+        };
+        let unspent = node.remaining().unwrap_or(Credits::ZERO);
+        self.change(parent, |node| {
+            node.reserved = node
+                .reserved
+                .checked_sub(unspent.get())
+                .expect("the carve was set aside in the parent");
+        });
+        self.change(path.id(), |node| node.carve_returned = true);
+        unspent
+    }
+
+    /// Sets a new child's budget aside in its parent.
+    pub(crate) fn reserve(&mut self, parent: DelegationId, allocation: Allocation, budget: Credits) {
+        if allocation == Allocation::Carve {
+            self.change(parent, |node| node.reserved += budget.get());
+        }
+    }
+}
+
+fn shifted(balance: Credits, delta: i64) -> Credits {
+    balance
+        .get()
+        .checked_add_signed(delta)
+        .and_then(|value| Credits::new(value).ok())
+        .expect("plans check every balance before they move it")
+}
