@@ -1,1 +1,23 @@
-//! Placeholder.
+//! Everything Subgrant knows about PostgreSQL: SQL, row types, the migrator.
+//!
+//! Invariants: every statement on a tenant's tables runs in a transaction that was opened for that tenant, and
+//! filters on it besides; whoever writes balances, settings or the ledger holds the tenant's lock, which only
+//! [`LockedTx`] can express; rows are locked root first.
+//!
+//! Deliberately absent: decisions. What may be written is decided by `subgrant-domain`.
+
+pub mod audit;
+mod database;
+pub mod delegations;
+mod error;
+pub mod idempotency;
+pub mod ledger;
+pub mod maintenance;
+mod migrator;
+pub mod tenants;
+pub mod tokens;
+pub mod windows;
+
+pub use database::{Database, DatabaseOptions, LockedTx, TenantTx};
+pub use error::{Result, StoreError};
+pub use migrator::{MigrateError, migrate};

@@ -1,0 +1,150 @@
+//! Connections, and transactions that carry their tenant.
+
+use std::time::Duration;
+
+use sqlx::{
+    AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use subgrant_domain::TenantId;
+
+use crate::Result;
+
+/// A pool of connections that act as the unprivileged role.
+#[derive(Clone, Debug)]
+pub struct Database {
+    pool: PgPool,
+}
+
+/// How to connect.
+#[derive(Clone)]
+pub struct DatabaseOptions {
+    /// A PostgreSQL URL.
+    pub url: String,
+    /// The most connections at once.
+    pub max_connections: u32,
+    /// How long a request waits for a free connection.
+    pub acquire_timeout: Duration,
+}
+
+/// A transaction of one tenant: row-level security shows nothing else.
+pub struct TenantTx {
+    tx: Transaction<'static, Postgres>,
+    tenant: TenantId,
+}
+
+/// A transaction that holds the tenant's lock: nobody else writes the tenant's balances, settings or ledger until it
+/// ends. Made by [`crate::delegations::lock`].
+pub struct LockedTx(TenantTx);
+
+/// The role every connection switches to; made by the first migration.
+const ROLE: &str = "subgrant_app";
+
+impl Database {
+    /// Opens the pool and checks that a connection can be made.
+    pub async fn connect(options: &DatabaseOptions) -> Result<Self> {
+        let connect: PgConnectOptions = options.url.parse()?;
+        let pool = PgPoolOptions::new()
+            .max_connections(options.max_connections)
+            .acquire_timeout(options.acquire_timeout)
+            .after_connect(|connection, _| Box::pin(prepare(connection)))
+            .after_release(|connection, _| Box::pin(is_outside_transaction(connection)))
+            .connect_with(connect.application_name("subgrant"))
+            .await?;
+        Ok(Self { pool })
+    }
+
+    /// Opens a transaction for `tenant`.
+    pub async fn begin(&self, tenant: TenantId) -> Result<TenantTx> {
+        self.begin_as("BEGIN", tenant).await
+    }
+
+    /// Opens a read-only transaction for `tenant` in which all statements see the same instant.
+    pub async fn begin_read(&self, tenant: TenantId) -> Result<TenantTx> {
+        self.begin_as("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", tenant)
+            .await
+    }
+
+    /// The one place where a tenant is set. A literal, because Citus passes `SET LOCAL` on to its workers but not
+    /// `set_config()`; safe, because a UUID's text holds only hexadecimal digits and hyphens.
+    async fn begin_as(&self, begin: &'static str, tenant: TenantId) -> Result<TenantTx> {
+        let uuid = tenant.as_uuid();
+        let statement = AssertSqlSafe(format!("{begin}; SET LOCAL subgrant.tenant_id = '{uuid}'"));
+        Ok(TenantTx {
+            tx: self.pool.begin_with(statement).await?,
+            tenant,
+        })
+    }
+
+    /// A connection without a tenant: sees the directory and nothing else.
+    pub(crate) fn directory(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Closes every connection, after the work on it has ended.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+impl TenantTx {
+    /// Whose transaction it is.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Ends the transaction and keeps what it wrote.
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.tx.commit().await?)
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
+    pub(crate) fn into_locked(self) -> LockedTx {
+        LockedTx(self)
+    }
+}
+
+impl LockedTx {
+    /// Ends the transaction, keeps what it wrote and gives the lock up.
+    pub async fn commit(self) -> Result<()> {
+        self.0.commit().await
+    }
+
+    /// The same transaction where the lock does not matter: reading.
+    pub fn tx(&mut self) -> &mut TenantTx {
+        &mut self.0
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        self.0.connection()
+    }
+
+    pub(crate) fn tenant_uuid(&self) -> uuid::Uuid {
+        self.0.tenant.as_uuid()
+    }
+}
+
+/// Drops privileges and bounds how long anything can hang.
+async fn prepare(connection: &mut PgConnection) -> std::result::Result<(), sqlx::Error> {
+    let settings = format!(
+        "SET ROLE {ROLE}; SET TIME ZONE 'UTC'; SET statement_timeout = '60s'; SET lock_timeout = '20s'; \
+         SET idle_in_transaction_session_timeout = '60s'"
+    );
+    connection.execute(AssertSqlSafe(settings)).await?;
+    Ok(())
+}
+
+/// Whether a connection that comes back to the pool may be used again. A caller that was cancelled while `BEGIN` was
+/// under way leaves an open transaction that sqlx does not know of; such a connection is closed.
+async fn is_outside_transaction(connection: &mut PgConnection) -> std::result::Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        return Ok(false);
+    }
+    // Outside a transaction every statement is its own, and starts when it does.
+    sqlx::query_scalar("SELECT now() = statement_timestamp()")
+        .fetch_one(connection)
+        .await
+}

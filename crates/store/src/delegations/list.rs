@@ -1,0 +1,143 @@
+//! Listing: keyset pages over a subtree.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use subgrant_domain::{DelegationId, NodePath};
+
+use super::Delegation;
+use crate::{Result, TenantTx};
+
+/// Which nodes of a subtree to list. What is absent does not restrict.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only children of this node.
+    pub parent: Option<DelegationId>,
+    /// Only nodes in this state.
+    pub status: Option<StatusFilter>,
+    /// Only nodes of this cost centre.
+    pub cost_center: Option<String>,
+    /// Only nodes of this department.
+    pub department: Option<String>,
+    /// Only nodes whose label contains this text, in any case.
+    pub label_contains: Option<String>,
+}
+
+/// The states one can filter by; the same rule as [`subgrant_domain::status_of`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusFilter {
+    /// Usable, with something left.
+    Active,
+    /// Usable, with nothing left.
+    Exhausted,
+    /// Frozen, itself or above.
+    Frozen,
+    /// Expired.
+    Expired,
+    /// Revoked, itself or above.
+    Revoked,
+}
+
+impl StatusFilter {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Exhausted => "exhausted",
+            Self::Frozen => "frozen",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// A page of a listing.
+#[derive(Debug)]
+pub struct Page {
+    /// The nodes, oldest first.
+    pub delegations: Vec<Delegation>,
+    /// Whether more follow.
+    pub has_more: bool,
+}
+
+/// Lists the node at `within` and its subtree, oldest first, from the node after `after` on.
+pub async fn list(
+    tx: &mut TenantTx,
+    within: &NodePath,
+    filter: &Filter,
+    after: Option<DelegationId>,
+    limit: u8,
+    now: Timestamp,
+) -> Result<Page> {
+    let pattern = filter.label_contains.as_deref().map(contains_pattern);
+    let rows = sqlx::query!(
+        "SELECT d.id FROM delegations d
+         WHERE d.tenant_id = $1 AND (d.id = $2 OR $2 = ANY(d.ancestor_ids))
+             AND ($3::uuid IS NULL OR d.id > $3)
+             AND ($4::uuid IS NULL OR d.parent_id = $4)
+             AND ($5::text IS NULL OR d.cost_center = $5)
+             AND ($6::text IS NULL OR d.department = $6)
+             AND ($7::text IS NULL OR d.label ILIKE $7)
+             AND ($8::text IS NULL OR $8 = (
+                 SELECT CASE
+                     WHEN bool_or(a.revoked_at IS NOT NULL) THEN 'revoked'
+                     WHEN bool_or(a.expires_at <= $9) THEN 'expired'
+                     WHEN bool_or(a.frozen_at IS NOT NULL) THEN 'frozen'
+                     WHEN bool_or(a.id = d.id AND a.budget = a.spent + a.held
+                         OR a.id <> d.id AND a.budget = a.spent + a.held + a.reserved AND (
+                             SELECT c.carve_returned FROM delegations c
+                             WHERE c.tenant_id = $1 AND c.id = (d.ancestor_ids || d.id)[a.depth + 2])
+                         ) THEN 'exhausted'
+                     ELSE 'active' END
+                 FROM delegations a WHERE a.tenant_id = $1 AND a.id = ANY(d.ancestor_ids || d.id)))
+         ORDER BY d.id LIMIT $10",
+        tx.tenant().as_uuid(),
+        within.id().as_uuid(),
+        after.map(subgrant_domain::Id::as_uuid),
+        filter.parent.map(subgrant_domain::Id::as_uuid),
+        filter.cost_center,
+        filter.department,
+        pattern,
+        filter.status.map(StatusFilter::as_str),
+        now.to_sqlx() as _,
+        i64::from(limit) + 1
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    let has_more = rows.len() > usize::from(limit);
+    let ids: Vec<_> = rows
+        .iter()
+        .take(usize::from(limit))
+        .map(|row| DelegationId::from_uuid(row.id))
+        .collect();
+    let mut delegations = super::by_ids(tx, &ids).await?;
+    delegations.sort_by_key(|delegation| delegation.node.id());
+    Ok(Page {
+        delegations,
+        has_more,
+    })
+}
+
+/// What a revocation preview counts: nodes below this one, and how many of the subtree spent since `since`.
+pub async fn count_descendants(tx: &mut TenantTx, node: &NodePath, since: Timestamp) -> Result<(u64, u64)> {
+    let row = sqlx::query!(
+        r#"SELECT
+               (SELECT count(*) FROM delegations WHERE tenant_id = $1 AND path <@ text2ltree($2) AND id <> $3)
+                   AS "descendants!",
+               (SELECT count(DISTINCT l.delegation_id) FROM ledger l
+                JOIN delegations d ON d.tenant_id = l.tenant_id AND d.id = l.delegation_id
+                WHERE l.tenant_id = $1 AND d.tenant_id = $1 AND l.recorded_at >= $4 AND d.path <@ text2ltree($2))
+                   AS "active!""#,
+        tx.tenant().as_uuid(),
+        node.to_string(),
+        node.id().as_uuid(),
+        since.to_sqlx() as _
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok((row.descendants.cast_unsigned(), row.active.cast_unsigned()))
+}
+
+/// An ILIKE pattern that matches the text anywhere and gives no character of it a special meaning.
+fn contains_pattern(text: &str) -> String {
+    let escaped = text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+    format!("%{escaped}%")
+}

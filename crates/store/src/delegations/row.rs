@@ -1,0 +1,113 @@
+//! Between rows and domain types.
+
+use jiff_sqlx::Timestamp;
+use subgrant_domain::{AttributeText, Credits, DelegationId, Node, NodePath, RootKeyId, Terms};
+use uuid::Uuid;
+
+use super::Delegation;
+use crate::{Result, StoreError, error::read};
+
+/// A row of `delegations`, as selected.
+pub(super) struct Row {
+    pub(super) id: Uuid,
+    pub(super) ancestor_ids: Vec<Uuid>,
+    pub(super) label: String,
+    pub(super) cost_center: Option<String>,
+    pub(super) department: Option<String>,
+    pub(super) allocation: String,
+    pub(super) budget: Option<i64>,
+    pub(super) spent: i64,
+    pub(super) held: i64,
+    pub(super) reserved: i64,
+    pub(super) carve_returned: bool,
+    pub(super) actions: String,
+    pub(super) max_per_spend: Option<i64>,
+    pub(super) limits: Vec<String>,
+    pub(super) max_depth: Option<i32>,
+    pub(super) caveats: Vec<String>,
+    pub(super) root_key_id: Uuid,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) frozen_at: Option<Timestamp>,
+    pub(super) revoked_at: Option<Timestamp>,
+    pub(super) tokens_valid_from: Option<Timestamp>,
+    pub(super) version: i64,
+    pub(super) created_at: Timestamp,
+}
+
+impl Row {
+    pub(super) fn into_delegation(self) -> Result<Delegation> {
+        let ids: Vec<_> = self.ancestor_ids.into_iter().chain([self.id]).collect();
+        let terms = Terms {
+            actions: read(self.actions.parse())?,
+            max_per_spend: self.max_per_spend.map(credits).transpose()?,
+            limits: self
+                .limits
+                .iter()
+                .map(|limit| read(limit.parse()))
+                .collect::<Result<_>>()?,
+            max_depth: self.max_depth.map(i32::cast_unsigned),
+            expires_at: self.expires_at.map(Timestamp::to_jiff),
+            cost_center: self.cost_center.map(text).transpose()?,
+            department: self.department.map(text).transpose()?,
+        };
+        Ok(Delegation {
+            node: Node {
+                path: path(&ids)?,
+                allocation: read(self.allocation.parse())?,
+                budget: self.budget.map(credits).transpose()?,
+                spent: credits(self.spent)?,
+                held: credits(self.held)?,
+                reserved: self.reserved.cast_unsigned(),
+                terms,
+                frozen_at: self.frozen_at.map(Timestamp::to_jiff),
+                revoked_at: self.revoked_at.map(Timestamp::to_jiff),
+                carve_returned: self.carve_returned,
+            },
+            label: text(self.label)?,
+            caveats: self.caveats,
+            root_key: RootKeyId::from_uuid(self.root_key_id),
+            tokens_valid_from: self.tokens_valid_from.map(Timestamp::to_jiff),
+            version: self.version,
+            created_at: self.created_at.to_jiff(),
+        })
+    }
+}
+
+/// A path from the ids of its nodes, root first.
+pub(crate) fn path(ids: &[Uuid]) -> Result<NodePath> {
+    let mut ids = ids.iter().map(|&id| DelegationId::from_uuid(id));
+    let root = ids
+        .next()
+        .ok_or_else(|| StoreError::Malformed("an empty path".to_owned()))?;
+    ids.try_fold(NodePath::root(root), |path, id| read(path.child(id)))
+}
+
+/// An amount as a column holds it.
+pub(crate) fn amount(credits: Credits) -> i64 {
+    credits.get().cast_signed()
+}
+
+/// An amount read from a column.
+pub(crate) fn credits(value: i64) -> Result<Credits> {
+    read(Credits::new(value.cast_unsigned()))
+}
+
+/// A text read from a column.
+pub(crate) fn text(value: String) -> Result<AttributeText> {
+    read(AttributeText::new(value))
+}
+
+pub(super) fn depth(path: &NodePath) -> i16 {
+    i16::try_from(path.depth()).expect("a path is at most 32 levels deep")
+}
+
+/// Fails unless a statement touched exactly the rows that it was meant for.
+pub(crate) fn expect_rows(touched: u64, expected: usize) -> Result<()> {
+    if usize::try_from(touched) == Ok(expected) {
+        Ok(())
+    } else {
+        Err(StoreError::Malformed(format!(
+            "{touched} rows were touched instead of {expected}"
+        )))
+    }
+}

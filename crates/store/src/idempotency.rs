@@ -1,0 +1,123 @@
+//! The recorded answers of writes that carried an `Idempotency-Key`.
+
+use subgrant_domain::Id;
+use uuid::Uuid;
+
+use crate::{LockedTx, Result, TenantTx, error::read};
+
+/// Where a key is unique: within a tenant, for one principal and route.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The node or user on whose behalf the request was made.
+    pub principal: Uuid,
+    /// Method and route template.
+    pub route: &'static str,
+    /// The caller's key.
+    pub key: String,
+}
+
+impl Key {
+    /// A key of a node or user.
+    pub fn new<K: subgrant_domain::IdKind>(principal: Id<K>, route: &'static str, key: String) -> Self {
+        Self {
+            principal: principal.as_uuid(),
+            route,
+            key,
+        }
+    }
+}
+
+/// A recorded answer.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// SHA-256 of the request.
+    pub fingerprint: [u8; 32],
+    /// The HTTP status.
+    pub status: u16,
+    /// The JSON answer without secrets.
+    pub response: String,
+}
+
+/// The recorded ones among `keys`.
+pub async fn by_keys(tx: &mut TenantTx, keys: &[Key]) -> Result<Vec<(Key, Record)>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let columns = Columns::of(keys.iter());
+    let rows = sqlx::query!(
+        r#"SELECT k.position AS "position!", i.fingerprint, i.status, i.response::text AS "response!"
+           FROM unnest($2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY AS k (principal_id, route, key, position)
+           JOIN idempotency i ON i.tenant_id = $1 AND i.principal_id = k.principal_id AND i.route = k.route
+               AND i.key = k.key"#,
+        tx.tenant().as_uuid(),
+        &columns.principals,
+        &columns.routes,
+        &columns.keys
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let index = usize::try_from(row.position - 1).expect("ordinality counts from 1");
+            let record = Record {
+                fingerprint: read(row.fingerprint.as_slice().try_into())?,
+                status: read(u16::try_from(row.status))?,
+                response: row.response,
+            };
+            Ok((keys[index].clone(), record))
+        })
+        .collect()
+}
+
+/// Records answers.
+pub async fn insert(tx: &mut LockedTx, records: &[(Key, Record)]) -> Result<()> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let tenant = tx.tenant_uuid();
+    let columns = Columns::of(records.iter().map(|(key, _)| key));
+    let fingerprints: Vec<_> = records
+        .iter()
+        .map(|(_, record)| record.fingerprint.to_vec())
+        .collect();
+    let statuses: Vec<_> = records
+        .iter()
+        .map(|(_, record)| record.status.cast_signed())
+        .collect();
+    let responses: Vec<_> = records
+        .iter()
+        .map(|(_, record)| record.response.clone())
+        .collect();
+    sqlx::query!(
+        "INSERT INTO idempotency (tenant_id, principal_id, route, key, fingerprint, status, response)
+         SELECT $1, principal_id, route, key, fingerprint, status, response::json
+         FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::smallint[], $7::text[])
+             AS new (principal_id, route, key, fingerprint, status, response)",
+        tenant,
+        &columns.principals,
+        &columns.routes,
+        &columns.keys,
+        &fingerprints,
+        &statuses,
+        &responses
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+struct Columns {
+    principals: Vec<Uuid>,
+    routes: Vec<String>,
+    keys: Vec<String>,
+}
+
+impl Columns {
+    fn of<'a>(keys: impl Iterator<Item = &'a Key> + Clone) -> Self {
+        Self {
+            principals: keys.clone().map(|key| key.principal).collect(),
+            routes: keys.clone().map(|key| key.route.to_owned()).collect(),
+            keys: keys.map(|key| key.key.clone()).collect(),
+        }
+    }
+}

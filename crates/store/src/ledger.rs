@@ -1,0 +1,190 @@
+//! The ledger: appended to under the tenant's lock, never changed.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff_sqlx::ToSqlx;
+use subgrant_domain::{
+    AttributeText, Credits, DelegationId, EntryHash, EntryKind, LedgerEntry, NodePath, SpendId, WindowKey,
+};
+
+use crate::{
+    LockedTx, Result, StoreError, TenantTx,
+    delegations::row::{amount, credits, text},
+    error::read,
+};
+
+/// What every decision starts from: the database's clock, the tenant's zone, and the end of its ledger.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// The instant of the decision. Never before the newest entry, even where the clock was set back.
+    pub now: Timestamp,
+    /// The zone in which windows are counted.
+    pub zone: TimeZone,
+    /// The newest entry's position; 0 where there is none.
+    pub seq: u64,
+    /// The newest entry's hash.
+    pub hash: EntryHash,
+}
+
+/// Reads the clock after the lock was taken: `now()` would be the time at which the transaction began to wait.
+pub async fn head(tx: &mut TenantTx) -> Result<Head> {
+    let row = sqlx::query!(
+        r#"SELECT greatest(clock_timestamp(), h.recorded_at) AS "now!: jiff_sqlx::Timestamp", t.time_zone, h.seq, h.hash
+           FROM tenants t JOIN ledger_heads h ON h.tenant_id = t.tenant_id WHERE t.tenant_id = $1"#,
+        tx.tenant().as_uuid()
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok(Head {
+        now: row.now.to_jiff(),
+        zone: read(TimeZone::get(&row.time_zone))?,
+        seq: row.seq.cast_unsigned(),
+        hash: EntryHash(read(row.hash.as_slice().try_into())?),
+    })
+}
+
+/// Appends entries, which continue the chain at the tenant's head, and moves the head to `hash`.
+pub async fn append(tx: &mut LockedTx, entries: &[(LedgerEntry, EntryHash)]) -> Result<()> {
+    let Some((last, last_hash)) = entries.last() else {
+        return Ok(());
+    };
+    let tenant = tx.tenant_uuid();
+    let column = |of: fn(&LedgerEntry) -> Option<&str>| -> Vec<Option<String>> {
+        entries
+            .iter()
+            .map(|(entry, _)| of(entry).map(str::to_owned))
+            .collect()
+    };
+    let seqs: Vec<_> = entries.iter().map(|(entry, _)| entry.seq.cast_signed()).collect();
+    let ids: Vec<_> = entries.iter().map(|(entry, _)| entry.id.as_uuid()).collect();
+    let kinds = column(|entry| Some(entry.kind.as_str()));
+    let nodes: Vec<_> = entries
+        .iter()
+        .map(|(entry, _)| entry.delegation.as_uuid())
+        .collect();
+    let amounts: Vec<_> = entries.iter().map(|(entry, _)| amount(entry.amount)).collect();
+    let times: Vec<_> = entries
+        .iter()
+        .map(|(entry, _)| entry.recorded_at.to_sqlx())
+        .collect();
+    let reverses: Vec<_> = entries
+        .iter()
+        .map(|(entry, _)| entry.reverses.map(SpendId::as_uuid))
+        .collect();
+    let hashes: Vec<_> = entries.iter().map(|(_, hash)| hash.0.to_vec()).collect();
+    sqlx::query!(
+        "INSERT INTO ledger (tenant_id, seq, id, kind, delegation_id, amount, cost_center, department, recorded_at,
+             idempotency_key, description, metadata, reverses, hash)
+         SELECT $1, seq, id, kind, delegation_id, amount, cost_center, department, recorded_at, idempotency_key,
+             description, metadata::json, reverses, hash
+         FROM unnest($2::bigint[], $3::uuid[], $4::text[], $5::uuid[], $6::bigint[], $7::text[], $8::text[],
+             $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::uuid[], $14::bytea[])
+             AS new (seq, id, kind, delegation_id, amount, cost_center, department, recorded_at, idempotency_key,
+                 description, metadata, reverses, hash)",
+        tenant,
+        &seqs,
+        &ids,
+        &kinds as _,
+        &nodes,
+        &amounts,
+        &column(|entry| entry.cost_center.as_ref().map(AttributeText::as_str)) as _,
+        &column(|entry| entry.department.as_ref().map(AttributeText::as_str)) as _,
+        &times as _,
+        &column(|entry| entry.idempotency_key.as_deref()) as _,
+        &column(|entry| entry.description.as_deref()) as _,
+        &column(|entry| entry.metadata.as_deref()) as _,
+        &reverses as _,
+        &hashes
+    )
+    .execute(tx.connection())
+    .await?;
+    sqlx::query!(
+        "UPDATE ledger_heads SET seq = $2, hash = $3, recorded_at = $4 WHERE tenant_id = $1",
+        tenant,
+        last.seq.cast_signed(),
+        &last_hash.0[..],
+        last.recorded_at.to_sqlx() as _
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Which entries of a subtree to list; the range of times is half-open.
+#[derive(Debug, Clone, Default)]
+pub struct Range {
+    /// From this instant on.
+    pub from: Option<Timestamp>,
+    /// Before this instant.
+    pub to: Option<Timestamp>,
+    /// After this position.
+    pub after_seq: u64,
+}
+
+/// Lists the entries of the subtree at `within`, oldest first; at most `limit`.
+pub async fn list(
+    tx: &mut TenantTx,
+    within: &NodePath,
+    range: &Range,
+    limit: i64,
+) -> Result<Vec<LedgerEntry>> {
+    let rows = sqlx::query!(
+        r#"SELECT l.seq, l.id, l.kind, l.delegation_id, l.amount, l.cost_center, l.department,
+               l.recorded_at AS "recorded_at: jiff_sqlx::Timestamp", l.idempotency_key, l.description,
+               l.metadata::text AS metadata, l.reverses
+           FROM ledger l JOIN delegations d ON d.tenant_id = l.tenant_id AND d.id = l.delegation_id
+           WHERE l.tenant_id = $1 AND d.tenant_id = $1 AND (d.id = $2 OR $2 = ANY(d.ancestor_ids)) AND l.seq > $3
+               AND ($4::timestamptz IS NULL OR l.recorded_at >= $4)
+               AND ($5::timestamptz IS NULL OR l.recorded_at < $5)
+           ORDER BY l.seq LIMIT $6"#,
+        tx.tenant().as_uuid(),
+        within.id().as_uuid(),
+        range.after_seq.cast_signed(),
+        range.from.map(ToSqlx::to_sqlx) as _,
+        range.to.map(ToSqlx::to_sqlx) as _,
+        limit
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(LedgerEntry {
+                seq: row.seq.cast_unsigned(),
+                id: SpendId::from_uuid(row.id),
+                kind: kind(&row.kind)?,
+                delegation: DelegationId::from_uuid(row.delegation_id),
+                amount: credits(row.amount)?,
+                cost_center: row.cost_center.map(text).transpose()?,
+                department: row.department.map(text).transpose()?,
+                recorded_at: row.recorded_at.to_jiff(),
+                idempotency_key: row.idempotency_key,
+                description: row.description,
+                metadata: row.metadata,
+                reverses: row.reverses.map(SpendId::from_uuid),
+            })
+        })
+        .collect()
+}
+
+/// What the subtree of a window's node has spent since the window began.
+pub async fn spent_in_window(tx: &mut TenantTx, window: WindowKey) -> Result<Credits> {
+    let spent = sqlx::query_scalar!(
+        r#"SELECT coalesce(sum(CASE l.kind WHEN 'refund' THEN -l.amount ELSE l.amount END), 0)::bigint AS "spent!"
+           FROM ledger l JOIN delegations d ON d.tenant_id = l.tenant_id AND d.id = l.delegation_id
+           WHERE l.tenant_id = $1 AND d.tenant_id = $1 AND (d.id = $2 OR $2 = ANY(d.ancestor_ids))
+               AND l.recorded_at >= $3"#,
+        tx.tenant().as_uuid(),
+        window.delegation.as_uuid(),
+        window.start.to_sqlx() as _
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    credits(spent.max(0))
+}
+
+fn kind(text: &str) -> Result<EntryKind> {
+    [EntryKind::Spend, EntryKind::Refund, EntryKind::Adjustment]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+        .ok_or_else(|| StoreError::Malformed(format!("the entry kind {text}")))
+}

@@ -1,0 +1,41 @@
+//! What the background worker and the readiness probe need.
+
+use subgrant_domain::TenantId;
+
+use crate::{Database, Result};
+
+/// Makes the ledger's partitions of this month and `months_ahead` following ones; returns how many were missing.
+pub async fn ensure_ledger_partitions(database: &Database, months_ahead: i32) -> Result<i32> {
+    let created = sqlx::query_scalar!(
+        r#"SELECT ledger_ensure_partitions($1) AS "created!""#,
+        months_ahead
+    )
+    .fetch_one(database.directory())
+    .await?;
+    Ok(created)
+}
+
+/// Forgets idempotency records of a tenant after two days; returns how many.
+pub async fn forget_old_idempotency_records(database: &Database, tenant: TenantId) -> Result<u64> {
+    let mut tx = database.begin(tenant).await?;
+    let forgotten = sqlx::query!(
+        "DELETE FROM idempotency WHERE tenant_id = $1 AND created_at < clock_timestamp() - interval '48 hours'",
+        tenant.as_uuid()
+    )
+    .execute(tx.connection())
+    .await?
+    .rows_affected();
+    tx.commit().await?;
+    Ok(forgotten)
+}
+
+/// Whether the database answers, is migrated, and has a partition for today's ledger entries.
+pub async fn is_ready(database: &Database) -> Result<bool> {
+    let ready = sqlx::query_scalar!(
+        r#"SELECT to_regclass('public.ledger_' || to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY_MM')) IS NOT NULL
+               AS "ready!""#
+    )
+    .fetch_one(database.directory())
+    .await?;
+    Ok(ready)
+}

@@ -1,0 +1,50 @@
+//! Brings a database's schema up to date, as its owner.
+
+use sqlx::{Connection, PgConnection, migrate::Migrator};
+
+static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+
+/// Why the schema could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The database cannot be reached with this URL.
+    #[error("cannot connect to the database: {0}")]
+    Connect(#[source] sqlx::Error),
+    /// A migration failed, or the database was migrated by a newer version.
+    #[error("cannot migrate the database: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The role that the server acts as could not be granted.
+    #[error("cannot let {login} act as subgrant_app: {source}")]
+    Grant {
+        /// The login role.
+        login: String,
+        /// What the database said.
+        source: sqlx::Error,
+    },
+}
+
+/// Applies every migration that is missing, then lets the role `login` (if given) act as the server's role.
+pub async fn migrate(url: &str, login: Option<&str>) -> Result<(), MigrateError> {
+    let mut connection = PgConnection::connect(url).await.map_err(MigrateError::Connect)?;
+    MIGRATOR.run(&mut connection).await?;
+    if let Some(login) = login {
+        // format() quotes the identifier; utility statements take no parameters.
+        let grant: Result<String, _> =
+            sqlx::query_scalar("SELECT format('GRANT subgrant_app TO %I', $1::text)")
+                .bind(login)
+                .fetch_one(&mut connection)
+                .await;
+        let granted = match grant {
+            Ok(statement) => sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+                .execute(&mut connection)
+                .await
+                .map(|_| ()),
+            Err(error) => Err(error),
+        };
+        granted.map_err(|source| MigrateError::Grant {
+            login: login.to_owned(),
+            source,
+        })?;
+    }
+    connection.close().await.map_err(MigrateError::Connect)
+}

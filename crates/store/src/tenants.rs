@@ -1,0 +1,257 @@
+//! Tenants, their users and root keys, and the directory that finds them by e-mail address.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use subgrant_domain::{DelegationId, RootKeyId, TenantId, UserId};
+
+use crate::{Database, LockedTx, Result, StoreError, TenantTx};
+
+/// A tenant.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// The organisation's name.
+    pub name: String,
+    /// The root of its tree.
+    pub root: DelegationId,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+/// A person who signs in.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// The user's id.
+    pub id: UserId,
+    /// The lower-case address.
+    pub email: String,
+    /// An argon2id hash in PHC format.
+    pub password_hash: String,
+    /// owner, admin, finance or viewer.
+    pub role: String,
+    /// The idempotency key of the sign-up that created the user.
+    pub signup_idempotency_key: Option<String>,
+}
+
+/// A sealed root key.
+#[derive(Debug, Clone)]
+pub struct SealedRootKey {
+    /// The key's id.
+    pub id: RootKeyId,
+    /// Nonce, ciphertext and tag.
+    pub sealed: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on its own root token is refused.
+    pub root_token_expires_at: Option<Timestamp>,
+}
+
+/// Enters a tenant and its first account into the directory, and the tenant itself into its shard.
+/// [`StoreError::Conflict`] where the address is taken.
+pub async fn insert(tx: &mut TenantTx, tenant: &Tenant, owner: &User) -> Result<()> {
+    let id = tenant.id.as_uuid();
+    sqlx::query!("INSERT INTO tenant_directory (tenant_id) VALUES ($1)", id)
+        .execute(tx.connection())
+        .await?;
+    sqlx::query!(
+        "INSERT INTO account_directory (email, tenant_id, user_id) VALUES ($1, $2, $3)",
+        owner.email,
+        id,
+        owner.id.as_uuid()
+    )
+    .execute(tx.connection())
+    .await?;
+    sqlx::query!(
+        "INSERT INTO tenants (tenant_id, name, root_delegation_id, created_at) VALUES ($1, $2, $3, $4)",
+        id,
+        tenant.name,
+        tenant.root.as_uuid(),
+        tenant.created_at.to_sqlx() as _
+    )
+    .execute(tx.connection())
+    .await?;
+    sqlx::query!("INSERT INTO ledger_heads (tenant_id) VALUES ($1)", id)
+        .execute(tx.connection())
+        .await?;
+    sqlx::query!(
+        "INSERT INTO users (tenant_id, id, email, password_hash, role, signup_idempotency_key)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        id,
+        owner.id.as_uuid(),
+        owner.email,
+        owner.password_hash,
+        owner.role,
+        owner.signup_idempotency_key
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// The tenant and user of an address.
+pub async fn account_by_email(database: &Database, email: &str) -> Result<Option<(TenantId, UserId)>> {
+    let row = sqlx::query!(
+        "SELECT tenant_id, user_id FROM account_directory WHERE email = $1",
+        email
+    )
+    .fetch_optional(database.directory())
+    .await?;
+    Ok(row.map(|row| (TenantId::from_uuid(row.tenant_id), UserId::from_uuid(row.user_id))))
+}
+
+/// Every tenant, oldest first.
+pub async fn all_ids(database: &Database) -> Result<Vec<TenantId>> {
+    let ids = sqlx::query_scalar!("SELECT tenant_id FROM tenant_directory ORDER BY tenant_id")
+        .fetch_all(database.directory())
+        .await?;
+    Ok(ids.into_iter().map(TenantId::from_uuid).collect())
+}
+
+/// The transaction's tenant.
+pub async fn current(tx: &mut TenantTx) -> Result<Option<Tenant>> {
+    let row = sqlx::query!(
+        r#"SELECT tenant_id, name, root_delegation_id, created_at AS "created_at: jiff_sqlx::Timestamp"
+           FROM tenants WHERE tenant_id = $1"#,
+        tx.tenant().as_uuid()
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(row.map(|row| Tenant {
+        id: TenantId::from_uuid(row.tenant_id),
+        name: row.name,
+        root: DelegationId::from_uuid(row.root_delegation_id),
+        created_at: row.created_at.to_jiff(),
+    }))
+}
+
+/// A user of the transaction's tenant.
+pub async fn user_by_id(tx: &mut TenantTx, id: UserId) -> Result<Option<User>> {
+    let row = sqlx::query!(
+        "SELECT email, password_hash, role, signup_idempotency_key FROM users WHERE tenant_id = $1 AND id = $2",
+        tx.tenant().as_uuid(),
+        id.as_uuid()
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(row.map(|row| User {
+        id,
+        email: row.email,
+        password_hash: row.password_hash,
+        role: row.role,
+        signup_idempotency_key: row.signup_idempotency_key,
+    }))
+}
+
+/// Opens a session; `digest` is of the secret in the cookie.
+pub async fn insert_session(
+    tx: &mut TenantTx,
+    user: UserId,
+    digest: &[u8; 32],
+    expires_at: Timestamp,
+) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO sessions (tenant_id, digest, user_id, expires_at) VALUES ($1, $2, $3, $4)",
+        tx.tenant().as_uuid(),
+        &digest[..],
+        user.as_uuid(),
+        expires_at.to_sqlx() as _
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// The user of a session that has not expired.
+pub async fn user_by_session(tx: &mut TenantTx, digest: &[u8; 32]) -> Result<Option<User>> {
+    let user = sqlx::query_scalar!(
+        "SELECT user_id FROM sessions WHERE tenant_id = $1 AND digest = $2 AND expires_at > clock_timestamp()",
+        tx.tenant().as_uuid(),
+        &digest[..]
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    match user {
+        Some(user) => user_by_id(tx, UserId::from_uuid(user)).await,
+        None => Ok(None),
+    }
+}
+
+/// Stores a root key of the transaction's tenant.
+pub async fn insert_root_key(
+    tx: &mut TenantTx,
+    id: RootKeyId,
+    sealed: &[u8],
+    created_at: Timestamp,
+) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO root_keys (tenant_id, id, sealed, created_at) VALUES ($1, $2, $3, $4)",
+        tx.tenant().as_uuid(),
+        id.as_uuid(),
+        sealed,
+        created_at.to_sqlx() as _
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// A root key of the transaction's tenant.
+pub async fn root_key_by_id(tx: &mut TenantTx, id: RootKeyId) -> Result<Option<SealedRootKey>> {
+    let row = sqlx::query_as!(
+        RootKeyRow,
+        r#"SELECT id, sealed, created_at AS "created_at: _", root_token_expires_at AS "root_token_expires_at: _"
+           FROM root_keys WHERE tenant_id = $1 AND id = $2"#,
+        tx.tenant().as_uuid(),
+        id.as_uuid()
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(row.map(RootKeyRow::into_key))
+}
+
+/// The newest root key: the one under which the current root token stands.
+pub async fn current_root_key(tx: &mut TenantTx) -> Result<SealedRootKey> {
+    let row = sqlx::query_as!(
+        RootKeyRow,
+        r#"SELECT id, sealed, created_at AS "created_at: _", root_token_expires_at AS "root_token_expires_at: _"
+           FROM root_keys WHERE tenant_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1"#,
+        tx.tenant().as_uuid()
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    row.map(RootKeyRow::into_key)
+        .ok_or_else(|| StoreError::Malformed("a tenant without root key".to_owned()))
+}
+
+/// Ends the life of the root tokens of every key but `current`, at `at` or earlier.
+pub async fn expire_root_tokens(tx: &mut LockedTx, current: RootKeyId, at: Timestamp) -> Result<()> {
+    let tenant = tx.tenant_uuid();
+    sqlx::query!(
+        "UPDATE root_keys SET root_token_expires_at = least(root_token_expires_at, $3) WHERE tenant_id = $1 AND id <> $2",
+        tenant,
+        current.as_uuid(),
+        at.to_sqlx() as _
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+struct RootKeyRow {
+    id: uuid::Uuid,
+    sealed: Vec<u8>,
+    created_at: jiff_sqlx::Timestamp,
+    root_token_expires_at: Option<jiff_sqlx::Timestamp>,
+}
+
+impl RootKeyRow {
+    fn into_key(self) -> SealedRootKey {
+        SealedRootKey {
+            id: RootKeyId::from_uuid(self.id),
+            sealed: self.sealed,
+            created_at: self.created_at.to_jiff(),
+            root_token_expires_at: self.root_token_expires_at.map(jiff_sqlx::Timestamp::to_jiff),
+        }
+    }
+}
