@@ -18,6 +18,8 @@ CREATE TABLE delegations (
     held bigint NOT NULL DEFAULT 0 CHECK (held BETWEEN 0 AND 9007199254740991),
     -- Unspent credits set aside for live carve children. Below an unlimited root the sum may pass 2^53.
     reserved bigint NOT NULL DEFAULT 0 CHECK (reserved >= 0),
+    -- Nodes ever created below this one.
+    descendants bigint NOT NULL DEFAULT 0 CHECK (descendants >= 0),
     -- True once the parent sets nothing aside for this node: cap children, revoked and settled expired ones.
     carve_returned boolean NOT NULL,
     actions text NOT NULL,

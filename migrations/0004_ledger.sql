@@ -24,6 +24,9 @@ CREATE TABLE ledger (
 
 CREATE INDEX ledger_by_delegation ON ledger (tenant_id, delegation_id, seq);
 
+-- Entries come in the order of time, so a block range index finds the last hour at next to no cost per insert.
+CREATE INDEX ledger_by_time ON ledger USING brin (recorded_at) WITH (autosummarize = on);
+
 -- The newest entry of each tenant.
 CREATE TABLE ledger_heads (
     tenant_id uuid PRIMARY KEY REFERENCES tenants,

@@ -46,10 +46,7 @@ impl FromStr for Action {
     type Err = UnknownAction;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|action| action.as_str() == text)
-            .ok_or(UnknownAction)
+        Self::ALL.into_iter().find(|action| action.as_str() == text).ok_or(UnknownAction)
     }
 }
 
@@ -79,9 +76,7 @@ impl ActionSet {
 
     /// The permitted actions, in the order of [`Action::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Action> {
-        Action::ALL
-            .into_iter()
-            .filter(move |action| self.contains(*action))
+        Action::ALL.into_iter().filter(move |action| self.contains(*action))
     }
 }
 
@@ -108,9 +103,7 @@ impl FromStr for ActionSet {
 
     /// Reads a comma-separated, non-empty list; a repeated action is accepted.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.split(',')
-            .map(|word| word.trim().parse::<Action>())
-            .collect()
+        text.split(',').map(|word| word.trim().parse::<Action>()).collect()
     }
 }
 
@@ -120,10 +113,7 @@ mod tests {
 
     #[test]
     fn sets_are_written_in_one_order_and_read_in_any() {
-        assert_eq!(
-            "read, spend".parse::<ActionSet>().unwrap().to_string(),
-            "spend,read"
-        );
+        assert_eq!("read, spend".parse::<ActionSet>().unwrap().to_string(), "spend,read");
         assert_eq!("spend,,read".parse::<ActionSet>(), Err(UnknownAction));
         assert_eq!("".parse::<ActionSet>(), Err(UnknownAction));
         assert_eq!("Spend".parse::<ActionSet>(), Err(UnknownAction));

@@ -30,20 +30,12 @@ impl Credits {
 
     /// An amount or a balance, zero included.
     pub const fn new(value: u64) -> Result<Self, CreditsError> {
-        if value > Self::MAX.0 {
-            Err(CreditsError::TooLarge)
-        } else {
-            Ok(Self(value))
-        }
+        if value > Self::MAX.0 { Err(CreditsError::TooLarge) } else { Ok(Self(value)) }
     }
 
     /// An amount that moves: at least one credit.
     pub const fn positive(value: u64) -> Result<Self, CreditsError> {
-        if value == 0 {
-            Err(CreditsError::Zero)
-        } else {
-            Self::new(value)
-        }
+        if value == 0 { Err(CreditsError::Zero) } else { Self::new(value) }
     }
 
     /// The plain number.
@@ -135,9 +127,6 @@ mod tests {
             assert_eq!(text.parse::<Credits>(), Err(CreditsError::NotAnInteger), "{text}");
         }
         assert_eq!("9007199254740992".parse::<Credits>(), Err(CreditsError::TooLarge));
-        assert_eq!(
-            "99999999999999999999999".parse::<Credits>(),
-            Err(CreditsError::TooLarge)
-        );
+        assert_eq!("99999999999999999999999".parse::<Credits>(), Err(CreditsError::TooLarge));
     }
 }

@@ -57,10 +57,7 @@ impl<K: IdKind> Id<K> {
         }
         let mut value = 0_u128;
         for byte in suffix.bytes() {
-            let digit = ALPHABET
-                .iter()
-                .position(|&letter| letter == byte)
-                .ok_or(IdError::BadSuffix)?;
+            let digit = ALPHABET.iter().position(|&letter| letter == byte).ok_or(IdError::BadSuffix)?;
             value = (value << 5) | digit as u128;
         }
         Ok(Self::from_uuid(Uuid::from_u128(value)))
@@ -83,10 +80,7 @@ impl<K: IdKind> FromStr for Id<K> {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::from_suffix(
-            text.strip_prefix(K::PREFIX)
-                .ok_or(IdError::WrongPrefix(K::PREFIX))?,
-        )
+        Self::from_suffix(text.strip_prefix(K::PREFIX).ok_or(IdError::WrongPrefix(K::PREFIX))?)
     }
 }
 
@@ -98,9 +92,7 @@ impl<K: IdKind> Serialize for Id<K> {
 
 impl<'de, K: IdKind> Deserialize<'de> for Id<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -190,17 +182,10 @@ mod tests {
 
     #[test]
     fn overflowing_upper_case_and_multibyte_suffixes_are_refused() {
-        for suffix in [
-            "80000000000000000000000000",
-            "0000000000000000000000000A",
-            "000000000000000000000000é",
-            "",
-        ] {
-            assert_eq!(
-                DelegationId::from_suffix(suffix),
-                Err(IdError::BadSuffix),
-                "{suffix}"
-            );
+        for suffix in
+            ["80000000000000000000000000", "0000000000000000000000000A", "000000000000000000000000é", ""]
+        {
+            assert_eq!(DelegationId::from_suffix(suffix), Err(IdError::BadSuffix), "{suffix}");
         }
     }
 

@@ -127,50 +127,17 @@ mod tests {
         let text = || AttributeText::new("x").unwrap();
         let variants = [
             LedgerEntry { seq: 2, ..entry() },
-            LedgerEntry {
-                id: SpendId::from_uuid(Uuid::from_u128(9)),
-                ..entry()
-            },
-            LedgerEntry {
-                kind: EntryKind::Refund,
-                ..entry()
-            },
-            LedgerEntry {
-                delegation: DelegationId::from_uuid(Uuid::from_u128(9)),
-                ..entry()
-            },
-            LedgerEntry {
-                amount: Credits::new(101).unwrap(),
-                ..entry()
-            },
-            LedgerEntry {
-                cost_center: Some(text()),
-                ..entry()
-            },
-            LedgerEntry {
-                department: Some(text()),
-                ..entry()
-            },
-            LedgerEntry {
-                recorded_at: Timestamp::from_microsecond(1).unwrap(),
-                ..entry()
-            },
-            LedgerEntry {
-                idempotency_key: Some("x".into()),
-                ..entry()
-            },
-            LedgerEntry {
-                description: Some(String::new()),
-                ..entry()
-            },
-            LedgerEntry {
-                metadata: Some("x".into()),
-                ..entry()
-            },
-            LedgerEntry {
-                reverses: Some(SpendId::from_uuid(Uuid::from_u128(1))),
-                ..entry()
-            },
+            LedgerEntry { id: SpendId::from_uuid(Uuid::from_u128(9)), ..entry() },
+            LedgerEntry { kind: EntryKind::Refund, ..entry() },
+            LedgerEntry { delegation: DelegationId::from_uuid(Uuid::from_u128(9)), ..entry() },
+            LedgerEntry { amount: Credits::new(101).unwrap(), ..entry() },
+            LedgerEntry { cost_center: Some(text()), ..entry() },
+            LedgerEntry { department: Some(text()), ..entry() },
+            LedgerEntry { recorded_at: Timestamp::from_microsecond(1).unwrap(), ..entry() },
+            LedgerEntry { idempotency_key: Some("x".into()), ..entry() },
+            LedgerEntry { description: Some(String::new()), ..entry() },
+            LedgerEntry { metadata: Some("x".into()), ..entry() },
+            LedgerEntry { reverses: Some(SpendId::from_uuid(Uuid::from_u128(1))), ..entry() },
         ];
         let hashes: std::collections::HashSet<_> = variants
             .iter()

@@ -26,8 +26,9 @@ pub use ledger::{EntryHash, EntryKind, LedgerEntry};
 pub use node::{Allocation, Node, Status, Terms, UnknownAllocation, effective_remaining, status_of};
 pub use path::{NodePath, PathError};
 pub use plan::{
-    Child, ChildRequest, Denial, Hold, MintDenial, Revocation, SpendLimits, plan_capture, plan_expired_carve,
-    plan_expired_hold, plan_hold, plan_mint, plan_release, plan_revoke, plan_spend, required_windows,
+    Child, ChildRequest, Denial, Hold, MintDenial, Revocation, SpendLimits, check_spend, plan_capture,
+    plan_expired_carve, plan_expired_hold, plan_hold, plan_mint, plan_release, plan_revoke, plan_spend,
+    required_windows,
 };
 pub use text::{AttributeText, TextError};
 pub use tree::{Tree, WindowKey};

@@ -40,10 +40,7 @@ impl FromStr for Allocation {
     type Err = UnknownAllocation;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Carve, Self::Cap]
-            .into_iter()
-            .find(|one| one.as_str() == text)
-            .ok_or(UnknownAllocation)
+        [Self::Carve, Self::Cap].into_iter().find(|one| one.as_str() == text).ok_or(UnknownAllocation)
     }
 }
 
@@ -95,6 +92,8 @@ pub struct Node {
     /// Unspent and unheld credits of live carve children, in plain credits: below an unlimited root the sum may
     /// exceed what a single amount can be.
     pub reserved: u64,
+    /// How many nodes were ever created below this one. Lets a revocation say what it ends without a walk.
+    pub descendants: u64,
     /// Restrictions, with attribution.
     pub terms: Terms,
     /// When the node was frozen, if it is.
@@ -127,10 +126,8 @@ impl Node {
     /// What the node can still spend or carve itself: `remaining − reserved`; `None` for the unlimited root.
     pub fn available(&self) -> Option<Credits> {
         self.remaining().map(|remaining| {
-            let available = remaining
-                .get()
-                .checked_sub(self.reserved)
-                .expect("reservations never exceed what remains");
+            let available =
+                remaining.get().checked_sub(self.reserved).expect("reservations never exceed what remains");
             Credits::new(available).expect("less than the budget")
         })
     }
@@ -201,9 +198,6 @@ pub fn status_of(chain: &[&Node], now: Timestamp) -> Status {
 /// budget and, above every `cap` edge, what the parent has available. `None`: unlimited.
 pub fn effective_remaining(chain: &[&Node]) -> Option<Credits> {
     let own = chain.last().and_then(|node| node.remaining());
-    let above = chain
-        .windows(2)
-        .filter(|pair| !pair[1].is_carved())
-        .filter_map(|pair| pair[0].available());
+    let above = chain.windows(2).filter(|pair| !pair[1].is_carved()).filter_map(|pair| pair[0].available());
     own.into_iter().chain(above).min()
 }

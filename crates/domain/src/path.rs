@@ -38,15 +38,8 @@ impl NodePath {
 
     /// Reads the `ltree` text form.
     pub fn from_ltree(text: &str) -> Result<Self, PathError> {
-        let ids: Vec<_> = text
-            .split('.')
-            .map(DelegationId::from_suffix)
-            .collect::<Result<_, _>>()?;
-        if ids.len() > Self::MAX_DEPTH + 1 {
-            Err(PathError::TooDeep)
-        } else {
-            Ok(Self(ids))
-        }
+        let ids: Vec<_> = text.split('.').map(DelegationId::from_suffix).collect::<Result<_, _>>()?;
+        if ids.len() > Self::MAX_DEPTH + 1 { Err(PathError::TooDeep) } else { Ok(Self(ids)) }
     }
 
     /// The ids from the root down to the node.

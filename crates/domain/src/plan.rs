@@ -11,4 +11,4 @@ mod tests;
 pub use hold::{Hold, plan_capture, plan_expired_hold, plan_hold, plan_release};
 pub use mint::{Child, ChildRequest, MintDenial, plan_mint};
 pub use revoke::{Revocation, plan_expired_carve, plan_revoke};
-pub use spend::{Denial, SpendLimits, plan_spend, required_windows};
+pub use spend::{Denial, SpendLimits, check_spend, plan_spend, required_windows};

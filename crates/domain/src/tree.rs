@@ -75,22 +75,15 @@ impl Tree {
         effective_remaining(&self.chain(path))
     }
 
-    /// Adds a node that was just created, so that later items of the same batch see it.
+    /// Adds a node that the tree does not hold yet; one that it holds stays as it is.
     pub fn insert(&mut self, node: Node) {
-        self.nodes.insert(node.id(), node);
+        self.nodes.entry(node.id()).or_insert(node);
     }
 
     /// The counter that a limit of `period` on `delegation` uses now, and when its window ends.
     pub fn window_key(&self, delegation: DelegationId, period: Period) -> (WindowKey, Timestamp) {
         let (start, end) = period.window(self.now, &self.zone);
-        (
-            WindowKey {
-                delegation,
-                period,
-                start,
-            },
-            end,
-        )
+        (WindowKey { delegation, period, start }, end)
     }
 
     /// Supplies the value of a counter, as stored or as summed from the ledger.
@@ -112,11 +105,7 @@ impl Tree {
 
     /// The counters that plans changed, with their new values.
     pub fn changed_windows(&self) -> Vec<(WindowKey, Credits)> {
-        let mut windows: Vec<_> = self
-            .changed_windows
-            .iter()
-            .map(|key| (*key, self.windows[key]))
-            .collect();
+        let mut windows: Vec<_> = self.changed_windows.iter().map(|key| (*key, self.windows[key])).collect();
         windows.sort_unstable();
         windows
     }
@@ -169,20 +158,23 @@ impl Tree {
         };
         let unspent = node.remaining().unwrap_or(Credits::ZERO);
         self.change(parent, |node| {
-            node.reserved = node
-                .reserved
-                .checked_sub(unspent.get())
-                .expect("the carve was set aside in the parent");
+            node.reserved =
+                node.reserved.checked_sub(unspent.get()).expect("the carve was set aside in the parent");
         });
         self.change(path.id(), |node| node.carve_returned = true);
         unspent
     }
 
-    /// Sets a new child's budget aside in its parent.
-    pub(crate) fn reserve(&mut self, parent: DelegationId, allocation: Allocation, budget: Credits) {
-        if allocation == Allocation::Carve {
+    /// Enters a new child: its parent sets the budget aside, and every ancestor counts one more descendant.
+    pub(crate) fn add_child(&mut self, child: Node) {
+        let parent = child.path.parent_id().expect("only the root has no parent, and it is never added");
+        if let (Allocation::Carve, Some(budget)) = (child.allocation, child.budget) {
             self.change(parent, |node| node.reserved += budget.get());
         }
+        for &ancestor in child.path.ancestors() {
+            self.change(ancestor, |node| node.descendants += 1);
+        }
+        self.insert(child);
     }
 }
 

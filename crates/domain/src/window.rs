@@ -44,31 +44,18 @@ impl Period {
             Self::Day => (start_of_day(&local), 1.day()),
             Self::Week => {
                 let days_since_monday = local.weekday().since(Weekday::Monday);
-                (
-                    start_of_day(&in_range(local.checked_sub(i64::from(days_since_monday).days()))),
-                    1.week(),
-                )
+                (start_of_day(&in_range(local.checked_sub(i64::from(days_since_monday).days()))), 1.week())
             }
             Self::Month => (start_of_day(&in_range(local.first_of_month())), 1.month()),
         };
         let next = in_range(start.checked_add(length));
-        let next = if self == Self::Hour {
-            next
-        } else {
-            start_of_day(&next)
-        };
+        let next = if self == Self::Hour { next } else { start_of_day(&next) };
         (start.timestamp(), next.timestamp())
     }
 }
 
 fn truncated_to_hour(local: &Zoned) -> Zoned {
-    in_range(
-        local.round(
-            ZonedRound::new()
-                .smallest(Unit::Hour)
-                .mode(jiff::RoundMode::Trunc),
-        ),
-    )
+    in_range(local.round(ZonedRound::new().smallest(Unit::Hour).mode(jiff::RoundMode::Trunc)))
 }
 
 fn start_of_day(local: &Zoned) -> Zoned {
@@ -90,10 +77,7 @@ impl FromStr for Period {
     type Err = WindowLimitError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|period| period.as_str() == text)
-            .ok_or(WindowLimitError::UnknownPeriod)
+        Self::ALL.into_iter().find(|period| period.as_str() == text).ok_or(WindowLimitError::UnknownPeriod)
     }
 }
 
@@ -132,10 +116,7 @@ impl FromStr for WindowLimit {
         if credits.is_zero() {
             return Err(WindowLimitError::BadFormat);
         }
-        Ok(Self {
-            period: period.parse()?,
-            credits,
-        })
+        Ok(Self { period: period.parse()?, credits })
     }
 }
 
@@ -152,10 +133,7 @@ mod tests {
     #[test]
     fn windows_follow_the_calendar_of_the_zone() {
         let expected = ("2026-11-20T23:00:00Z".into(), "2026-11-21T23:00:00Z".into());
-        assert_eq!(
-            window(Period::Day, "2026-11-21T12:00:00Z", "Europe/Berlin"),
-            expected
-        );
+        assert_eq!(window(Period::Day, "2026-11-21T12:00:00Z", "Europe/Berlin"), expected);
         let expected = ("2026-11-16T00:00:00Z".into(), "2026-11-23T00:00:00Z".into());
         assert_eq!(window(Period::Week, "2026-11-22T23:59:59Z", "UTC"), expected);
         let expected = ("2026-02-01T00:00:00Z".into(), "2026-03-01T00:00:00Z".into());
@@ -165,53 +143,30 @@ mod tests {
     #[test]
     fn daylight_saving_makes_days_of_23_and_25_hours() {
         let spring = ("2026-03-28T23:00:00Z".into(), "2026-03-29T22:00:00Z".into());
-        assert_eq!(
-            window(Period::Day, "2026-03-29T12:00:00Z", "Europe/Berlin"),
-            spring
-        );
+        assert_eq!(window(Period::Day, "2026-03-29T12:00:00Z", "Europe/Berlin"), spring);
         let autumn = ("2026-10-24T22:00:00Z".into(), "2026-10-25T23:00:00Z".into());
-        assert_eq!(
-            window(Period::Day, "2026-10-25T12:00:00Z", "Europe/Berlin"),
-            autumn
-        );
+        assert_eq!(window(Period::Day, "2026-10-25T12:00:00Z", "Europe/Berlin"), autumn);
     }
 
     #[test]
     fn the_repeated_hour_is_two_windows() {
         let first = window(Period::Hour, "2026-10-25T00:30:00Z", "Europe/Berlin");
         let second = window(Period::Hour, "2026-10-25T01:30:00Z", "Europe/Berlin");
-        assert_eq!(
-            first,
-            ("2026-10-25T00:00:00Z".into(), "2026-10-25T01:00:00Z".into())
-        );
-        assert_eq!(
-            second,
-            ("2026-10-25T01:00:00Z".into(), "2026-10-25T02:00:00Z".into())
-        );
+        assert_eq!(first, ("2026-10-25T00:00:00Z".into(), "2026-10-25T01:00:00Z".into()));
+        assert_eq!(second, ("2026-10-25T01:00:00Z".into(), "2026-10-25T02:00:00Z".into()));
     }
 
     #[test]
     fn a_day_without_midnight_starts_at_its_first_instant() {
         // Cairo skipped from 00:00 to 01:00 on 2026-04-24.
         let expected = ("2026-04-23T22:00:00Z".into(), "2026-04-24T21:00:00Z".into());
-        assert_eq!(
-            window(Period::Day, "2026-04-24T12:00:00Z", "Africa/Cairo"),
-            expected
-        );
+        assert_eq!(window(Period::Day, "2026-04-24T12:00:00Z", "Africa/Cairo"), expected);
     }
 
     #[test]
     fn limits_have_one_spelling() {
         assert_eq!("100/day".parse::<WindowLimit>().unwrap().to_string(), "100/day");
-        for text in [
-            "100",
-            "0/day",
-            "-1/day",
-            "1.5/day",
-            "100/ day",
-            "100/fortnight",
-            "/day",
-        ] {
+        for text in ["100", "0/day", "-1/day", "1.5/day", "100/ day", "100/fortnight", "/day"] {
             assert!(text.parse::<WindowLimit>().is_err(), "{text}");
         }
     }

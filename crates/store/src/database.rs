@@ -61,8 +61,7 @@ impl Database {
 
     /// Opens a read-only transaction for `tenant` in which all statements see the same instant.
     pub async fn begin_read(&self, tenant: TenantId) -> Result<TenantTx> {
-        self.begin_as("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", tenant)
-            .await
+        self.begin_as("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", tenant).await
     }
 
     /// The one place where a tenant is set. A literal, because Citus passes `SET LOCAL` on to its workers but not
@@ -70,10 +69,7 @@ impl Database {
     async fn begin_as(&self, begin: &'static str, tenant: TenantId) -> Result<TenantTx> {
         let uuid = tenant.as_uuid();
         let statement = AssertSqlSafe(format!("{begin}; SET LOCAL subgrant.tenant_id = '{uuid}'"));
-        Ok(TenantTx {
-            tx: self.pool.begin_with(statement).await?,
-            tenant,
-        })
+        Ok(TenantTx { tx: self.pool.begin_with(statement).await?, tenant })
     }
 
     /// A connection without a tenant: sees the directory and nothing else.
@@ -144,7 +140,5 @@ async fn is_outside_transaction(connection: &mut PgConnection) -> std::result::R
         return Ok(false);
     }
     // Outside a transaction every statement is its own, and starts when it does.
-    sqlx::query_scalar("SELECT now() = statement_timestamp()")
-        .fetch_one(connection)
-        .await
+    sqlx::query_scalar("SELECT now() = statement_timestamp()").fetch_one(connection).await
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use subgrant_domain::{AttributeText, DelegationId, Node, NodePath, RootKeyId};
 
-pub use list::{Filter, Page, StatusFilter, count_descendants, list};
+pub use list::{Filter, Page, StatusFilter, count_active, list};
 
 use crate::{LockedTx, Result, TenantTx, delegations::row::Row};
 
@@ -53,7 +53,7 @@ pub async fn by_ids(tx: &mut TenantTx, ids: &[DelegationId]) -> Result<Vec<Deleg
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT id, ancestor_ids, label, cost_center, department, allocation, budget, spent, held, reserved,
-               carve_returned, actions, max_per_spend, limits, max_depth, caveats, root_key_id,
+               descendants, carve_returned, actions, max_per_spend, limits, max_depth, caveats, root_key_id,
                expires_at AS "expires_at: _", frozen_at AS "frozen_at: _", revoked_at AS "revoked_at: _",
                tokens_valid_from AS "tokens_valid_from: _", version, created_at AS "created_at: _"
            FROM delegations WHERE tenant_id = $1 AND id = ANY($2)"#,
@@ -139,18 +139,20 @@ pub async fn update_balances(tx: &mut LockedTx, nodes: &[&Node]) -> Result<()> {
     let spent: Vec<_> = nodes.iter().map(|node| row::amount(node.spent)).collect();
     let held: Vec<_> = nodes.iter().map(|node| row::amount(node.held)).collect();
     let reserved: Vec<_> = nodes.iter().map(|node| node.reserved.cast_signed()).collect();
+    let descendants: Vec<_> = nodes.iter().map(|node| node.descendants.cast_signed()).collect();
     let carve_returned: Vec<_> = nodes.iter().map(|node| node.carve_returned).collect();
     let updated = sqlx::query!(
         "UPDATE delegations SET spent = new.spent, held = new.held, reserved = new.reserved,
-             carve_returned = new.carve_returned
-         FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[])
-             AS new (id, spent, held, reserved, carve_returned)
+             descendants = new.descendants, carve_returned = new.carve_returned
+         FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[])
+             AS new (id, spent, held, reserved, descendants, carve_returned)
          WHERE delegations.tenant_id = $1 AND delegations.id = new.id",
         tenant,
         &ids,
         &spent,
         &held,
         &reserved,
+        &descendants,
         &carve_returned
     )
     .execute(tx.connection())

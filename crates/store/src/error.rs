@@ -46,9 +46,7 @@ impl From<sqlx::Error> for StoreError {
 /// `SQLSTATE` classes after which the same request may succeed: connection trouble, serialisation, resources,
 /// operator intervention and time-outs.
 fn is_transient(sqlstate: &str) -> bool {
-    ["08", "40", "53", "57", "55P03"]
-        .iter()
-        .any(|class| sqlstate.starts_with(class))
+    ["08", "40", "53", "57", "55P03"].iter().any(|class| sqlstate.starts_with(class))
 }
 
 /// Reads a stored value through the checks of its domain type.

@@ -19,11 +19,7 @@ pub struct Key {
 impl Key {
     /// A key of a node or user.
     pub fn new<K: subgrant_domain::IdKind>(principal: Id<K>, route: &'static str, key: String) -> Self {
-        Self {
-            principal: principal.as_uuid(),
-            route,
-            key,
-        }
+        Self { principal: principal.as_uuid(), route, key }
     }
 }
 
@@ -76,18 +72,9 @@ pub async fn insert(tx: &mut LockedTx, records: &[(Key, Record)]) -> Result<()> 
     }
     let tenant = tx.tenant_uuid();
     let columns = Columns::of(records.iter().map(|(key, _)| key));
-    let fingerprints: Vec<_> = records
-        .iter()
-        .map(|(_, record)| record.fingerprint.to_vec())
-        .collect();
-    let statuses: Vec<_> = records
-        .iter()
-        .map(|(_, record)| record.status.cast_signed())
-        .collect();
-    let responses: Vec<_> = records
-        .iter()
-        .map(|(_, record)| record.response.clone())
-        .collect();
+    let fingerprints: Vec<_> = records.iter().map(|(_, record)| record.fingerprint.to_vec()).collect();
+    let statuses: Vec<_> = records.iter().map(|(_, record)| record.status.cast_signed()).collect();
+    let responses: Vec<_> = records.iter().map(|(_, record)| record.response.clone()).collect();
     sqlx::query!(
         "INSERT INTO idempotency (tenant_id, principal_id, route, key, fingerprint, status, response)
          SELECT $1, principal_id, route, key, fingerprint, status, response::json

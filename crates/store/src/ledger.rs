@@ -50,27 +50,15 @@ pub async fn append(tx: &mut LockedTx, entries: &[(LedgerEntry, EntryHash)]) -> 
     };
     let tenant = tx.tenant_uuid();
     let column = |of: fn(&LedgerEntry) -> Option<&str>| -> Vec<Option<String>> {
-        entries
-            .iter()
-            .map(|(entry, _)| of(entry).map(str::to_owned))
-            .collect()
+        entries.iter().map(|(entry, _)| of(entry).map(str::to_owned)).collect()
     };
     let seqs: Vec<_> = entries.iter().map(|(entry, _)| entry.seq.cast_signed()).collect();
     let ids: Vec<_> = entries.iter().map(|(entry, _)| entry.id.as_uuid()).collect();
     let kinds = column(|entry| Some(entry.kind.as_str()));
-    let nodes: Vec<_> = entries
-        .iter()
-        .map(|(entry, _)| entry.delegation.as_uuid())
-        .collect();
+    let nodes: Vec<_> = entries.iter().map(|(entry, _)| entry.delegation.as_uuid()).collect();
     let amounts: Vec<_> = entries.iter().map(|(entry, _)| amount(entry.amount)).collect();
-    let times: Vec<_> = entries
-        .iter()
-        .map(|(entry, _)| entry.recorded_at.to_sqlx())
-        .collect();
-    let reverses: Vec<_> = entries
-        .iter()
-        .map(|(entry, _)| entry.reverses.map(SpendId::as_uuid))
-        .collect();
+    let times: Vec<_> = entries.iter().map(|(entry, _)| entry.recorded_at.to_sqlx()).collect();
+    let reverses: Vec<_> = entries.iter().map(|(entry, _)| entry.reverses.map(SpendId::as_uuid)).collect();
     let hashes: Vec<_> = entries.iter().map(|(_, hash)| hash.0.to_vec()).collect();
     sqlx::query!(
         "INSERT INTO ledger (tenant_id, seq, id, kind, delegation_id, amount, cost_center, department, recorded_at,

@@ -6,12 +6,9 @@ use crate::{Database, Result};
 
 /// Makes the ledger's partitions of this month and `months_ahead` following ones; returns how many were missing.
 pub async fn ensure_ledger_partitions(database: &Database, months_ahead: i32) -> Result<i32> {
-    let created = sqlx::query_scalar!(
-        r#"SELECT ledger_ensure_partitions($1) AS "created!""#,
-        months_ahead
-    )
-    .fetch_one(database.directory())
-    .await?;
+    let created = sqlx::query_scalar!(r#"SELECT ledger_ensure_partitions($1) AS "created!""#, months_ahead)
+        .fetch_one(database.directory())
+        .await?;
     Ok(created)
 }
 

@@ -35,16 +35,12 @@ pub async fn migrate(url: &str, login: Option<&str>) -> Result<(), MigrateError>
                 .fetch_one(&mut connection)
                 .await;
         let granted = match grant {
-            Ok(statement) => sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
-                .execute(&mut connection)
-                .await
-                .map(|_| ()),
+            Ok(statement) => {
+                sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.map(|_| ())
+            }
             Err(error) => Err(error),
         };
-        granted.map_err(|source| MigrateError::Grant {
-            login: login.to_owned(),
-            source,
-        })?;
+        granted.map_err(|source| MigrateError::Grant { login: login.to_owned(), source })?;
     }
     connection.close().await.map_err(MigrateError::Connect)
 }

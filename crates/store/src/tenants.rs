@@ -51,9 +51,7 @@ pub struct SealedRootKey {
 /// [`StoreError::Conflict`] where the address is taken.
 pub async fn insert(tx: &mut TenantTx, tenant: &Tenant, owner: &User) -> Result<()> {
     let id = tenant.id.as_uuid();
-    sqlx::query!("INSERT INTO tenant_directory (tenant_id) VALUES ($1)", id)
-        .execute(tx.connection())
-        .await?;
+    sqlx::query!("INSERT INTO tenant_directory (tenant_id) VALUES ($1)", id).execute(tx.connection()).await?;
     sqlx::query!(
         "INSERT INTO account_directory (email, tenant_id, user_id) VALUES ($1, $2, $3)",
         owner.email,
@@ -71,9 +69,7 @@ pub async fn insert(tx: &mut TenantTx, tenant: &Tenant, owner: &User) -> Result<
     )
     .execute(tx.connection())
     .await?;
-    sqlx::query!("INSERT INTO ledger_heads (tenant_id) VALUES ($1)", id)
-        .execute(tx.connection())
-        .await?;
+    sqlx::query!("INSERT INTO ledger_heads (tenant_id) VALUES ($1)", id).execute(tx.connection()).await?;
     sqlx::query!(
         "INSERT INTO users (tenant_id, id, email, password_hash, role, signup_idempotency_key)
          VALUES ($1, $2, $3, $4, $5, $6)",
@@ -91,12 +87,9 @@ pub async fn insert(tx: &mut TenantTx, tenant: &Tenant, owner: &User) -> Result<
 
 /// The tenant and user of an address.
 pub async fn account_by_email(database: &Database, email: &str) -> Result<Option<(TenantId, UserId)>> {
-    let row = sqlx::query!(
-        "SELECT tenant_id, user_id FROM account_directory WHERE email = $1",
-        email
-    )
-    .fetch_optional(database.directory())
-    .await?;
+    let row = sqlx::query!("SELECT tenant_id, user_id FROM account_directory WHERE email = $1", email)
+        .fetch_optional(database.directory())
+        .await?;
     Ok(row.map(|row| (TenantId::from_uuid(row.tenant_id), UserId::from_uuid(row.user_id))))
 }
 
@@ -220,8 +213,7 @@ pub async fn current_root_key(tx: &mut TenantTx) -> Result<SealedRootKey> {
     )
     .fetch_optional(tx.connection())
     .await?;
-    row.map(RootKeyRow::into_key)
-        .ok_or_else(|| StoreError::Malformed("a tenant without root key".to_owned()))
+    row.map(RootKeyRow::into_key).ok_or_else(|| StoreError::Malformed("a tenant without root key".to_owned()))
 }
 
 /// Ends the life of the root tokens of every key but `current`, at `at` or earlier.

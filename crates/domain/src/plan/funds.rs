@@ -41,11 +41,7 @@ pub(super) fn check_funds(
     let Some(blocking) = bounds.iter().find(|bound| bound.most < amount) else {
         return Ok(());
     };
-    let max_affordable = bounds
-        .iter()
-        .map(|bound| bound.most)
-        .min()
-        .unwrap_or(Credits::ZERO);
+    let max_affordable = bounds.iter().map(|bound| bound.most).min().unwrap_or(Credits::ZERO);
     let node = blocking.node;
     Err(match blocking.kind {
         BoundKind::Budget => Denial::BudgetExhausted { node, max_affordable },
@@ -53,12 +49,7 @@ pub(super) fn check_funds(
         BoundKind::Window { limit, retry_at } => {
             // Waiting helps only where the amount fits an empty window.
             let retry_at = (limit.credits >= amount).then_some(retry_at);
-            Denial::WindowLimit {
-                node,
-                limit,
-                max_affordable,
-                retry_at,
-            }
+            Denial::WindowLimit { node, limit, max_affordable, retry_at }
         }
     })
 }
@@ -67,59 +58,30 @@ pub(super) fn check_funds(
 fn bounds(tree: &Tree, path: &NodePath, limits: &SpendLimits) -> Vec<Bound> {
     let mut bounds = Vec::new();
     if let Some(most) = limits.max_per_spend {
-        bounds.push(Bound {
-            most,
-            node: path.id(),
-            kind: BoundKind::PerSpend,
-        });
+        bounds.push(Bound { most, node: path.id(), kind: BoundKind::PerSpend });
     }
     let mut draws_on_available = true;
     for node in tree.chain(path).into_iter().rev() {
         let id = node.id();
         if let (true, Some(most)) = (draws_on_available, node.available()) {
-            bounds.push(Bound {
-                most,
-                node: id,
-                kind: BoundKind::Budget,
-            });
+            bounds.push(Bound { most, node: id, kind: BoundKind::Budget });
         }
         // What a carve child consumes was set aside before; a cap child draws on what its parent has available.
         draws_on_available = !node.is_carved();
         if let Some(most) = node.terms.max_per_spend {
-            bounds.push(Bound {
-                most,
-                node: id,
-                kind: BoundKind::PerSpend,
-            });
+            bounds.push(Bound { most, node: id, kind: BoundKind::PerSpend });
         }
-        let appended = limits
-            .windows
-            .iter()
-            .filter(|(owner, _)| *owner == id)
-            .map(|(_, limit)| limit);
+        let appended = limits.windows.iter().filter(|(owner, _)| *owner == id).map(|(_, limit)| limit);
         for limit in node.terms.limits.iter().chain(appended) {
             let (key, retry_at) = tree.window_key(id, limit.period);
-            let used = tree
-                .window(key)
-                .expect("the counters of all limits are loaded before planning");
+            let used = tree.window(key).expect("the counters of all limits are loaded before planning");
             // An open hold may be captured in this window, so it counts as if it were spent in it.
             let most = limit.credits.saturating_sub(used).saturating_sub(node.held);
-            bounds.push(Bound {
-                most,
-                node: id,
-                kind: BoundKind::Window {
-                    limit: *limit,
-                    retry_at,
-                },
-            });
+            bounds.push(Bound { most, node: id, kind: BoundKind::Window { limit: *limit, retry_at } });
         }
         // Even an unlimited root counts in amounts that JSON can carry.
         let most = Credits::MAX.saturating_sub(node.spent).saturating_sub(node.held);
-        bounds.push(Bound {
-            most,
-            node: id,
-            kind: BoundKind::Budget,
-        });
+        bounds.push(Bound { most, node: id, kind: BoundKind::Budget });
     }
     bounds
 }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    funds::{check_funds, check_live},
-    spend::{Denial, SpendLimits, check_token_expiry},
+    funds::check_live,
+    spend::{Denial, SpendLimits, check_spend},
 };
 use crate::{Credits, NodePath, Status, Tree, tree::Movement};
 
@@ -27,30 +27,11 @@ pub fn plan_hold(
     amount: Credits,
     expires_at: Timestamp,
 ) -> Result<Hold, Denial> {
-    check_live(tree, path)?;
-    check_token_expiry(tree, path, limits)?;
-    check_funds(tree, path, limits, amount)?;
-    let life_ends = tree
-        .chain(path)
-        .into_iter()
-        .filter_map(|node| node.terms.expires_at);
-    let expires_at = life_ends
-        .chain(limits.expires_at)
-        .chain([expires_at])
-        .min()
-        .unwrap_or(expires_at);
-    tree.move_balances(
-        path,
-        Movement {
-            spent: 0,
-            held: amount.get().cast_signed(),
-        },
-    );
-    Ok(Hold {
-        path: path.clone(),
-        amount,
-        expires_at,
-    })
+    check_spend(tree, path, limits, amount)?;
+    let life_ends = tree.chain(path).into_iter().filter_map(|node| node.terms.expires_at);
+    let expires_at = life_ends.chain(limits.expires_at).chain([expires_at]).min().unwrap_or(expires_at);
+    tree.move_balances(path, Movement { spent: 0, held: amount.get().cast_signed() });
+    Ok(Hold { path: path.clone(), amount, expires_at })
 }
 
 /// Spends up to the held amount and returns the rest.
@@ -65,10 +46,7 @@ pub fn plan_capture(tree: &mut Tree, hold: &Hold, amount: Credits) -> Result<(),
     if amount > hold.amount {
         return Err(Denial::CaptureExceedsHold { held: hold.amount });
     }
-    let movement = Movement {
-        spent: amount.get().cast_signed(),
-        held: -hold.amount.get().cast_signed(),
-    };
+    let movement = Movement { spent: amount.get().cast_signed(), held: -hold.amount.get().cast_signed() };
     tree.move_balances(&hold.path, movement);
     tree.count_in_windows(&hold.path, amount);
     Ok(())
@@ -82,13 +60,7 @@ pub fn plan_release(tree: &mut Tree, hold: &Hold) -> Result<(), Denial> {
     if hold.expires_at <= tree.now() {
         return Err(Denial::HoldExpired);
     }
-    tree.move_balances(
-        &hold.path,
-        Movement {
-            spent: 0,
-            held: -hold.amount.get().cast_signed(),
-        },
-    );
+    tree.move_balances(&hold.path, Movement { spent: 0, held: -hold.amount.get().cast_signed() });
     Ok(())
 }
 
@@ -97,12 +69,6 @@ pub fn plan_release(tree: &mut Tree, hold: &Hold) -> Result<(), Denial> {
 pub fn plan_expired_hold(tree: &mut Tree, hold: &Hold) {
     debug_assert!(hold.expires_at <= tree.now(), "only expired holds are due");
     if !matches!(tree.status(&hold.path), Status::Revoked(_)) {
-        tree.move_balances(
-            &hold.path,
-            Movement {
-                spent: 0,
-                held: -hold.amount.get().cast_signed(),
-            },
-        );
+        tree.move_balances(&hold.path, Movement { spent: 0, held: -hold.amount.get().cast_signed() });
     }
 }

@@ -94,14 +94,14 @@ pub fn plan_mint(
     let node = tree.chain(parent).pop().expect("a path holds at least the root");
     check_budget(node, request)?;
     let terms = narrowed(&node.terms, holder, request, now)?;
-    tree.reserve(parent.id(), request.allocation, request.budget);
-    tree.insert(Node {
+    tree.add_child(Node {
         path: path.clone(),
         allocation: request.allocation,
         budget: Some(request.budget),
         spent: Credits::ZERO,
         held: Credits::ZERO,
         reserved: 0,
+        descendants: 0,
         terms: terms.clone(),
         frozen_at: None,
         revoked_at: None,
@@ -114,10 +114,7 @@ fn check_budget(parent: &Node, request: &ChildRequest) -> Result<(), MintDenial>
     if let Some(budget) = parent.budget
         && request.budget > budget
     {
-        return Err(wider(
-            "budget_credits",
-            format!("at most the parent's budget of {budget} credits"),
-        ));
+        return Err(wider("budget_credits", format!("at most the parent's budget of {budget} credits")));
     }
     if request.allocation == Allocation::Cap {
         return Ok(());
@@ -128,11 +125,7 @@ fn check_budget(parent: &Node, request: &ChildRequest) -> Result<(), MintDenial>
             .unwrap_or(Credits::MAX),
     };
     if request.budget > most {
-        return Err(Denial::BudgetExhausted {
-            node: parent.id(),
-            max_affordable: most,
-        }
-        .into());
+        return Err(Denial::BudgetExhausted { node: parent.id(), max_affordable: most }.into());
     }
     Ok(())
 }
@@ -149,21 +142,11 @@ fn narrowed(
         max_per_spend: request.max_per_spend,
         limits: request.limits.clone(),
         max_depth: narrowed_depth(least(parent.max_depth, holder.max_depth), request.max_depth)?,
-        expires_at: narrowed_expiry(
-            least(parent.expires_at, holder.expires_at),
-            request.expires_at,
-            now,
-        )?,
-        cost_center: same(
-            &[&parent.cost_center, &holder.cost_center],
-            request.cost_center.as_ref(),
-        )
-        .map_err(|inherited| MintDenial::CostCenterConflict { inherited })?,
-        department: same(
-            &[&parent.department, &holder.department],
-            request.department.as_ref(),
-        )
-        .map_err(|inherited| MintDenial::DepartmentConflict { inherited })?,
+        expires_at: narrowed_expiry(least(parent.expires_at, holder.expires_at), request.expires_at, now)?,
+        cost_center: same(&[&parent.cost_center, &holder.cost_center], request.cost_center.as_ref())
+            .map_err(|inherited| MintDenial::CostCenterConflict { inherited })?,
+        department: same(&[&parent.department, &holder.department], request.department.as_ref())
+            .map_err(|inherited| MintDenial::DepartmentConflict { inherited })?,
     })
 }
 
@@ -183,10 +166,9 @@ fn narrowed_depth(parent: Option<u32>, requested: Option<u32>) -> Result<Option<
     };
     let left = levels.checked_sub(1).ok_or(MintDenial::TooDeep)?;
     match requested {
-        Some(depth) if depth > left => Err(wider(
-            "max_depth",
-            format!("at most {left}, one less than the parent's {levels}"),
-        )),
+        Some(depth) if depth > left => {
+            Err(wider("max_depth", format!("at most {left}, one less than the parent's {levels}")))
+        }
         _ => Ok(Some(requested.unwrap_or(left))),
     }
 }
@@ -198,10 +180,9 @@ fn narrowed_expiry(
 ) -> Result<Option<Timestamp>, MintDenial> {
     match (parent, requested) {
         (_, Some(expiry)) if expiry <= now => Err(MintDenial::ExpiryInThePast),
-        (Some(end), Some(expiry)) if expiry > end => Err(wider(
-            "expiry",
-            format!("no later than the parent's expiry, {end}"),
-        )),
+        (Some(end), Some(expiry)) if expiry > end => {
+            Err(wider("expiry", format!("no later than the parent's expiry, {end}")))
+        }
         (inherited, requested) => Ok(requested.or(inherited)),
     }
 }

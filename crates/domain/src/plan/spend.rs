@@ -77,18 +77,24 @@ pub fn plan_spend(
     limits: &SpendLimits,
     amount: Credits,
 ) -> Result<(), Denial> {
-    check_live(tree, path)?;
-    check_token_expiry(tree, path, limits)?;
-    check_funds(tree, path, limits, amount)?;
-    tree.move_balances(
-        path,
-        Movement {
-            spent: amount.get().cast_signed(),
-            held: 0,
-        },
-    );
+    check_spend(tree, path, limits, amount)?;
+    tree.move_balances(path, Movement { spent: amount.get().cast_signed(), held: 0 });
     tree.count_in_windows(path, amount);
     Ok(())
+}
+
+/// Whether [`plan_spend`] would debit `amount` now. Also what a hold of the amount must pass.
+pub fn check_spend(
+    tree: &Tree,
+    path: &NodePath,
+    limits: &SpendLimits,
+    amount: Credits,
+) -> Result<(), Denial> {
+    check_live(tree, path)?;
+    if limits.expires_at.is_some_and(|expiry| expiry <= tree.now()) {
+        return Err(Denial::Expired { node: path.id() });
+    }
+    check_funds(tree, path, limits, amount)
 }
 
 /// The counters that must be loaded before anything is planned for the node at `path`.
@@ -102,11 +108,4 @@ pub fn required_windows<'a>(
         node.terms.limits.iter().map(move |limit| (id, limit.period))
     });
     stored.chain(limits.windows.iter().map(|(owner, limit)| (*owner, limit.period)))
-}
-
-pub(super) fn check_token_expiry(tree: &Tree, path: &NodePath, limits: &SpendLimits) -> Result<(), Denial> {
-    match limits.expires_at {
-        Some(expiry) if expiry <= tree.now() => Err(Denial::Expired { node: path.id() }),
-        _ => Ok(()),
-    }
 }

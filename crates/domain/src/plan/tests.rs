@@ -29,6 +29,7 @@ fn root() -> Node {
         spent: Credits::ZERO,
         held: Credits::ZERO,
         reserved: 0,
+        descendants: 0,
         terms: Terms::UNRESTRICTED,
         frozen_at: None,
         revoked_at: None,
@@ -70,12 +71,7 @@ fn spend(tree: &mut Tree, path: &NodePath, amount: u64) -> Result<(), Denial> {
 /// `(spent, held, reserved, available)` of a node.
 fn balances(tree: &Tree, path: &NodePath) -> (u64, u64, u64, Option<u64>) {
     let node = tree.node(path.id()).unwrap();
-    (
-        node.spent.get(),
-        node.held.get(),
-        node.reserved,
-        node.available().map(Credits::get),
-    )
+    (node.spent.get(), node.held.get(), node.reserved, node.available().map(Credits::get))
 }
 
 #[test]
@@ -96,26 +92,14 @@ fn the_demo_tree_cascades() {
 #[test]
 fn a_carve_sibling_cannot_starve_another_but_a_cap_sibling_can() {
     let mut tree = tree();
-    let team = mint(
-        &mut tree,
-        &NodePath::root(id(0)),
-        1,
-        &asking(1_000, Allocation::Carve),
-    )
-    .unwrap();
+    let team = mint(&mut tree, &NodePath::root(id(0)), 1, &asking(1_000, Allocation::Carve)).unwrap();
     let safe = mint(&mut tree, &team, 2, &asking(400, Allocation::Carve)).unwrap();
     let greedy = mint(&mut tree, &team, 3, &asking(1_000, Allocation::Cap)).unwrap();
     let late = mint(&mut tree, &team, 4, &asking(1_000, Allocation::Cap)).unwrap();
     spend(&mut tree, &greedy, 550).unwrap();
     assert_eq!(tree.effective_remaining(&late), Some(credits(50)));
     let denial = spend(&mut tree, &late, 51);
-    assert_eq!(
-        denial,
-        Err(Denial::BudgetExhausted {
-            node: team.id(),
-            max_affordable: credits(50)
-        })
-    );
+    assert_eq!(denial, Err(Denial::BudgetExhausted { node: team.id(), max_affordable: credits(50) }));
     spend(&mut tree, &safe, 400).unwrap();
     assert_eq!(balances(&tree, &team), (950, 0, 0, Some(50)));
 }
@@ -123,24 +107,12 @@ fn a_carve_sibling_cannot_starve_another_but_a_cap_sibling_can() {
 #[test]
 fn a_carve_below_a_cap_still_needs_the_credits_above_it() {
     let mut tree = tree();
-    let team = mint(
-        &mut tree,
-        &NodePath::root(id(0)),
-        1,
-        &asking(100, Allocation::Carve),
-    )
-    .unwrap();
+    let team = mint(&mut tree, &NodePath::root(id(0)), 1, &asking(100, Allocation::Carve)).unwrap();
     let cap = mint(&mut tree, &team, 2, &asking(100, Allocation::Cap)).unwrap();
     let carve = mint(&mut tree, &cap, 3, &asking(80, Allocation::Carve)).unwrap();
     spend(&mut tree, &team, 60).unwrap();
     let denial = spend(&mut tree, &carve, 41);
-    assert_eq!(
-        denial,
-        Err(Denial::BudgetExhausted {
-            node: team.id(),
-            max_affordable: credits(40)
-        })
-    );
+    assert_eq!(denial, Err(Denial::BudgetExhausted { node: team.id(), max_affordable: credits(40) }));
     spend(&mut tree, &carve, 40).unwrap();
 }
 
@@ -158,34 +130,10 @@ fn a_child_is_never_wider_than_its_parent() {
     let parent = mint(&mut tree, &NodePath::root(id(0)), 1, &restricted).unwrap();
     let base = asking(10, Allocation::Carve);
     let refusals = [
-        (
-            ChildRequest {
-                budget: credits(101),
-                ..base.clone()
-            },
-            "budget_credits",
-        ),
-        (
-            ChildRequest {
-                expires_at: Some(end + SignedDuration::from_micros(1)),
-                ..base.clone()
-            },
-            "expiry",
-        ),
-        (
-            ChildRequest {
-                actions: Some("read".parse().unwrap()),
-                ..base.clone()
-            },
-            "actions",
-        ),
-        (
-            ChildRequest {
-                max_depth: Some(1),
-                ..base.clone()
-            },
-            "max_depth",
-        ),
+        (ChildRequest { budget: credits(101), ..base.clone() }, "budget_credits"),
+        (ChildRequest { expires_at: Some(end + SignedDuration::from_micros(1)), ..base.clone() }, "expiry"),
+        (ChildRequest { actions: Some("read".parse().unwrap()), ..base.clone() }, "actions"),
+        (ChildRequest { max_depth: Some(1), ..base.clone() }, "max_depth"),
     ];
     for (request, expected) in refusals {
         let Err(MintDenial::NarrowerThanParent { field, .. }) = mint(&mut tree, &parent, 9, &request) else {
@@ -193,67 +141,35 @@ fn a_child_is_never_wider_than_its_parent() {
         };
         assert_eq!(field, expected);
     }
-    let other = ChildRequest {
-        cost_center: Some(crate::AttributeText::new("Finance").unwrap()),
-        ..base.clone()
-    };
-    assert!(matches!(
-        mint(&mut tree, &parent, 9, &other),
-        Err(MintDenial::CostCenterConflict { .. })
-    ));
-    let past = ChildRequest {
-        expires_at: Some(noon()),
-        ..base.clone()
-    };
-    assert_eq!(
-        mint(&mut tree, &parent, 9, &past),
-        Err(MintDenial::ExpiryInThePast)
-    );
-    assert_eq!(
-        balances(&tree, &parent),
-        (0, 0, 0, Some(100)),
-        "refusals change nothing"
-    );
+    let other =
+        ChildRequest { cost_center: Some(crate::AttributeText::new("Finance").unwrap()), ..base.clone() };
+    assert!(matches!(mint(&mut tree, &parent, 9, &other), Err(MintDenial::CostCenterConflict { .. })));
+    let past = ChildRequest { expires_at: Some(noon()), ..base.clone() };
+    assert_eq!(mint(&mut tree, &parent, 9, &past), Err(MintDenial::ExpiryInThePast));
+    assert_eq!(balances(&tree, &parent), (0, 0, 0, Some(100)), "refusals change nothing");
 
     let child = mint(&mut tree, &parent, 2, &base).unwrap();
     let inherited = &tree.node(child.id()).unwrap().terms;
     assert_eq!((inherited.expires_at, inherited.max_depth), (Some(end), Some(0)));
     assert_eq!(inherited.cost_center.as_ref().unwrap().as_str(), "Engineering");
-    assert_eq!(
-        mint(&mut tree, &child, 3, &asking(1, Allocation::Carve)),
-        Err(MintDenial::TooDeep)
-    );
+    assert_eq!(mint(&mut tree, &child, 3, &asking(1, Allocation::Carve)), Err(MintDenial::TooDeep));
 }
 
 #[test]
 fn window_limits_count_spends_and_open_holds_and_tell_when_to_retry() {
     let mut tree = tree();
-    let limit = WindowLimit {
-        period: Period::Day,
-        credits: credits(100),
-    };
-    let request = ChildRequest {
-        limits: vec![limit],
-        ..asking(1_000, Allocation::Carve)
-    };
+    let limit = WindowLimit { period: Period::Day, credits: credits(100) };
+    let request = ChildRequest { limits: vec![limit], ..asking(1_000, Allocation::Carve) };
     let path = mint(&mut tree, &NodePath::root(id(0)), 1, &request).unwrap();
     let (key, midnight) = tree.window_key(path.id(), Period::Day);
     tree.set_window(key, credits(30));
     let hold_end = noon() + SignedDuration::from_mins(5);
     let hold = plan_hold(&mut tree, &path, &SpendLimits::default(), credits(20), hold_end).unwrap();
-    let denial = Denial::WindowLimit {
-        node: path.id(),
-        limit,
-        max_affordable: credits(50),
-        retry_at: Some(midnight),
-    };
+    let denial =
+        Denial::WindowLimit { node: path.id(), limit, max_affordable: credits(50), retry_at: Some(midnight) };
     assert_eq!(spend(&mut tree, &path, 51), Err(denial));
-    let hopeless = Denial::WindowLimit {
-        node: path.id(),
-        limit,
-        max_affordable: credits(50),
-        retry_at: None,
-    };
+    let hopeless =
+        Denial::WindowLimit { node: path.id(), limit, max_affordable: credits(50), retry_at: None };
     assert_eq!(spend(&mut tree, &path, 101), Err(hopeless));
     spend(&mut tree, &path, 50).unwrap();
     plan_capture(&mut tree, &hold, credits(15)).unwrap();
@@ -264,105 +180,49 @@ fn window_limits_count_spends_and_open_holds_and_tell_when_to_retry() {
 #[test]
 fn the_token_narrows_the_node() {
     let mut tree = tree();
-    let path = mint(
-        &mut tree,
-        &NodePath::root(id(0)),
-        1,
-        &asking(1_000, Allocation::Carve),
-    )
-    .unwrap();
-    let limits = SpendLimits {
-        max_per_spend: Some(credits(5)),
-        ..SpendLimits::default()
-    };
+    let path = mint(&mut tree, &NodePath::root(id(0)), 1, &asking(1_000, Allocation::Carve)).unwrap();
+    let limits = SpendLimits { max_per_spend: Some(credits(5)), ..SpendLimits::default() };
     let denial = plan_spend(&mut tree, &path, &limits, credits(6));
-    assert_eq!(
-        denial,
-        Err(Denial::MaxPerSpend {
-            node: path.id(),
-            max_affordable: credits(5)
-        })
-    );
-    let limits = SpendLimits {
-        expires_at: Some(noon()),
-        ..SpendLimits::default()
-    };
-    assert_eq!(
-        plan_spend(&mut tree, &path, &limits, credits(1)),
-        Err(Denial::Expired { node: path.id() })
-    );
+    assert_eq!(denial, Err(Denial::MaxPerSpend { node: path.id(), max_affordable: credits(5) }));
+    let limits = SpendLimits { expires_at: Some(noon()), ..SpendLimits::default() };
+    assert_eq!(plan_spend(&mut tree, &path, &limits, credits(1)), Err(Denial::Expired { node: path.id() }));
 }
 
 #[test]
 fn revocation_frees_carve_and_holds_and_stops_the_subtree() {
     let mut tree = tree();
-    let team = mint(
-        &mut tree,
-        &NodePath::root(id(0)),
-        1,
-        &asking(1_000, Allocation::Carve),
-    )
-    .unwrap();
+    let team = mint(&mut tree, &NodePath::root(id(0)), 1, &asking(1_000, Allocation::Carve)).unwrap();
     let agent = mint(&mut tree, &team, 2, &asking(600, Allocation::Carve)).unwrap();
     let sub = mint(&mut tree, &agent, 3, &asking(100, Allocation::Carve)).unwrap();
     spend(&mut tree, &sub, 40).unwrap();
     let hold_end = noon() + SignedDuration::from_mins(5);
     let hold = plan_hold(&mut tree, &sub, &SpendLimits::default(), credits(10), hold_end).unwrap();
     let receipt = plan_revoke(&mut tree, &agent).unwrap();
-    assert_eq!(
-        receipt,
-        Revocation {
-            credits_freed: credits(560),
-            held_voided: credits(10)
-        }
-    );
+    assert_eq!(receipt, Revocation { credits_freed: credits(560), held_voided: credits(10) });
     assert_eq!(balances(&tree, &team), (40, 0, 0, Some(960)));
     assert_eq!(tree.status(&sub), Status::Revoked(agent.id()));
-    assert_eq!(
-        spend(&mut tree, &sub, 1),
-        Err(Denial::Revoked { node: agent.id() })
-    );
-    assert_eq!(
-        plan_capture(&mut tree, &hold, credits(1)),
-        Err(Denial::HoldClosed)
-    );
-    assert_eq!(
-        plan_revoke(&mut tree, &agent),
-        Err(Denial::Revoked { node: agent.id() })
-    );
-    assert_eq!(
-        mint(&mut tree, &agent, 4, &asking(1, Allocation::Carve)).map(|_| ()),
-        { Err(MintDenial::Denied(Denial::Revoked { node: agent.id() })) }
-    );
+    assert_eq!(spend(&mut tree, &sub, 1), Err(Denial::Revoked { node: agent.id() }));
+    assert_eq!(plan_capture(&mut tree, &hold, credits(1)), Err(Denial::HoldClosed));
+    assert_eq!(plan_revoke(&mut tree, &agent), Err(Denial::Revoked { node: agent.id() }));
+    assert_eq!(mint(&mut tree, &agent, 4, &asking(1, Allocation::Carve)).map(|_| ()), {
+        Err(MintDenial::Denied(Denial::Revoked { node: agent.id() }))
+    });
 }
 
 #[test]
 fn a_hold_or_node_is_dead_at_the_instant_it_expires() {
     let mut tree = tree();
     let end = noon() + SignedDuration::from_mins(1);
-    let request = ChildRequest {
-        expires_at: Some(end),
-        ..asking(100, Allocation::Carve)
-    };
+    let request = ChildRequest { expires_at: Some(end), ..asking(100, Allocation::Carve) };
     let path = mint(&mut tree, &NodePath::root(id(0)), 1, &request).unwrap();
     let later = end + SignedDuration::from_mins(5);
     let hold = plan_hold(&mut tree, &path, &SpendLimits::default(), credits(10), later).unwrap();
     assert_eq!(hold.expires_at, end, "a hold never outlives its node");
-    let nodes: Vec<_> = tree
-        .changed_nodes()
-        .into_iter()
-        .cloned()
-        .chain([tree.node(path.id()).unwrap().clone()])
-        .collect();
+    let nodes: Vec<_> =
+        tree.changed_nodes().into_iter().cloned().chain([tree.node(path.id()).unwrap().clone()]).collect();
     let mut at_end = Tree::new(end, TimeZone::UTC, nodes);
-    assert_eq!(
-        plan_capture(&mut at_end, &hold, credits(1)),
-        Err(Denial::HoldExpired)
-    );
-    assert_eq!(
-        spend(&mut at_end, &path, 1),
-        Err(Denial::Expired { node: path.id() })
-    );
+    assert_eq!(plan_capture(&mut at_end, &hold, credits(1)), Err(Denial::HoldExpired));
+    assert_eq!(spend(&mut at_end, &path, 1), Err(Denial::Expired { node: path.id() }));
     plan_expired_hold(&mut at_end, &hold);
     plan_expired_carve(&mut at_end, &path);
     assert_eq!(balances(&at_end, &NodePath::root(id(0))), (0, 0, 0, None));
@@ -371,29 +231,12 @@ fn a_hold_or_node_is_dead_at_the_instant_it_expires() {
 /// One step of a random history; nodes and holds are picked by index, modulo how many there are.
 #[derive(Debug, Clone)]
 enum Step {
-    Mint {
-        parent: usize,
-        budget: u64,
-        allocation: Allocation,
-    },
-    Spend {
-        node: usize,
-        amount: u64,
-    },
-    Hold {
-        node: usize,
-        amount: u64,
-    },
-    Capture {
-        hold: usize,
-        amount: u64,
-    },
-    Release {
-        hold: usize,
-    },
-    Revoke {
-        node: usize,
-    },
+    Mint { parent: usize, budget: u64, allocation: Allocation },
+    Spend { node: usize, amount: u64 },
+    Hold { node: usize, amount: u64 },
+    Capture { hold: usize, amount: u64 },
+    Release { hold: usize },
+    Revoke { node: usize },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -420,11 +263,7 @@ struct Model {
 fn run(tree: &mut Tree, model: &mut Model, step: &Step) {
     let path = |index: usize| model.paths[index % model.paths.len()].clone();
     match *step {
-        Step::Mint {
-            parent,
-            budget,
-            allocation,
-        } => {
+        Step::Mint { parent, budget, allocation } => {
             let number = model.paths.len() as u128;
             if let Ok(child) = mint(tree, &path(parent), number, &asking(budget, allocation)) {
                 model.paths.push(child);
@@ -445,13 +284,7 @@ fn run(tree: &mut Tree, model: &mut Model, step: &Step) {
         }
         Step::Hold { node, amount } => {
             let end = noon() + SignedDuration::from_hours(1);
-            model.holds.extend(plan_hold(
-                tree,
-                &path(node),
-                &SpendLimits::default(),
-                credits(amount),
-                end,
-            ));
+            model.holds.extend(plan_hold(tree, &path(node), &SpendLimits::default(), credits(amount), end));
         }
         Step::Capture { hold, amount } if !model.holds.is_empty() => {
             let index = hold % model.holds.len();
@@ -483,15 +316,12 @@ fn check(tree: &Tree, model: &Model) {
         let spent: u64 = below().filter_map(|node| model.own_spent.get(&node.id())).sum();
         let node = tree.node(path.id()).unwrap();
         assert_eq!(node.spent.get(), spent, "spent is own plus subtree");
+        assert_eq!(node.descendants as usize, below().count() - 1, "every node below is counted once");
         if matches!(tree.status(path), Status::Revoked(_)) {
             continue;
         }
-        let held: u64 = model
-            .holds
-            .iter()
-            .filter(|hold| hold.path.is_within(path.id()))
-            .map(|h| h.amount.get())
-            .sum();
+        let held: u64 =
+            model.holds.iter().filter(|hold| hold.path.is_within(path.id())).map(|h| h.amount.get()).sum();
         assert_eq!(node.held.get(), held, "held is own plus subtree");
         let reserved: u64 = below()
             .filter(|child| child.parent_id() == Some(path.id()))
@@ -499,10 +329,7 @@ fn check(tree: &Tree, model: &Model) {
             .filter(|child| child.is_carved())
             .map(|child| child.remaining().unwrap().get())
             .sum();
-        assert_eq!(
-            node.reserved, reserved,
-            "reserved is the unspent carve of live children"
-        );
+        assert_eq!(node.reserved, reserved, "reserved is the unspent carve of live children");
         if let Some(budget) = node.budget {
             assert!(spent + held + reserved <= budget.get(), "no budget is exceeded");
         }

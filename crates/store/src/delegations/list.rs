@@ -103,37 +103,27 @@ pub async fn list(
     .fetch_all(tx.connection())
     .await?;
     let has_more = rows.len() > usize::from(limit);
-    let ids: Vec<_> = rows
-        .iter()
-        .take(usize::from(limit))
-        .map(|row| DelegationId::from_uuid(row.id))
-        .collect();
+    let ids: Vec<_> =
+        rows.iter().take(usize::from(limit)).map(|row| DelegationId::from_uuid(row.id)).collect();
     let mut delegations = super::by_ids(tx, &ids).await?;
     delegations.sort_by_key(|delegation| delegation.node.id());
-    Ok(Page {
-        delegations,
-        has_more,
-    })
+    Ok(Page { delegations, has_more })
 }
 
-/// What a revocation preview counts: nodes below this one, and how many of the subtree spent since `since`.
-pub async fn count_descendants(tx: &mut TenantTx, node: &NodePath, since: Timestamp) -> Result<(u64, u64)> {
-    let row = sqlx::query!(
-        r#"SELECT
-               (SELECT count(*) FROM delegations WHERE tenant_id = $1 AND path <@ text2ltree($2) AND id <> $3)
-                   AS "descendants!",
-               (SELECT count(DISTINCT l.delegation_id) FROM ledger l
-                JOIN delegations d ON d.tenant_id = l.tenant_id AND d.id = l.delegation_id
-                WHERE l.tenant_id = $1 AND d.tenant_id = $1 AND l.recorded_at >= $4 AND d.path <@ text2ltree($2))
-                   AS "active!""#,
+/// How many nodes of a subtree, its top included, have ledger entries since `since`.
+pub async fn count_active(tx: &mut TenantTx, within: DelegationId, since: Timestamp) -> Result<u64> {
+    let active = sqlx::query_scalar!(
+        r#"SELECT count(DISTINCT l.delegation_id) AS "active!" FROM ledger l
+           JOIN delegations d ON d.tenant_id = l.tenant_id AND d.id = l.delegation_id
+           WHERE l.tenant_id = $1 AND d.tenant_id = $1 AND l.recorded_at >= $3
+               AND (d.id = $2 OR $2 = ANY(d.ancestor_ids))"#,
         tx.tenant().as_uuid(),
-        node.to_string(),
-        node.id().as_uuid(),
+        within.as_uuid(),
         since.to_sqlx() as _
     )
     .fetch_one(tx.connection())
     .await?;
-    Ok((row.descendants.cast_unsigned(), row.active.cast_unsigned()))
+    Ok(active.cast_unsigned())
 }
 
 /// An ILIKE pattern that matches the text anywhere and gives no character of it a special meaning.

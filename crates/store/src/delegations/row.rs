@@ -19,6 +19,7 @@ pub(super) struct Row {
     pub(super) spent: i64,
     pub(super) held: i64,
     pub(super) reserved: i64,
+    pub(super) descendants: i64,
     pub(super) carve_returned: bool,
     pub(super) actions: String,
     pub(super) max_per_spend: Option<i64>,
@@ -40,11 +41,7 @@ impl Row {
         let terms = Terms {
             actions: read(self.actions.parse())?,
             max_per_spend: self.max_per_spend.map(credits).transpose()?,
-            limits: self
-                .limits
-                .iter()
-                .map(|limit| read(limit.parse()))
-                .collect::<Result<_>>()?,
+            limits: self.limits.iter().map(|limit| read(limit.parse())).collect::<Result<_>>()?,
             max_depth: self.max_depth.map(i32::cast_unsigned),
             expires_at: self.expires_at.map(Timestamp::to_jiff),
             cost_center: self.cost_center.map(text).transpose()?,
@@ -58,6 +55,7 @@ impl Row {
                 spent: credits(self.spent)?,
                 held: credits(self.held)?,
                 reserved: self.reserved.cast_unsigned(),
+                descendants: self.descendants.cast_unsigned(),
                 terms,
                 frozen_at: self.frozen_at.map(Timestamp::to_jiff),
                 revoked_at: self.revoked_at.map(Timestamp::to_jiff),
@@ -76,9 +74,7 @@ impl Row {
 /// A path from the ids of its nodes, root first.
 pub(crate) fn path(ids: &[Uuid]) -> Result<NodePath> {
     let mut ids = ids.iter().map(|&id| DelegationId::from_uuid(id));
-    let root = ids
-        .next()
-        .ok_or_else(|| StoreError::Malformed("an empty path".to_owned()))?;
+    let root = ids.next().ok_or_else(|| StoreError::Malformed("an empty path".to_owned()))?;
     ids.try_fold(NodePath::root(root), |path, id| read(path.child(id)))
 }
 
@@ -106,8 +102,6 @@ pub(crate) fn expect_rows(touched: u64, expected: usize) -> Result<()> {
     if usize::try_from(touched) == Ok(expected) {
         Ok(())
     } else {
-        Err(StoreError::Malformed(format!(
-            "{touched} rows were touched instead of {expected}"
-        )))
+        Err(StoreError::Malformed(format!("{touched} rows were touched instead of {expected}")))
     }
 }
