@@ -1,1 +1,45 @@
-//! Placeholder.
+//! The use cases of Subgrant: lock, read, plan, apply, commit.
+//!
+//! Invariants: every write takes the tenant's lock before it reads what it decides on; the planner in
+//! `subgrant-domain` is the only rule book; a write, its idempotency record and its audit entry commit together or not
+//! at all; debits of a tenant go through one queue per process, and the lock makes several processes safe together.
+//!
+//! Deliberately absent: HTTP. Callers may be handlers, background work or a command line.
+
+mod access;
+mod app;
+mod chain;
+mod credential;
+mod delegation;
+mod engine;
+mod idempotency;
+mod ledger;
+mod locked;
+mod master_key;
+mod mint;
+mod password;
+mod revoke;
+mod root_token;
+mod session;
+mod signup;
+mod spend;
+mod verify;
+mod view;
+
+pub use access::{AccessError, BlockedAt, Principal, Via};
+pub use app::{App, AppOptions, ServiceError};
+pub use credential::CredentialError;
+pub use delegation::{DelegationPage, ListRequest};
+pub use engine::EngineError;
+pub use idempotency::{IdempotencyKey, Outcome};
+pub use ledger::{LedgerPage, LedgerRequest};
+pub use master_key::{MasterKey, MasterKeyError};
+pub use mint::{ExpiryRequest, MintError, MintRequest, Minted};
+pub use revoke::{RevokeError, RevokeReceipt, RevokeRequest};
+pub use root_token::{RotateError, RotateRequest, RotatedRoot};
+pub use session::SessionSecret;
+pub use signup::{SignedUp, SignupError, SignupRequest};
+pub use spend::{SpendError, SpendReceipt, SpendRequest};
+pub use subgrant_store::delegations::StatusFilter;
+pub use verify::{Verification, VerifyRequest};
+pub use view::DelegationView;

@@ -92,6 +92,19 @@ pub async fn due_carves(tx: &mut LockedTx, now: Timestamp, limit: i64) -> Result
     rows.iter().map(|row| row::path(&row.ids)).collect()
 }
 
+/// Whether [`due_carves`] would find anything.
+pub async fn has_due_carves(tx: &mut TenantTx, now: Timestamp) -> Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM delegations WHERE tenant_id = $1 AND NOT carve_returned AND expires_at <= $2)
+               AS "found!""#,
+        tx.tenant().as_uuid(),
+        now.to_sqlx() as _
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok(found)
+}
+
 /// Writes a new node.
 pub async fn insert(tx: &mut LockedTx, delegation: &Delegation) -> Result<()> {
     let tenant = tx.tenant_uuid();

@@ -216,6 +216,17 @@ pub async fn current_root_key(tx: &mut TenantTx) -> Result<SealedRootKey> {
     row.map(RootKeyRow::into_key).ok_or_else(|| StoreError::Malformed("a tenant without root key".to_owned()))
 }
 
+/// The oldest root key: the one that the sign-up made.
+pub async fn first_root_key(tx: &mut TenantTx) -> Result<RootKeyId> {
+    let id = sqlx::query_scalar!(
+        "SELECT id FROM root_keys WHERE tenant_id = $1 ORDER BY created_at, id LIMIT 1",
+        tx.tenant().as_uuid()
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    id.map(RootKeyId::from_uuid).ok_or_else(|| StoreError::Malformed("a tenant without root key".to_owned()))
+}
+
 /// Ends the life of the root tokens of every key but `current`, at `at` or earlier.
 pub async fn expire_root_tokens(tx: &mut LockedTx, current: RootKeyId, at: Timestamp) -> Result<()> {
     let tenant = tx.tenant_uuid();

@@ -1,0 +1,208 @@
+//! On whose behalf a request is made, and what that lets it see.
+
+use std::net::IpAddr;
+
+use subgrant_domain::{Action, DelegationId, NodePath, RequestId, Status, TenantId, Terms, UserId};
+use subgrant_store::{audit, idempotency};
+
+use crate::{
+    App, CredentialError, ServiceError, SessionSecret,
+    credential::{Credential, TokenFacts},
+    locked::Loaded,
+};
+
+/// Who asks.
+#[derive(Clone)]
+pub struct Principal {
+    /// The tenant, and nothing of any other.
+    pub tenant: TenantId,
+    /// The node whose subtree is all that the principal sees.
+    pub path: NodePath,
+    /// How the principal proved itself.
+    pub via: Via,
+    /// From where the request came.
+    pub source_ip: Option<IpAddr>,
+    /// In which request.
+    pub request_id: Option<RequestId>,
+}
+
+/// How a principal proved itself.
+#[derive(Clone)]
+pub enum Via {
+    /// With a delegation's token.
+    Token(Box<PresentedToken>),
+    /// With a dashboard session.
+    Session {
+        /// Who signed in.
+        user: UserId,
+        /// Whether the user's role may change delegations and spend.
+        may_manage: bool,
+    },
+}
+
+/// A verified token, opaque outside this crate.
+#[derive(Clone)]
+pub struct PresentedToken(pub(crate) Credential);
+
+/// Where a denial arose, as far as the caller may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockedAt {
+    /// The caller's own node or a descendant.
+    Node(DelegationId),
+    /// Somewhere above the caller, who may not know where.
+    Ancestor,
+}
+
+/// Why a principal may not do something at all.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The token is not, or no longer, good.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// No session belongs to the cookie.
+    #[error("the session has ended")]
+    NoSession,
+    /// The token's caveats or the user's role do not include the action.
+    #[error("the action {0} is not permitted")]
+    NotPermitted(Action),
+    /// Unknown, another tenant's, or outside the caller's subtree.
+    #[error("there is no such delegation")]
+    NotFound,
+}
+
+impl From<ServiceError> for AccessError {
+    fn from(error: ServiceError) -> Self {
+        Self::Credential(error.into())
+    }
+}
+
+impl From<subgrant_store::StoreError> for AccessError {
+    fn from(error: subgrant_store::StoreError) -> Self {
+        ServiceError::from(error).into()
+    }
+}
+
+impl App {
+    /// The principal of a bearer token.
+    pub async fn authenticate_token(
+        &self,
+        text: &str,
+        source_ip: Option<IpAddr>,
+        request_id: Option<RequestId>,
+    ) -> Result<Principal, AccessError> {
+        let credential = self.credential(text).await?;
+        credential.check_use_here(source_ip)?;
+        let (tenant, path) = (credential.tenant(), NodePath::clone(&credential.path));
+        Ok(Principal {
+            tenant,
+            path,
+            via: Via::Token(Box::new(PresentedToken(credential))),
+            source_ip,
+            request_id,
+        })
+    }
+
+    /// The principal of a session cookie.
+    pub async fn authenticate_session(
+        &self,
+        secret: &SessionSecret,
+        source_ip: Option<IpAddr>,
+        request_id: Option<RequestId>,
+    ) -> Result<Principal, AccessError> {
+        let (tenant, user) = self.session_user(secret).await?.ok_or(AccessError::NoSession)?;
+        let may_manage = matches!(user.role.as_str(), "owner" | "admin");
+        Ok(Principal {
+            tenant: tenant.id,
+            path: NodePath::root(tenant.root),
+            via: Via::Session { user: user.id, may_manage },
+            source_ip,
+            request_id,
+        })
+    }
+}
+
+impl Principal {
+    /// Refuses unless the principal may do `action`.
+    pub(crate) fn require(&self, action: Action) -> Result<(), AccessError> {
+        let permitted = match &self.via {
+            Via::Token(token) => token.0.scope().permits(action),
+            Via::Session { may_manage, .. } => *may_manage || action == Action::Read,
+        };
+        if permitted { Ok(()) } else { Err(AccessError::NotPermitted(action)) }
+    }
+
+    /// The principal's token, unless it is a session.
+    pub(crate) fn credential(&self) -> Option<&Credential> {
+        match &self.via {
+            Via::Token(token) => Some(&token.0),
+            Via::Session { .. } => None,
+        }
+    }
+
+    /// What the credential leaves of the terms of a node at or below its own.
+    pub(crate) fn terms_at(&self, path: &NodePath) -> Terms {
+        let Some(credential) = self.credential() else { return Terms::UNRESTRICTED };
+        let terms = credential.terms();
+        let levels =
+            u32::try_from(path.depth() - self.path.depth()).expect("a path is at most 32 levels deep");
+        Terms { max_depth: terms.max_depth.map(|depth| depth.saturating_sub(levels)), ..terms }
+    }
+
+    /// An entry for the audit log.
+    pub(crate) fn audit_entry(
+        &self,
+        action: &'static str,
+        target: String,
+        details: &serde_json::Value,
+    ) -> audit::Entry {
+        audit::Entry {
+            id: uuid::Uuid::now_v7(),
+            actor: self.audit_name(),
+            action,
+            target,
+            details: details.to_string(),
+            source_ip: self.source_ip,
+            request_id: self.request_id,
+        }
+    }
+
+    /// Where the principal's idempotency keys are unique.
+    pub(crate) fn idempotency_key(&self, route: &'static str, key: String) -> idempotency::Key {
+        match &self.via {
+            Via::Token(_) => idempotency::Key::new(self.path.id(), route, key),
+            Via::Session { user, .. } => idempotency::Key::new(*user, route, key),
+        }
+    }
+
+    /// The principal's name in the audit log.
+    fn audit_name(&self) -> String {
+        match &self.via {
+            Via::Token(_) => self.path.id().to_string(),
+            Via::Session { user, .. } => user.to_string(),
+        }
+    }
+
+    /// Names a node of a path that the principal acts on, unless it stands above the principal.
+    pub(crate) fn locate(&self, node: DelegationId) -> BlockedAt {
+        if self.path.ancestors().contains(&node) { BlockedAt::Ancestor } else { BlockedAt::Node(node) }
+    }
+
+    /// Refuses unless the principal's token and every node above it are good, as of the transaction's instant.
+    pub(crate) async fn check_standing(&self, loaded: &mut impl Loaded) -> Result<(), AccessError> {
+        let Some(credential) = self.credential() else { return Ok(()) };
+        let root = loaded.row(self.path.root_id())?.clone();
+        let facts = TokenFacts::read(loaded.tx(), credential, &root).await?.ok_or(CredentialError::Forged)?;
+        credential.check(&facts, loaded.tree().now())?;
+        Ok(usable(loaded.tree().status(&self.path))?)
+    }
+}
+
+/// Refuses a node that is not live; an exhausted one is.
+pub(crate) fn usable(status: Status) -> Result<(), CredentialError> {
+    match status {
+        Status::Active | Status::Exhausted => Ok(()),
+        Status::Frozen(_) => Err(CredentialError::Frozen),
+        Status::Expired(_) => Err(CredentialError::Expired),
+        Status::Revoked(_) => Err(CredentialError::Revoked),
+    }
+}

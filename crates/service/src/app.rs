@@ -1,0 +1,147 @@
+//! What every use case works with.
+
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+use subgrant_domain::{DelegationId, Id, IdKind, NodePath, RootKeyId, TenantId};
+use subgrant_store::{Database, StoreError, TenantTx, tenants, tokens::Digest};
+use subgrant_token::RootKey;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::{MasterKey, engine::Engine, master_key::UnsealError};
+
+/// How an [`App`] is set up.
+#[derive(Debug, Clone)]
+pub struct AppOptions {
+    /// The service's public URL, written into tokens as a hint.
+    pub location: String,
+    /// The most debits of one tenant that may wait.
+    pub queue_capacity: usize,
+    /// The most debits decided in one transaction.
+    pub batch_size: usize,
+}
+
+impl Default for AppOptions {
+    fn default() -> Self {
+        Self { location: "http://localhost:8402".to_owned(), queue_capacity: 10_000, batch_size: 1_000 }
+    }
+}
+
+/// The running service: shared by all requests, cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) database: Database,
+    pub(crate) options: AppOptions,
+    pub(crate) engine: Engine,
+    /// Password hashing is made to be slow and memory-hungry; this bounds how much of it runs at once.
+    pub(crate) password_hashing: Semaphore,
+    master_key: MasterKey,
+    /// Root keys and paths never change, so entries are never invalidated, only evicted.
+    root_keys: Cache<(TenantId, RootKeyId), Arc<TenantKey>>,
+    paths: Cache<(TenantId, Digest), Arc<NodePath>>,
+}
+
+/// An unsealed root key with what belongs to it for good.
+pub(crate) struct TenantKey {
+    pub(crate) id: RootKeyId,
+    pub(crate) key: RootKey,
+    pub(crate) root: DelegationId,
+}
+
+/// Something that is not the caller's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A root key cannot be unsealed.
+    #[error(transparent)]
+    Unseal(#[from] UnsealError),
+    /// A stored token chain or answer cannot be used.
+    #[error("stored data is inconsistent: {0}")]
+    Inconsistent(String),
+}
+
+impl App {
+    /// Sets the service up on an open database.
+    pub fn new(database: Database, master_key: MasterKey, options: AppOptions) -> Self {
+        Self(Arc::new(Shared {
+            database,
+            engine: Engine::new(options.queue_capacity, options.batch_size),
+            options,
+            password_hashing: Semaphore::new(2),
+            master_key,
+            root_keys: Cache::new(10_000),
+            paths: Cache::new(100_000),
+        }))
+    }
+
+    /// The database that the service works on.
+    pub fn database(&self) -> &Database {
+        &self.0.database
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0
+    }
+
+    /// A root key by its id; `None` where the tenant has no such key.
+    pub(crate) async fn root_key(
+        &self,
+        tenant: TenantId,
+        id: RootKeyId,
+    ) -> Result<Option<Arc<TenantKey>>, ServiceError> {
+        if let Some(key) = self.0.root_keys.get(&(tenant, id)) {
+            return Ok(Some(key));
+        }
+        let mut tx = self.0.database.begin_read(tenant).await?;
+        let (Some(owner), Some(sealed)) =
+            (tenants::current(&mut tx).await?, tenants::root_key_by_id(&mut tx, id).await?)
+        else {
+            return Ok(None);
+        };
+        let key = self.0.master_key.unseal(tenant, id, &sealed.sealed)?;
+        let key = Arc::new(TenantKey { id, key, root: owner.root });
+        self.0.root_keys.insert((tenant, id), Arc::clone(&key));
+        Ok(Some(key))
+    }
+
+    /// Makes and stores a new root key in the given transaction.
+    pub(crate) async fn create_root_key(
+        &self,
+        tx: &mut TenantTx,
+        created_at: jiff::Timestamp,
+    ) -> Result<(RootKeyId, RootKey), ServiceError> {
+        let id = fresh_id();
+        let bytes = zeroize::Zeroizing::new(rand::random::<[u8; 32]>());
+        let sealed = self.0.master_key.seal(tx.tenant(), id, &bytes);
+        tenants::insert_root_key(tx, id, &sealed, created_at).await?;
+        Ok((id, RootKey::from_bytes(*bytes)))
+    }
+
+    /// The path of the node that a digest leads to.
+    pub(crate) async fn path_by_digest(
+        &self,
+        tenant: TenantId,
+        digest: Digest,
+    ) -> Result<Option<Arc<NodePath>>, ServiceError> {
+        if let Some(path) = self.0.paths.get(&(tenant, digest)) {
+            return Ok(Some(path));
+        }
+        let mut tx = self.0.database.begin_read(tenant).await?;
+        let Some(path) = subgrant_store::tokens::path_by_digest(&mut tx, &digest).await? else {
+            return Ok(None);
+        };
+        let path = Arc::new(path);
+        self.0.paths.insert((tenant, digest), Arc::clone(&path));
+        Ok(Some(path))
+    }
+}
+
+/// A new id, ordered by time.
+pub(crate) fn fresh_id<K: IdKind>() -> Id<K> {
+    Id::from_uuid(Uuid::now_v7())
+}

@@ -1,0 +1,79 @@
+//! Writing tokens: blocks, canonical chains, and the caveats that may be shown.
+
+use subgrant_domain::{AttributeText, ChildRequest, DelegationId, RootKeyId, TenantId};
+use subgrant_store::delegations::Delegation;
+use subgrant_token::{Caveat, DelegationClaim, Identifier, Macaroon, RootKey, TokenError, derive_nonce};
+
+use crate::{App, ServiceError};
+
+/// The caveats that open a node's block: who it is, what it may spend, then what the request narrows. What is
+/// inherited stands further up in the chain.
+pub(crate) fn block(
+    root_key: &RootKey,
+    id: DelegationId,
+    label: &AttributeText,
+    request: &ChildRequest,
+    extra: &[Caveat],
+) -> Vec<Caveat> {
+    let claim = DelegationClaim { id, nonce: derive_nonce(root_key, id) };
+    let mut caveats = vec![Caveat::Delegation(claim), Caveat::Budget(request.budget)];
+    caveats.extend(request.cost_center.clone().map(Caveat::CostCenter));
+    caveats.extend(request.department.clone().map(Caveat::Department));
+    caveats.push(Caveat::Label(label.clone()));
+    caveats.extend(request.expires_at.map(Caveat::Expires));
+    caveats.extend(request.actions.map(Caveat::Actions));
+    caveats.extend(request.max_per_spend.map(Caveat::MaxPerSpend));
+    caveats.extend(request.limits.iter().copied().map(Caveat::Limit));
+    caveats.extend(request.max_depth.map(Caveat::MaxDepth));
+    caveats.extend(extra.iter().cloned());
+    caveats
+}
+
+/// A caveat as listings show it: the nonce of a block is part of the token and of nothing else.
+pub(crate) fn public_text(caveat: &Caveat) -> String {
+    match caveat {
+        Caveat::Delegation(claim) => format!("delegation = {}", claim.id),
+        other => other.to_string(),
+    }
+}
+
+/// The tenant's root token under one of its root keys.
+pub(crate) fn root_token(
+    app: &App,
+    tenant: TenantId,
+    id: RootKeyId,
+    key: &RootKey,
+) -> Result<Macaroon, ServiceError> {
+    let identifier = Identifier::Subgrant { tenant, root_key: id };
+    Macaroon::mint(key, &app.shared().options.location, &identifier).map_err(unusable)
+}
+
+/// The token of a node, written again from what is stored: nonces are derived, so nothing secret has to be kept.
+pub(crate) async fn canonical_token(
+    app: &App,
+    tenant: TenantId,
+    delegation: &Delegation,
+) -> Result<Macaroon, ServiceError> {
+    let missing = || ServiceError::Inconsistent("a delegation's root key is missing".to_owned());
+    let root_key = app.root_key(tenant, delegation.root_key).await?.ok_or_else(missing)?;
+    let caveats = restored(&root_key.key, &delegation.caveats)?;
+    root_token(app, tenant, root_key.id, &root_key.key)?.attenuate(&caveats).map_err(unusable)
+}
+
+/// Stored caveats with their nonces derived again.
+pub(crate) fn restored(root_key: &RootKey, caveats: &[String]) -> Result<Vec<Caveat>, ServiceError> {
+    caveats
+        .iter()
+        .map(|text| {
+            if let Some(id) = text.strip_prefix("delegation = ") {
+                let id = id.parse().map_err(|_| ServiceError::Inconsistent("a stored caveat".to_owned()))?;
+                return Ok(Caveat::Delegation(DelegationClaim { id, nonce: derive_nonce(root_key, id) }));
+            }
+            text.parse().map_err(|_| ServiceError::Inconsistent("a stored caveat".to_owned()))
+        })
+        .collect()
+}
+
+fn unusable(error: TokenError) -> ServiceError {
+    ServiceError::Inconsistent(format!("a stored token cannot be written: {error}"))
+}

@@ -1,0 +1,210 @@
+//! From a token's text to the node that it speaks for.
+
+use std::{net::IpAddr, sync::Arc};
+
+use jiff::Timestamp;
+use subgrant_domain::{NodePath, SpendLimits, Terms};
+use subgrant_store::{
+    TenantTx,
+    delegations::Delegation,
+    tenants,
+    tokens::{self, Digest, Token},
+};
+use subgrant_token::{CaveatFailure, ErrorClass, Macaroon, Scope, TokenError, VerifiedToken};
+
+use crate::{App, ServiceError, app::TenantKey, chain};
+
+/// A token whose signature is right, and the node that it leads to. Whether it is still good is decided anew, by the
+/// database's clock, in each transaction: see [`Credential::check`].
+#[derive(Clone)]
+pub(crate) struct Credential {
+    pub(crate) macaroon: Macaroon,
+    pub(crate) token: VerifiedToken,
+    pub(crate) path: Arc<NodePath>,
+    pub(crate) root_key: Arc<TenantKey>,
+}
+
+/// Why a token is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// It is not a token at all.
+    #[error("{0}")]
+    Malformed(TokenError),
+    /// The signature is wrong, or nobody issued it.
+    #[error("the token was not issued here")]
+    Forged,
+    /// Its life, or that of a node above, is over.
+    #[error("the token has expired")]
+    Expired,
+    /// It, its node or a node above was revoked.
+    #[error("the token was revoked")]
+    Revoked,
+    /// Its node or a node above is frozen.
+    #[error("the delegation is frozen")]
+    Frozen,
+    /// A caveat is unknown, malformed, contradictory or not met by this request.
+    #[error("{0}")]
+    Caveat(String),
+    /// Not the caller's fault.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+impl From<TokenError> for CredentialError {
+    fn from(error: TokenError) -> Self {
+        match error.class() {
+            ErrorClass::Malformed => Self::Malformed(error),
+            ErrorClass::Forged => Self::Forged,
+            ErrorClass::CaveatNotMet => Self::Caveat(error.to_string()),
+        }
+    }
+}
+
+impl From<CaveatFailure> for CredentialError {
+    fn from(failure: CaveatFailure) -> Self {
+        match failure {
+            CaveatFailure::Expired { .. } => Self::Expired,
+            other => Self::Caveat(other.to_string()),
+        }
+    }
+}
+
+impl App {
+    /// Reads and verifies a token and finds its node: size, envelope, signature, caveats, ledger, in this order.
+    pub(crate) async fn credential(&self, text: &str) -> Result<Credential, CredentialError> {
+        let macaroon = Macaroon::parse(text)?;
+        let (tenant, root_key) = (macaroon.identifier().tenant(), macaroon.identifier().root_key());
+        let root_key = self.root_key(tenant, root_key).await?.ok_or(CredentialError::Forged)?;
+        let token = macaroon.verify(&root_key.key)?;
+        let path = match token.last_digest() {
+            None => Arc::new(NodePath::root(root_key.root)),
+            Some(digest) => {
+                let found = self.path_by_digest(tenant, *digest.as_bytes()).await?;
+                found.ok_or(CredentialError::Forged)?
+            }
+        };
+        Ok(Credential { macaroon, token, path, root_key })
+    }
+}
+
+impl Credential {
+    pub(crate) fn tenant(&self) -> subgrant_domain::TenantId {
+        self.macaroon.identifier().tenant()
+    }
+
+    pub(crate) fn scope(&self) -> &Scope {
+        self.token.scope()
+    }
+
+    /// The digest by which the token is registered; a root token has none.
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        self.token.last_digest().map(|digest| *digest.as_bytes())
+    }
+
+    /// Refuses a token that may not be used at Subgrant itself. Conditions about a resource server's requests
+    /// (route, method) do not concern this API.
+    pub(crate) fn check_use_here(&self, source_ip: Option<IpAddr>) -> Result<(), CredentialError> {
+        if self.scope().audience.is_some() {
+            return Err(CaveatFailure::Audience.into());
+        }
+        match source_ip {
+            Some(address) => self.scope().check_source_ip(address)?,
+            None if self.scope().source_ips.is_empty() => {}
+            None => return Err(CaveatFailure::MissingContext { caveat: "source_ip" }.into()),
+        }
+        Ok(())
+    }
+
+    /// Whether the presented token is the beginning of the chain whose public caveats are given.
+    pub(crate) fn is_prefix_of(&self, caveats: &[String]) -> bool {
+        let own = self.token.caveats();
+        own.len() <= caveats.len()
+            && own.iter().zip(caveats).all(|(own, text)| chain::public_text(own) == *text)
+    }
+
+    /// What the token adds to the limits stored with the nodes.
+    pub(crate) fn spend_limits(&self) -> SpendLimits {
+        let scope = self.scope();
+        let ids = self.path.ids();
+        // Chain and path run in step: every budget caveat opened one node below the root.
+        let owner = |node: Option<usize>| ids.get(node.map_or(0, |index| index + 1)).copied();
+        SpendLimits {
+            max_per_spend: scope.max_per_spend,
+            windows: scope
+                .limits
+                .iter()
+                .map(|scoped| (owner(scoped.node).unwrap_or_else(|| self.path.id()), scoped.limit))
+                .collect(),
+            expires_at: scope.expires(),
+        }
+    }
+
+    /// What the token leaves of its node's terms, for minting below it.
+    pub(crate) fn terms(&self) -> Terms {
+        let scope = self.scope();
+        Terms {
+            actions: scope.actions,
+            max_per_spend: scope.max_per_spend,
+            limits: Vec::new(),
+            max_depth: scope.remaining_depth,
+            expires_at: scope.expires(),
+            cost_center: scope.cost_center.clone(),
+            department: scope.department.clone(),
+        }
+    }
+
+    /// Whether the token itself is still good at `now`, apart from the state of its node.
+    pub(crate) fn check(&self, facts: &TokenFacts, now: Timestamp) -> Result<(), CredentialError> {
+        self.scope().check_expiry(now)?;
+        if facts.valid_until.is_some_and(|end| end <= now) {
+            return Err(CredentialError::Revoked);
+        }
+        if facts.tokens_valid_from.is_some_and(|from| facts.issued_at < from) {
+            return Err(CredentialError::Revoked);
+        }
+        Ok(())
+    }
+}
+
+/// What the ledger says about one token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TokenFacts {
+    issued_at: Timestamp,
+    valid_until: Option<Timestamp>,
+    tokens_valid_from: Option<Timestamp>,
+}
+
+impl TokenFacts {
+    /// Of the token of a delegation.
+    pub(crate) fn of_token(token: &Token, root: &Delegation) -> Self {
+        Self {
+            issued_at: token.issued_at,
+            valid_until: token.valid_until,
+            tokens_valid_from: root.tokens_valid_from,
+        }
+    }
+
+    /// Of a root token: as old as its key, and ended by a rotation.
+    pub(crate) fn of_root_token(key: &tenants::SealedRootKey, root: &Delegation) -> Self {
+        Self {
+            issued_at: key.created_at,
+            valid_until: key.root_token_expires_at,
+            tokens_valid_from: root.tokens_valid_from,
+        }
+    }
+
+    /// Reads the facts about one token; `root` is the tenant's root. `None`: nobody issued such a token.
+    pub(crate) async fn read(
+        tx: &mut TenantTx,
+        credential: &Credential,
+        root: &Delegation,
+    ) -> Result<Option<Self>, ServiceError> {
+        if let Some(digest) = credential.digest() {
+            let found = tokens::by_digests(tx, &[digest]).await?;
+            Ok(found.get(&digest).map(|token| Self::of_token(token, root)))
+        } else {
+            let found = tenants::root_key_by_id(tx, credential.root_key.id).await?;
+            Ok(found.map(|key| Self::of_root_token(&key, root)))
+        }
+    }
+}

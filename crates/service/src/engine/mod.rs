@@ -1,0 +1,101 @@
+//! The spend engine: one queue per tenant and process. Whatever queued up while the previous transaction ran forms the
+//! next batch, so a lone debit goes at once and a crowd shares one commit.
+
+mod batch;
+
+use std::{collections::HashMap, sync::Mutex, time::Duration};
+
+use subgrant_domain::TenantId;
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
+
+use crate::{
+    App, Outcome,
+    spend::{Spend, SpendError, SpendReceipt},
+};
+
+/// How long an idle tenant keeps its task.
+const IDLE: Duration = Duration::from_mins(1);
+
+/// Why a debit was not decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// Too many debits of the tenant are waiting. Nothing was spent.
+    #[error("too many debits are waiting")]
+    Overloaded,
+    /// The database cannot be reached. Nothing was spent.
+    #[error("the database is unavailable")]
+    Unavailable,
+    /// The connection broke while the transaction was being committed, so nobody knows whether it was. The same
+    /// request with the same idempotency key tells.
+    #[error("it is not known whether the debit was recorded")]
+    OutcomeUnknown,
+}
+
+/// What a debit is answered with.
+pub(crate) type Answer = Result<Outcome<SpendReceipt>, SpendError>;
+
+/// A debit in the queue.
+pub(crate) struct Command {
+    spend: Spend,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Command {
+    pub(crate) fn new(spend: Spend) -> (Self, oneshot::Receiver<Answer>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { spend, reply }, answer)
+    }
+}
+
+/// The queues.
+pub(crate) struct Engine {
+    queues: Mutex<HashMap<TenantId, mpsc::Sender<Command>>>,
+    capacity: usize,
+    batch_size: usize,
+}
+
+impl Engine {
+    pub(crate) fn new(capacity: usize, batch_size: usize) -> Self {
+        Self { queues: Mutex::default(), capacity, batch_size }
+    }
+
+    /// Puts a debit into its tenant's queue, starting the tenant's task where there is none.
+    pub(crate) fn submit(&self, app: &App, tenant: TenantId, command: Command) -> Result<(), EngineError> {
+        let mut queues = self.queues.lock().expect("nothing panics while holding the lock");
+        let command = match queues.get(&tenant) {
+            None => command,
+            Some(queue) => match queue.try_send(command) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full(_)) => return Err(EngineError::Overloaded),
+                // The task ended, idle or by a panic: its successor takes the command.
+                Err(TrySendError::Closed(command)) => command,
+            },
+        };
+        let (queue, commands) = mpsc::channel(self.capacity);
+        queue.try_send(command).map_err(|_| EngineError::Overloaded)?;
+        queues.insert(tenant, queue);
+        tokio::spawn(work(app.clone(), tenant, commands, self.batch_size));
+        Ok(())
+    }
+}
+
+/// Decides batch after batch until the tenant has been idle for a while.
+async fn work(app: App, tenant: TenantId, mut commands: mpsc::Receiver<Command>, batch_size: usize) {
+    let mut waiting = Vec::with_capacity(batch_size);
+    loop {
+        let received = tokio::time::timeout(IDLE, commands.recv_many(&mut waiting, batch_size)).await;
+        if received.is_err() {
+            // Refuse further commands first; what slipped in before is still decided.
+            commands.close();
+        }
+        if matches!(received, Ok(0)) {
+            return;
+        }
+        if !waiting.is_empty() {
+            batch::run(&app, tenant, waiting.drain(..)).await;
+        }
+    }
+}

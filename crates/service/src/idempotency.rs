@@ -1,0 +1,99 @@
+//! Writes that may be sent again: the answer is recorded in the write's own transaction.
+
+use serde::{Serialize, de::DeserializeOwned};
+use subgrant_store::idempotency::{self, Key, Record};
+
+use crate::{ServiceError, locked::LockedTenant};
+
+/// The caller's key, with a digest of what it was sent with.
+#[derive(Debug, Clone)]
+pub struct IdempotencyKey {
+    /// 1–255 visible ASCII characters.
+    pub key: String,
+    /// SHA-256 of method, path and body.
+    pub fingerprint: [u8; 32],
+}
+
+/// An answer, and whether it was given before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome<T> {
+    /// The answer.
+    pub value: T,
+    /// Whether the same request had been answered already.
+    pub replayed: bool,
+}
+
+impl<T> Outcome<T> {
+    pub(crate) fn fresh(value: T) -> Self {
+        Self { value, replayed: false }
+    }
+
+    pub(crate) fn replayed(value: T) -> Self {
+        Self { value, replayed: true }
+    }
+
+    /// The same outcome with another answer.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U> {
+        Outcome { value: change(self.value), replayed: self.replayed }
+    }
+}
+
+/// Why a recorded answer cannot be given again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The key was used for another request.
+    #[error("this Idempotency-Key was used for another request")]
+    Mismatch,
+    /// Not the caller's fault.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+/// A key in the scope of its principal and route.
+#[derive(Debug, Clone)]
+pub(crate) struct ScopedKey {
+    pub(crate) key: Key,
+    pub(crate) fingerprint: [u8; 32],
+}
+
+impl ScopedKey {
+    /// The answer that was recorded under this key.
+    pub(crate) async fn find<T: DeserializeOwned>(
+        &self,
+        tenant: &mut LockedTenant,
+    ) -> Result<Option<T>, ReplayError> {
+        let found = idempotency::by_keys(tenant.tx.tx(), std::slice::from_ref(&self.key)).await;
+        match found.map_err(ServiceError::from)?.pop() {
+            Some((_, record)) => self.replay(&record).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads a recorded answer, if it was given to the same request.
+    pub(crate) fn replay<T: DeserializeOwned>(&self, record: &Record) -> Result<T, ReplayError> {
+        if record.fingerprint != self.fingerprint {
+            return Err(ReplayError::Mismatch);
+        }
+        let answer = serde_json::from_str(&record.response);
+        Ok(answer.map_err(|error| ServiceError::Inconsistent(format!("a recorded answer: {error}")))?)
+    }
+
+    /// What to store with the write.
+    pub(crate) fn record(&self, status: u16, answer: &impl Serialize) -> (Key, Record) {
+        let response = serde_json::to_string(answer).expect("answers are plain structs");
+        (self.key.clone(), Record { fingerprint: self.fingerprint, status, response })
+    }
+}
+
+/// Records an answer under a key, where the caller sent one.
+pub(crate) async fn record(
+    tenant: &mut LockedTenant,
+    key: Option<&ScopedKey>,
+    status: u16,
+    answer: &impl Serialize,
+) -> Result<(), ServiceError> {
+    if let Some(key) = key {
+        idempotency::insert(&mut tenant.tx, &[key.record(status, answer)]).await?;
+    }
+    Ok(())
+}

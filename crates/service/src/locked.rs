@@ -1,0 +1,161 @@
+//! The first two steps of every use case: lock (where it writes) and read.
+
+use std::collections::{HashMap, HashSet};
+
+use subgrant_domain::{DelegationId, NodePath, TenantId, Tree, plan_expired_carve};
+use subgrant_store::{
+    Database, LockedTx, TenantTx,
+    delegations::{self, Delegation},
+    ledger::{self, Head},
+    windows,
+};
+
+use crate::ServiceError;
+
+/// How many expired carves are settled per round trip.
+const SETTLE_PAGE: i64 = 1_000;
+
+/// Nodes read at one instant, with the transaction that read them.
+pub(crate) trait Loaded {
+    fn tx(&mut self) -> &mut TenantTx;
+    fn tree(&self) -> &Tree;
+    fn rows(&self) -> &HashMap<DelegationId, Delegation>;
+
+    fn row(&self, id: DelegationId) -> Result<&Delegation, ServiceError> {
+        self.rows().get(&id).ok_or_else(|| ServiceError::Inconsistent(format!("{id} was not loaded")))
+    }
+}
+
+/// A tenant under its lock: nothing of it changes until this ends.
+pub(crate) struct LockedTenant {
+    pub(crate) tx: LockedTx,
+    pub(crate) head: Head,
+    pub(crate) tree: Tree,
+    pub(crate) rows: HashMap<DelegationId, Delegation>,
+}
+
+/// A tenant as seen by a read-only transaction.
+pub(crate) struct ReadTenant {
+    pub(crate) tx: TenantTx,
+    pub(crate) tree: Tree,
+    pub(crate) rows: HashMap<DelegationId, Delegation>,
+}
+
+impl Loaded for LockedTenant {
+    fn tx(&mut self) -> &mut TenantTx {
+        self.tx.tx()
+    }
+
+    fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    fn rows(&self) -> &HashMap<DelegationId, Delegation> {
+        &self.rows
+    }
+}
+
+impl Loaded for ReadTenant {
+    fn tx(&mut self) -> &mut TenantTx {
+        &mut self.tx
+    }
+
+    fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    fn rows(&self) -> &HashMap<DelegationId, Delegation> {
+        &self.rows
+    }
+}
+
+impl LockedTenant {
+    /// Locks every node of the given paths, root first, reads them by the database's clock, and settles every carve
+    /// whose node has expired, so that what is decided next sees those credits with the parent.
+    pub(crate) async fn open(
+        database: &Database,
+        tenant: TenantId,
+        paths: &[&NodePath],
+    ) -> Result<Self, ServiceError> {
+        let ids = ids_of(paths);
+        let root = paths.first().map(|path| path.root_id()).expect("every use case names at least one path");
+        let mut tx = delegations::lock(database.begin(tenant).await?, root, &ids).await?;
+        let head = ledger::head(tx.tx()).await?;
+        let rows = delegations::by_ids(tx.tx(), &ids).await?;
+        let tree = Tree::new(head.now, head.zone.clone(), rows.iter().map(|row| row.node.clone()));
+        let rows = rows.into_iter().map(|row| (row.node.id(), row)).collect();
+        let mut locked = Self { tx, head, tree, rows };
+        locked.settle_expired_carves().await?;
+        Ok(locked)
+    }
+
+    async fn settle_expired_carves(&mut self) -> Result<(), ServiceError> {
+        loop {
+            let due = delegations::due_carves(&mut self.tx, self.head.now, SETTLE_PAGE).await?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            let nodes: Vec<_> =
+                due.iter().flat_map(|path| path.parent_id().into_iter().chain([path.id()])).collect();
+            for row in delegations::by_ids(self.tx.tx(), &nodes).await? {
+                self.tree.insert(row.node);
+            }
+            for path in &due {
+                plan_expired_carve(&mut self.tree, path);
+            }
+            // Written at once, so that the next round finds only what is still due.
+            self.write_balances().await?;
+        }
+    }
+
+    async fn write_balances(&mut self) -> Result<(), ServiceError> {
+        delegations::update_balances(&mut self.tx, &self.tree.changed_nodes()).await?;
+        Ok(())
+    }
+
+    /// Writes every balance and counter that plans changed.
+    pub(crate) async fn write_changes(&mut self) -> Result<(), ServiceError> {
+        self.write_balances().await?;
+        windows::upsert(&mut self.tx, &self.tree.changed_windows()).await?;
+        Ok(())
+    }
+}
+
+impl ReadTenant {
+    /// Reads every node of the given paths at one instant. Expired carves are settled first, where there are any, so
+    /// that readers see what writers would.
+    pub(crate) async fn open(
+        database: &Database,
+        tenant: TenantId,
+        paths: &[&NodePath],
+    ) -> Result<Self, ServiceError> {
+        let mut tx = database.begin_read(tenant).await?;
+        let mut head = ledger::head(&mut tx).await?;
+        if delegations::has_due_carves(&mut tx, head.now).await? {
+            drop(tx);
+            let mut locked = LockedTenant::open(database, tenant, paths).await?;
+            locked.write_changes().await?;
+            locked.tx.commit().await?;
+            tx = database.begin_read(tenant).await?;
+            head = ledger::head(&mut tx).await?;
+        }
+        let mut read = Self { tx, tree: Tree::new(head.now, head.zone, []), rows: HashMap::new() };
+        read.load(paths).await?;
+        Ok(read)
+    }
+
+    /// Reads the nodes of further paths, at the same instant.
+    pub(crate) async fn load(&mut self, paths: &[&NodePath]) -> Result<(), ServiceError> {
+        let missing: Vec<_> = ids_of(paths).into_iter().filter(|id| !self.rows.contains_key(id)).collect();
+        for row in delegations::by_ids(&mut self.tx, &missing).await? {
+            self.tree.insert(row.node.clone());
+            self.rows.insert(row.node.id(), row);
+        }
+        Ok(())
+    }
+}
+
+fn ids_of(paths: &[&NodePath]) -> Vec<DelegationId> {
+    let ids: HashSet<_> = paths.iter().flat_map(|path| path.ids()).copied().collect();
+    ids.into_iter().collect()
+}

@@ -1,0 +1,298 @@
+//! Minting a child delegation.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use subgrant_domain::{
+    Action, AttributeText, ChildRequest, DelegationId, MintDenial, NodePath, RootKeyId, plan_mint,
+};
+use subgrant_store::{
+    StoreError, audit,
+    delegations::{self, Delegation},
+    tokens,
+};
+use subgrant_token::{Caveat, Macaroon, TokenError};
+use zeroize::Zeroizing;
+
+use crate::{
+    AccessError, App, DelegationView, IdempotencyKey, Outcome, Principal, ServiceError,
+    app::fresh_id,
+    chain,
+    idempotency::{self, ReplayError, ScopedKey},
+    locked::{Loaded, LockedTenant},
+};
+
+pub(crate) const ROUTE: &str = "POST /delegation";
+
+/// What the child shall be.
+#[derive(Debug, Clone)]
+pub struct MintRequest {
+    /// Below which node; absent: below the caller's own.
+    pub parent: Option<DelegationId>,
+    /// The child's name.
+    pub label: AttributeText,
+    /// Budget and restrictions; its expiry is ignored in favour of [`MintRequest::expiry`].
+    pub child: ChildRequest,
+    /// When the child's life ends.
+    pub expiry: Option<ExpiryRequest>,
+    /// Caveats for gateways and resource servers, appended after the others.
+    pub extra_caveats: Vec<Caveat>,
+}
+
+/// When a life shall end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpiryRequest {
+    /// So long after the database's clock at the decision.
+    After(SignedDuration),
+    /// At an instant.
+    At(Timestamp),
+}
+
+/// A minted child, with its token.
+pub struct Minted {
+    /// The child.
+    pub delegation: DelegationView,
+    /// The child's token. Shown once, and again only to the same request.
+    pub token: Zeroizing<String>,
+}
+
+/// Why no child was minted.
+#[derive(Debug, thiserror::Error)]
+pub enum MintError {
+    /// The caller may not do this, or not here.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The rules of the domain refuse it.
+    #[error("the child is refused")]
+    Denied {
+        /// Why.
+        denial: MintDenial,
+        /// Whether the parent is the caller's own node or one below it is always so; its id for the problem.
+        parent: DelegationId,
+    },
+    /// The child's token would exceed a token's limits.
+    #[error("the child's token would be too long: {0}")]
+    TokenTooLong(TokenError),
+    /// The caller's key was used for another request.
+    #[error("this Idempotency-Key was used for another request")]
+    IdempotencyMismatch,
+}
+
+impl From<ServiceError> for MintError {
+    fn from(error: ServiceError) -> Self {
+        Self::Access(error.into())
+    }
+}
+
+impl From<StoreError> for MintError {
+    fn from(error: StoreError) -> Self {
+        Self::Access(error.into())
+    }
+}
+
+impl From<ReplayError> for MintError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Mismatch => Self::IdempotencyMismatch,
+            ReplayError::Service(error) => error.into(),
+        }
+    }
+}
+
+/// What is recorded to answer a repeated request: everything but the token, which is derived again.
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    delegation: DelegationView,
+}
+
+impl App {
+    /// Mints a child below the caller's own node or below one of its descendants.
+    pub async fn mint(
+        &self,
+        principal: &Principal,
+        request: &MintRequest,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Outcome<Minted>, MintError> {
+        let parent = self.parent_path(principal, request.parent).await?;
+        let database = &self.shared().database;
+        let mut locked = LockedTenant::open(database, principal.tenant, &[&principal.path, &parent]).await?;
+        principal.check_standing(&mut locked).await?;
+        principal.require(Action::Delegate)?;
+        let key = key.map(|key| ScopedKey {
+            key: principal.idempotency_key(ROUTE, key.key),
+            fingerprint: key.fingerprint,
+        });
+        if let Some(key) = &key
+            && let Some(answer) = key.find::<Answer>(&mut locked).await?
+        {
+            return Ok(Outcome::replayed(self.minted_again(principal, &mut locked, &parent, answer).await?));
+        }
+        let minted = self.mint_locked(principal, request, &parent, &mut locked).await?;
+        // The answer shows the caveats with their nonces, as the token does; the record must not hold them.
+        let answer = Answer { delegation: without_nonces(minted.delegation.clone()) };
+        idempotency::record(&mut locked, key.as_ref(), 201, &answer).await?;
+        locked.tx.commit().await?;
+        Ok(Outcome::fresh(minted))
+    }
+
+    async fn parent_path(
+        &self,
+        principal: &Principal,
+        parent: Option<DelegationId>,
+    ) -> Result<NodePath, AccessError> {
+        match parent {
+            Some(id) if id != principal.path.id() => {
+                let mut read = self.read(principal).await?;
+                crate::delegation::visible_path(&mut read, principal, Some(id)).await
+            }
+            _ => Ok(principal.path.clone()),
+        }
+    }
+
+    /// Plans, writes and signs, without committing.
+    async fn mint_locked(
+        &self,
+        principal: &Principal,
+        request: &MintRequest,
+        parent: &NodePath,
+        locked: &mut LockedTenant,
+    ) -> Result<Minted, MintError> {
+        let now = locked.head.now;
+        let id = fresh_id();
+        let parent_row = locked.row(parent.id())?;
+        let expires_at = request.expiry.map(|expiry| expiry_instant(expiry, parent_row, now));
+        let child = ChildRequest { expires_at, ..request.child.clone() };
+        let denied = |denial| MintError::Denied { denial, parent: parent.id() };
+        plan_mint(&mut locked.tree, parent, &principal.terms_at(parent), id, &child).map_err(denied)?;
+
+        let (base, root_key_id) = self.parent_chain(principal, locked, parent).await?;
+        let missing = || ServiceError::Inconsistent("the parent's root key is missing".to_owned());
+        let root_key = self.root_key(principal.tenant, root_key_id).await?.ok_or_else(missing)?;
+        let block = chain::block(&root_key.key, id, &request.label, &child, &request.extra_caveats);
+        let macaroon = base.attenuate(&block).map_err(MintError::TokenTooLong)?;
+        let verified = macaroon.verify(&root_key.key).map_err(MintError::TokenTooLong)?;
+        let digest = verified.last_digest().expect("the block holds a budget caveat");
+
+        let row = Delegation {
+            node: locked.tree.node(id).expect("the plan added it").clone(),
+            label: request.label.clone(),
+            caveats: verified.caveats().iter().map(chain::public_text).collect(),
+            root_key: root_key.id,
+            tokens_valid_from: None,
+            version: 1,
+            created_at: now,
+        };
+        delegations::insert(&mut locked.tx, &row).await?;
+        tokens::insert(&mut locked.tx, digest.as_bytes(), id, now).await?;
+        locked.write_changes().await?;
+        audit::append(&mut locked.tx, &audit_entry(principal, &row)).await?;
+
+        let mut delegation = DelegationView::new(&locked.tree, &row, principal);
+        delegation.caveats = verified.caveats().iter().map(ToString::to_string).collect();
+        Ok(Minted { delegation, token: Zeroizing::new(macaroon.to_text()) })
+    }
+
+    /// The chain to which the child's block is appended: the caller's own token, so that whatever its holder appended
+    /// binds the child too, or the canonical token of a node further down with the caller's restrictions added.
+    async fn parent_chain(
+        &self,
+        principal: &Principal,
+        locked: &LockedTenant,
+        parent: &NodePath,
+    ) -> Result<(Macaroon, RootKeyId), MintError> {
+        let row = locked.row(parent.id())?;
+        let Some(credential) = principal.credential() else {
+            let root_key = match parent.depth() {
+                0 => self.current_root_key(principal.tenant).await?,
+                _ => row.root_key,
+            };
+            let canonical = Delegation { root_key, ..row.clone() };
+            return Ok((chain::canonical_token(self, principal.tenant, &canonical).await?, root_key));
+        };
+        if parent.id() == principal.path.id() {
+            return Ok((credential.macaroon.clone(), credential.root_key.id));
+        }
+        let canonical = chain::canonical_token(self, principal.tenant, row).await?;
+        let stored = locked.row(principal.path.id())?.caveats.len();
+        let appended = credential.token.caveats().get(stored..).unwrap_or_default();
+        // What narrows the caller narrows the child. A name stays with its node, and depth is counted by the plan.
+        let narrowing =
+            appended.iter().filter(|caveat| !matches!(caveat, Caveat::Label(_) | Caveat::MaxDepth(_)));
+        let base = canonical.attenuate(narrowing).map_err(MintError::TokenTooLong)?;
+        Ok((base, row.root_key))
+    }
+
+    /// The answer to a request that was answered before, with the identical token.
+    async fn minted_again(
+        &self,
+        principal: &Principal,
+        locked: &mut LockedTenant,
+        parent: &NodePath,
+        answer: Answer,
+    ) -> Result<Minted, MintError> {
+        let id = answer.delegation.id;
+        let mut rows = delegations::by_ids(locked.tx.tx(), &[id, parent.id()]).await?;
+        let missing = || ServiceError::Inconsistent(format!("the minted delegation {id} is missing"));
+        let index = rows.iter().position(|row| row.node.id() == id).ok_or_else(missing)?;
+        let row = rows.swap_remove(index);
+        let macaroon = match principal.credential() {
+            Some(credential)
+                if parent.id() == principal.path.id() && credential.is_prefix_of(&row.caveats) =>
+            {
+                let block = &row.caveats[credential.token.caveats().len()..];
+                let block = chain::restored(&credential.root_key.key, block)?;
+                credential.macaroon.attenuate(&block).map_err(MintError::TokenTooLong)?
+            }
+            _ => chain::canonical_token(self, principal.tenant, &row).await?,
+        };
+        let missing = || ServiceError::Inconsistent("the delegation's root key is missing".to_owned());
+        let root_key = self.root_key(principal.tenant, row.root_key).await?.ok_or_else(missing)?;
+        let verified = macaroon.verify(&root_key.key).map_err(MintError::TokenTooLong)?;
+        let mut delegation = answer.delegation;
+        delegation.caveats = verified.caveats().iter().map(ToString::to_string).collect();
+        Ok(Minted { delegation, token: Zeroizing::new(macaroon.to_text()) })
+    }
+}
+
+/// The end of the child's life.
+///
+/// A duration ends at the parent's end where it asks for no more than the parent's whole life was: `720h` below a
+/// parent that was minted with `720h` a moment ago is meant to be accepted. Whoever names an instant means it.
+fn expiry_instant(request: ExpiryRequest, parent: &Delegation, now: Timestamp) -> Timestamp {
+    let duration = match request {
+        ExpiryRequest::At(instant) => return instant,
+        ExpiryRequest::After(duration) => duration,
+    };
+    let end = now.saturating_add(duration).unwrap_or(Timestamp::MAX);
+    // A caveat carries whole seconds; rounding down never grants more than was asked for.
+    let end = Timestamp::from_second(end.as_second()).unwrap_or(Timestamp::MAX);
+    match parent.node.terms.expires_at {
+        Some(parent_end)
+            if end > parent_end && duration <= parent_end.duration_since(parent.created_at) + SECOND =>
+        {
+            parent_end
+        }
+        _ => end,
+    }
+}
+
+/// What rounding took off the parent's life.
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+fn without_nonces(view: DelegationView) -> DelegationView {
+    let caveats = view.caveats.iter().map(|text| match text.parse() {
+        Ok(caveat) => chain::public_text(&caveat),
+        Err(_) => text.clone(),
+    });
+    DelegationView { caveats: caveats.collect(), ..view }
+}
+
+fn audit_entry(principal: &Principal, row: &Delegation) -> audit::Entry {
+    let details = serde_json::json!({
+        "parent_id": row.node.path.parent_id(),
+        "label": row.label,
+        "budget_credits": row.node.budget,
+        "allocation": row.node.allocation.as_str(),
+        "expires_at": row.node.terms.expires_at,
+    });
+    principal.audit_entry("delegation.create", row.node.id().to_string(), &details)
+}

@@ -1,0 +1,186 @@
+//! Revoking a delegation together with everything below it, and previewing that.
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use subgrant_domain::{Action, Credits, DelegationId, Denial, NodePath, Tree, plan_revoke};
+use subgrant_store::{StoreError, audit, delegations};
+
+use crate::{
+    AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError,
+    delegation::visible_path,
+    idempotency::{self, ReplayError, ScopedKey},
+    locked::{Loaded, LockedTenant, ReadTenant},
+};
+
+pub(crate) const ROUTE: &str = "POST /delegation/{id}/revoke";
+
+/// What to revoke, and on which conditions.
+#[derive(Debug, Clone)]
+pub struct RevokeRequest {
+    /// The node.
+    pub id: DelegationId,
+    /// Say what would happen, and change nothing.
+    pub dry_run: bool,
+    /// Only if the node still has this version.
+    pub if_version: Option<i64>,
+    /// Why; kept in the audit log.
+    pub reason: Option<String>,
+}
+
+/// What a revocation ends, or would end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokeReceipt {
+    /// The node.
+    pub id: DelegationId,
+    /// Nodes below it.
+    pub descendants: u64,
+    /// Open holds in the subtree, in credits.
+    pub held_voided: Credits,
+    /// Credits that the parent can use again.
+    pub credits_freed: Credits,
+    /// Nodes of the subtree with ledger entries in the last hour.
+    pub active_last_hour: u64,
+    /// The node's version: before, in a preview; after, in a receipt.
+    pub version: i64,
+    /// When it was revoked; `None` in a preview.
+    pub revoked_at: Option<jiff::Timestamp>,
+}
+
+/// Why nothing was revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeError {
+    /// The caller may not do this, or not here.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// It, or a node above it, was revoked before.
+    #[error("the delegation is revoked already")]
+    AlreadyRevoked,
+    /// The node has changed since it was looked at.
+    #[error("the delegation has version {current} now")]
+    StaleVersion {
+        /// The version now.
+        current: i64,
+    },
+    /// The caller's key was used for another request.
+    #[error("this Idempotency-Key was used for another request")]
+    IdempotencyMismatch,
+}
+
+impl From<ServiceError> for RevokeError {
+    fn from(error: ServiceError) -> Self {
+        Self::Access(error.into())
+    }
+}
+
+impl From<StoreError> for RevokeError {
+    fn from(error: StoreError) -> Self {
+        Self::Access(error.into())
+    }
+}
+
+impl From<ReplayError> for RevokeError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Mismatch => Self::IdempotencyMismatch,
+            ReplayError::Service(error) => error.into(),
+        }
+    }
+}
+
+impl App {
+    /// Revokes a node of the caller's subtree, its own included, or says what that would end.
+    pub async fn revoke(
+        &self,
+        principal: &Principal,
+        request: &RevokeRequest,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Outcome<RevokeReceipt>, RevokeError> {
+        let key = key.filter(|_| !request.dry_run).map(|key| ScopedKey {
+            key: principal.idempotency_key(ROUTE, key.key),
+            fingerprint: key.fingerprint,
+        });
+        let (path, active_last_hour) = self.revocable(principal, request.id, key.is_some()).await?;
+        let mut locked =
+            LockedTenant::open(&self.shared().database, principal.tenant, &[&principal.path, &path]).await?;
+        // Looked up before the caller's standing, because whoever revokes itself may ask again for the receipt.
+        if let Some(key) = &key
+            && let Some(receipt) = key.find(&mut locked).await?
+        {
+            return Ok(Outcome::replayed(receipt));
+        }
+        principal.check_standing(&mut locked).await?;
+        let mut receipt = plan(&mut locked, &path, request, active_last_hour)?;
+        if request.dry_run {
+            return Ok(Outcome::fresh(receipt));
+        }
+        let now = locked.head.now;
+        locked.write_changes().await?;
+        delegations::revoke(&mut locked.tx, path.id(), now).await?;
+        receipt.revoked_at = Some(now);
+        receipt.version += 1;
+        let details = serde_json::json!({ "receipt": receipt, "reason": request.reason });
+        let entry = principal.audit_entry("delegation.revoke", path.id().to_string(), &details);
+        audit::append(&mut locked.tx, &entry).await?;
+        idempotency::record(&mut locked, key.as_ref(), 200, &receipt).await?;
+        locked.tx.commit().await?;
+        Ok(Outcome::fresh(receipt))
+    }
+
+    /// The path of a node that the caller may revoke, and how much of its subtree was active in the last hour. Read
+    /// before the lock is taken, because counting takes longer in a larger subtree.
+    async fn revocable(
+        &self,
+        principal: &Principal,
+        id: DelegationId,
+        may_be_replay: bool,
+    ) -> Result<(NodePath, u64), RevokeError> {
+        let mut read =
+            ReadTenant::open(&self.shared().database, principal.tenant, &[&principal.path]).await?;
+        let standing = principal.check_standing(&mut read).await;
+        let path = match (visible_path(&mut read, principal, Some(id)).await, standing) {
+            (Ok(path), Err(_)) if may_be_replay => path,
+            (_, Err(refused)) | (Err(refused), _) => return Err(refused.into()),
+            (Ok(path), Ok(())) => path,
+        };
+        if principal.credential().is_none() || id != principal.path.id() {
+            principal.require(Action::Delegate)?;
+        }
+        let an_hour_ago = read.tree.now() - SignedDuration::from_hours(1);
+        let active = delegations::count_active(&mut read.tx, id, an_hour_ago).await?;
+        Ok((path, active))
+    }
+}
+
+/// Plans the revocation on the locked tree and says what it ends.
+fn plan(
+    locked: &mut LockedTenant,
+    path: &NodePath,
+    request: &RevokeRequest,
+    active_last_hour: u64,
+) -> Result<RevokeReceipt, RevokeError> {
+    let row = locked.row(path.id())?;
+    let (version, descendants) = (row.version, row.node.descendants);
+    if request.if_version.is_some_and(|expected| expected != version) {
+        return Err(RevokeError::StaleVersion { current: version });
+    }
+    let revocation = plan_or_already_revoked(&mut locked.tree, path)?;
+    Ok(RevokeReceipt {
+        id: path.id(),
+        descendants,
+        held_voided: revocation.held_voided,
+        credits_freed: revocation.credits_freed,
+        active_last_hour,
+        version,
+        revoked_at: None,
+    })
+}
+
+fn plan_or_already_revoked(
+    tree: &mut Tree,
+    path: &NodePath,
+) -> Result<subgrant_domain::Revocation, RevokeError> {
+    plan_revoke(tree, path).map_err(|denial| match denial {
+        Denial::Revoked { .. } => RevokeError::AlreadyRevoked,
+        other => ServiceError::Inconsistent(format!("a revocation was refused: {other:?}")).into(),
+    })
+}

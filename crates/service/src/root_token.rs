@@ -1,0 +1,146 @@
+//! Replacing the root token.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use subgrant_domain::{Action, RootKeyId, TenantId};
+use subgrant_store::{StoreError, audit, delegations, tenants};
+use zeroize::Zeroizing;
+
+use crate::{
+    AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError, chain,
+    idempotency::{self, ReplayError, ScopedKey},
+    locked::LockedTenant,
+};
+
+pub(crate) const ROUTE: &str = "POST /root/rotate";
+
+/// How to rotate.
+#[derive(Debug, Clone, Copy)]
+pub struct RotateRequest {
+    /// How long the old root token stays good.
+    pub grace: SignedDuration,
+    /// Refuse every token, of any delegation, that was issued before this instant.
+    pub revoke_issued_before: Option<Timestamp>,
+}
+
+/// A new root token.
+pub struct RotatedRoot {
+    /// The new token. Shown once, and again only to the same request.
+    pub root_token: Zeroizing<String>,
+    /// Until when the old root tokens are good.
+    pub previous_valid_until: Timestamp,
+}
+
+/// Why the root token was not rotated.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateError {
+    /// The caller may not do this.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// `revoke_issued_before` lies in the future: it would refuse the new token too.
+    #[error("revoke_issued_before must not lie in the future")]
+    CutOffInTheFuture,
+    /// The caller's key was used for another request.
+    #[error("this Idempotency-Key was used for another request")]
+    IdempotencyMismatch,
+}
+
+impl From<ServiceError> for RotateError {
+    fn from(error: ServiceError) -> Self {
+        Self::Access(error.into())
+    }
+}
+
+impl From<StoreError> for RotateError {
+    fn from(error: StoreError) -> Self {
+        Self::Access(error.into())
+    }
+}
+
+impl From<ReplayError> for RotateError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Mismatch => Self::IdempotencyMismatch,
+            ReplayError::Service(error) => error.into(),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    root_key: RootKeyId,
+    previous_valid_until: Timestamp,
+}
+
+impl App {
+    /// Makes a new root key and token. Tokens of delegations go on working under the old key, unless
+    /// `revoke_issued_before` says otherwise; the old root token works until the grace is over.
+    pub async fn rotate_root(
+        &self,
+        principal: &Principal,
+        request: RotateRequest,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Outcome<RotatedRoot>, RotateError> {
+        let mut locked =
+            LockedTenant::open(&self.shared().database, principal.tenant, &[&principal.path]).await?;
+        principal.check_standing(&mut locked).await?;
+        principal.require(Action::Delegate)?;
+        if principal.path.depth() > 0 {
+            return Err(AccessError::NotFound.into());
+        }
+        let key = key.map(|key| ScopedKey {
+            key: principal.idempotency_key(ROUTE, key.key),
+            fingerprint: key.fingerprint,
+        });
+        if let Some(key) = &key
+            && let Some(answer) = key.find::<Answer>(&mut locked).await?
+        {
+            return Ok(Outcome::replayed(self.rotated(principal.tenant, &answer).await?));
+        }
+        let now = locked.head.now;
+        if request.revoke_issued_before.is_some_and(|instant| instant > now) {
+            return Err(RotateError::CutOffInTheFuture);
+        }
+        let (id, _) = self.create_root_key(locked.tx.tx(), now).await?;
+        let previous_valid_until = now.saturating_add(request.grace).unwrap_or(Timestamp::MAX);
+        tenants::expire_root_tokens(&mut locked.tx, id, previous_valid_until).await?;
+        if let Some(instant) = request.revoke_issued_before {
+            delegations::refuse_tokens_before(&mut locked.tx, principal.path.root_id(), instant).await?;
+        }
+        let details = serde_json::json!({
+            "previous_valid_until": previous_valid_until,
+            "revoke_issued_before": request.revoke_issued_before,
+        });
+        let entry = principal.audit_entry("root.rotate", principal.path.root_id().to_string(), &details);
+        audit::append(&mut locked.tx, &entry).await?;
+        let answer = Answer { root_key: id, previous_valid_until };
+        idempotency::record(&mut locked, key.as_ref(), 200, &answer).await?;
+        locked.tx.commit().await?;
+        Ok(Outcome::fresh(self.rotated(principal.tenant, &answer).await?))
+    }
+
+    async fn rotated(&self, tenant: TenantId, answer: &Answer) -> Result<RotatedRoot, ServiceError> {
+        let root_token = self.root_token_of(tenant, answer.root_key).await?;
+        Ok(RotatedRoot { root_token, previous_valid_until: answer.previous_valid_until })
+    }
+
+    async fn root_token_of(
+        &self,
+        tenant: TenantId,
+        id: RootKeyId,
+    ) -> Result<Zeroizing<String>, ServiceError> {
+        let missing = || ServiceError::Inconsistent("a root key is missing".to_owned());
+        let key = self.root_key(tenant, id).await?.ok_or_else(missing)?;
+        Ok(Zeroizing::new(chain::root_token(self, tenant, key.id, &key.key)?.to_text()))
+    }
+
+    /// The tenant's current root token, written again. For the operator's command line only: no request leads here.
+    pub async fn current_root_token(&self, tenant: TenantId) -> Result<Zeroizing<String>, ServiceError> {
+        self.root_token_of(tenant, self.current_root_key(tenant).await?).await
+    }
+
+    pub(crate) async fn current_root_key(&self, tenant: TenantId) -> Result<RootKeyId, ServiceError> {
+        let mut tx = self.shared().database.begin_read(tenant).await?;
+        Ok(tenants::current_root_key(&mut tx).await?.id)
+    }
+}

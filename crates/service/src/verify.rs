@@ -1,0 +1,99 @@
+//! Checking a token on behalf of a resource server. Never debits.
+
+use std::net::IpAddr;
+
+use subgrant_domain::{Action, Credits};
+use subgrant_token::RequestContext;
+
+use crate::{
+    AccessError, App, CredentialError, DelegationView, Principal,
+    access::{PresentedToken, Via},
+    chain,
+    credential::Credential,
+};
+
+/// A token, and the request that it came with.
+#[derive(Clone)]
+pub struct VerifyRequest {
+    /// The token's text.
+    pub token: String,
+    /// What the resource server was asked for; a caveat about something that is missing here is not met.
+    pub method: Option<String>,
+    /// The request target.
+    pub path: Option<String>,
+    /// The client's address.
+    pub source_ip: Option<IpAddr>,
+}
+
+/// What a good token permits.
+#[derive(Debug)]
+pub struct Verification {
+    /// The token's node, as the token's holder may see it.
+    pub delegation: DelegationView,
+    /// Every caveat of the presented token, in order.
+    pub caveats: Vec<String>,
+    /// The least over the path; `None`: unlimited.
+    pub effective_remaining: Option<Credits>,
+}
+
+impl App {
+    /// Whether a token of the caller's tenant is good for a request. The inner error says why it is not.
+    pub async fn verify(
+        &self,
+        principal: &Principal,
+        request: &VerifyRequest,
+    ) -> Result<Result<Verification, CredentialError>, AccessError> {
+        self.read(principal).await?;
+        principal.require(Action::Read)?;
+        match self.verification(principal, request).await {
+            Ok(verification) => Ok(Ok(verification)),
+            Err(AccessError::Credential(CredentialError::Service(error))) => Err(error.into()),
+            Err(AccessError::Credential(refused)) => Ok(Err(refused)),
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn verification(
+        &self,
+        principal: &Principal,
+        request: &VerifyRequest,
+    ) -> Result<Verification, AccessError> {
+        let credential = self.credential(&request.token).await?;
+        if credential.tenant() != principal.tenant {
+            // Another tenant's token is as unknown here as one that nobody issued.
+            return Err(CredentialError::Forged.into());
+        }
+        let holder = Principal {
+            tenant: principal.tenant,
+            path: (*credential.path).clone(),
+            via: Via::Token(Box::new(PresentedToken(credential.clone()))),
+            source_ip: request.source_ip,
+            request_id: principal.request_id,
+        };
+        let read = self.read(&holder).await?;
+        check_request(&credential, request, read.tree.now())?;
+        let id = holder.path.id();
+        let missing = || crate::ServiceError::Inconsistent(format!("{id} was not loaded"));
+        let row = read.rows.get(&id).ok_or_else(missing)?;
+        let delegation = DelegationView::new(&read.tree, row, &holder);
+        Ok(Verification {
+            effective_remaining: delegation.effective_remaining,
+            caveats: credential.token.caveats().iter().map(chain::public_text).collect(),
+            delegation,
+        })
+    }
+}
+
+fn check_request(
+    credential: &Credential,
+    request: &VerifyRequest,
+    now: jiff::Timestamp,
+) -> Result<(), CredentialError> {
+    let context = RequestContext {
+        method: request.method.as_deref(),
+        path: request.path.as_deref(),
+        source_ip: request.source_ip,
+        ..RequestContext::at(now)
+    };
+    Ok(credential.scope().check_request(&context)?)
+}
