@@ -1,1 +1,23 @@
-//! Placeholder.
+//! The wire types of Subgrant's HTTP API, shared by the server and the Rust client.
+//!
+//! Invariants: what is written here is what goes over the wire, field for field; unknown fields of requests are
+//! refused; amounts are JSON integers.
+//!
+//! Deliberately absent: rules. A request that has the right shape may still be refused.
+
+mod delegation;
+mod ledger;
+mod problem;
+mod spend;
+mod tenant;
+mod verify;
+
+pub use delegation::{
+    Action, Allocation, CreateDelegation, CreatedDelegation, Delegation, DelegationList, Limit, Period,
+    Revocation, RevokeDelegation, Status,
+};
+pub use ledger::{EntryKind, LedgerEntry, LedgerList};
+pub use problem::{FieldError, Problem};
+pub use spend::{CreateSpend, Spend};
+pub use tenant::{RotateRoot, RotatedRoot, SignUp, SignedUp, Tenant, User};
+pub use verify::{RequestToVerify, Verification, VerifyToken};

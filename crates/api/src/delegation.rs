@@ -1,0 +1,232 @@
+//! Delegations.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A child to be minted. `label` and `budget_credits` are required; what is absent is inherited.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "budget_credits": 1000, "cost_center": "Engineering", "department": "ML Team", "label": "code-reviewer",
+    "expiry": "720h"
+}))]
+pub struct CreateDelegation {
+    /// The child's budget, in whole credits.
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    pub budget_credits: u64,
+    /// The child's name: 1–256 bytes of text.
+    pub label: String,
+    /// The cost centre; where the path carries one already, it must be the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_center: Option<String>,
+    /// The department; where the path carries one already, it must be the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department: Option<String>,
+    /// A Go-style (`720h`) or ISO 8601 (`P30D`) duration, or an RFC 3339 time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<String>,
+    /// The caller's own node or a descendant; absent: the caller's own (for a session: the root).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<String>,
+    /// Whether the budget is set aside out of the parent's; absent: `carve`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocation: Option<Allocation>,
+    /// The most credits in one spend or hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub max_per_spend: Option<u64>,
+    /// Window limits; each counts the child's whole subtree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
+    /// What the holder may do; absent: all that the parent may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actions: Option<Vec<Action>>,
+    /// Levels that may be created below the child.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_depth: Option<u32>,
+    /// The one registered service at which the token may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// Further caveats, as `name = value`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caveats: Vec<String>,
+}
+
+/// Where a child's budget comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Allocation {
+    /// Set aside out of the parent's available credits.
+    Carve,
+    /// A ceiling; siblings compete.
+    Cap,
+}
+
+/// What a holder may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Debit.
+    Spend,
+    /// Create and revoke below.
+    Delegate,
+    /// Look.
+    Read,
+}
+
+/// A window limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"per": "day", "credits": 200}))]
+pub struct Limit {
+    /// The window, in the tenant's time zone.
+    pub per: Period,
+    /// The most credits within one window.
+    #[schema(minimum = 1)]
+    pub credits: u64,
+}
+
+/// The length of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Period {
+    /// A full hour.
+    Hour,
+    /// From midnight to midnight.
+    Day,
+    /// From Monday to Monday.
+    Week,
+    /// From the first to the first.
+    Month,
+}
+
+/// A delegation at one instant. Amounts are whole credits; `null` stands for the unlimited root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Delegation {
+    /// `dlg_…`.
+    #[schema(example = "dlg_01kaq2v0j8e4kbhgdw2n4cmxf1")]
+    pub id: String,
+    /// Its parent; `null` for the root and for the caller's own node.
+    pub parent_id: Option<String>,
+    /// Its name.
+    pub label: String,
+    /// What it is now.
+    pub status: Status,
+    /// The ancestor that caused the status: its id, or `ancestor` where the caller may not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deactivated_by: Option<String>,
+    /// The most that may ever be spent.
+    pub budget_credits: Option<u64>,
+    /// Spent by the node and its whole subtree.
+    pub spent_credits: u64,
+    /// Held by the node and its whole subtree.
+    pub held_credits: u64,
+    /// Set aside for live carve children.
+    pub reserved_for_children_credits: u64,
+    /// What the node can itself spend or carve: remaining less what is reserved.
+    pub available_credits: Option<u64>,
+    /// Budget less spent less held.
+    pub remaining_credits: Option<u64>,
+    /// The least over the path.
+    pub effective_remaining_credits: Option<u64>,
+    /// Whether the budget was set aside.
+    pub allocation: Allocation,
+    /// Window limits of this node.
+    pub limits: Vec<Limit>,
+    /// The most credits in one spend, set at this node.
+    pub max_per_spend: Option<u64>,
+    /// What a holder may do.
+    pub actions: Vec<Action>,
+    /// Levels that may still be created below.
+    pub max_depth: Option<u32>,
+    /// The cost centre that every ledger entry is stamped with.
+    pub cost_center: Option<String>,
+    /// The department that every ledger entry is stamped with.
+    pub department: Option<String>,
+    /// RFC 3339, UTC.
+    pub expires_at: Option<String>,
+    /// Every caveat, in order.
+    pub caveats: Vec<String>,
+    /// Levels below the root.
+    pub depth: usize,
+    /// Nodes ever created below.
+    pub descendants: u64,
+    /// Counts changes of settings, not of balances.
+    pub version: i64,
+    /// RFC 3339, UTC.
+    pub created_at: String,
+}
+
+/// What a delegation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Usable.
+    Active,
+    /// Usable, but nothing is left.
+    Exhausted,
+    /// Stopped until unfrozen.
+    Frozen,
+    /// Past its end.
+    Expired,
+    /// Ended for good.
+    Revoked,
+}
+
+/// A delegation that was just minted. The token is shown once.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct CreatedDelegation {
+    /// The bearer token: `sgt_…`.
+    pub token: String,
+    /// The delegation.
+    #[serde(flatten)]
+    pub delegation: Delegation,
+}
+
+/// A page of delegations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DelegationList {
+    /// Oldest first.
+    pub data: Vec<Delegation>,
+    /// Where the next page begins; `null` on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// How to revoke.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"dry_run": true}))]
+pub struct RevokeDelegation {
+    /// Only say what would happen.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Only if the delegation still has this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_version: Option<i64>,
+    /// Why; kept in the audit log. At most 256 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What a revocation ends (receipt), or would end (preview).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Revocation {
+    /// The delegation.
+    pub id: String,
+    /// Whether this is only a preview.
+    pub dry_run: bool,
+    /// Nodes below it.
+    pub descendants: u64,
+    /// Credits that are held in the subtree and return.
+    pub held_credits_voided: u64,
+    /// Open holds that end.
+    pub holds_voided: u64,
+    /// Credits that the parent can use again.
+    pub credits_freed: u64,
+    /// Nodes of the subtree that spent within the last hour.
+    pub active_last_hour: u64,
+    /// The delegation's version.
+    pub version: i64,
+    /// RFC 3339, UTC; `null` in a preview.
+    pub revoked_at: Option<String>,
+}

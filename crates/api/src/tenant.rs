@@ -1,0 +1,78 @@
+//! Tenants and their root tokens.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A new organisation and its owner.
+#[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "organization": "Acme", "email": "owner@acme.example", "password": "correct horse battery staple"
+}))]
+pub struct SignUp {
+    /// The organisation's name.
+    pub organization: String,
+    /// The owner's address.
+    pub email: String,
+    /// 8–1,024 bytes.
+    pub password: String,
+}
+
+/// A tenant with its owner. The root token is shown once.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct SignedUp {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The owner.
+    pub user: User,
+    /// The root token: unlimited, for administration only.
+    pub root_token: String,
+}
+
+/// An organisation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Tenant {
+    /// `ten_…`.
+    #[schema(example = "ten_01kaq2v0j8e4kbhgdw2n4cmxf1")]
+    pub id: String,
+    /// Its name.
+    pub organization: String,
+    /// The root of its tree: `dlg_…`.
+    pub root_delegation_id: String,
+    /// RFC 3339, UTC.
+    pub created_at: String,
+}
+
+/// A person who signs in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct User {
+    /// `usr_…`.
+    #[schema(example = "usr_01kaq2v0j8e4kbhgdw2n4cmxf1")]
+    pub id: String,
+    /// In lower case.
+    pub email: String,
+    /// owner, admin, finance or viewer.
+    pub role: String,
+}
+
+/// How to replace the root token.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"grace": "1h"}))]
+pub struct RotateRoot {
+    /// How long the old root token stays good, as a duration; absent: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<String>,
+    /// Refuse every token of the tenant that was issued before this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoke_issued_before: Option<String>,
+}
+
+/// A new root token, shown once.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct RotatedRoot {
+    /// The new root token.
+    pub root_token: String,
+    /// Until when the old root tokens are good.
+    pub previous_valid_until: String,
+}
