@@ -1,0 +1,36 @@
+//! Feeds arbitrary bytes to everything that reads what strangers send.
+//!
+//! `cargo +nightly fuzz run parse_and_verify` from `crates/token`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use subgrant_token::{Caveat, Identifier, Macaroon, RequestContext, RequestPath, RootKey};
+
+fuzz_target!(|bytes: &[u8]| {
+    let key = RootKey::from_bytes([7; 32]);
+    if let Ok(identifier) = Identifier::decode(bytes) {
+        assert_eq!(identifier.encode(), bytes);
+    }
+    // Each line is a caveat of a genuine token, so that the fuzzer need not find signatures.
+    let identifier = Identifier::decode(&[1; 33]).expect("33 bytes that start with 1 are an identifier");
+    let root = Macaroon::mint(&key, "", &identifier).expect("a root token is small");
+    if let Ok(token) = root.attenuate_bytes(bytes.split(|byte| *byte == b'\n')) {
+        let read = Macaroon::parse(&token.to_text()).expect("what is written can be read");
+        if let Ok(verified) = read.verify(&key) {
+            let now = "2026-12-01T00:00:00Z".parse().expect("the instant is valid");
+            let _judged = verified.scope().check_request(&RequestContext::at(now));
+            for caveat in verified.caveats() {
+                assert_eq!(caveat.to_string().parse::<Caveat>().as_ref(), Ok(caveat));
+            }
+        }
+    }
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    let _path = RequestPath::new(text);
+    if let Ok(token) = Macaroon::parse(text) {
+        let written = Macaroon::parse(&token.to_text()).expect("what is written can be read");
+        assert_eq!(written.to_text(), token.to_text());
+        let _verified = token.verify(&key);
+    }
+});

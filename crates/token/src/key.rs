@@ -1,0 +1,51 @@
+//! Root keys, and what is derived from them beside signatures.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subgrant_domain::DelegationId;
+use zeroize::ZeroizeOnDrop;
+
+use crate::Nonce;
+
+/// A tenant's secret from which its tokens are signed: 32 random bytes, wiped from memory when dropped.
+///
+/// Has no `Display`, no serialisation and no way back to the bytes; `Debug` is redacted.
+#[derive(ZeroizeOnDrop)]
+pub struct RootKey([u8; 32]);
+
+impl RootKey {
+    /// Wraps 32 bytes from a cryptographic random number generator.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RootKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RootKey(redacted)")
+    }
+}
+
+/// The nonce of the block that the server mints for a node, so that the same token can be minted again without storing
+/// a secret, and nobody who sees the id can compute the block. Same as [`derive_rotated_nonce`] before any rotation.
+pub fn derive_nonce(root_key: &RootKey, id: DelegationId) -> Nonce {
+    derive_rotated_nonce(root_key, id, 0)
+}
+
+/// The nonce of a node's block after so many rotations: another one each time, and hence another digest. The first 96
+/// bits of `HMAC-SHA256(root key, "subgrant/nonce/v1" ‖ the id's 16 bytes ‖ u32 rotations, big-endian)`.
+pub fn derive_rotated_nonce(root_key: &RootKey, id: DelegationId, rotations: u32) -> Nonce {
+    let mut mac = Hmac::<Sha256>::new_from_slice(root_key.bytes()).expect("HMAC takes keys of any length");
+    mac.update(b"subgrant/nonce/v1");
+    mac.update(id.as_uuid().as_bytes());
+    mac.update(&rotations.to_be_bytes());
+    let digest: [u8; 32] = mac.finalize().into_bytes().into();
+    let (nonce, _) = digest.split_first_chunk().expect("a digest of 32 bytes holds 12");
+    Nonce::from_bytes(*nonce)
+}
