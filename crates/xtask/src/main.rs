@@ -1,2 +1,100 @@
-//! Placeholder.
-fn main() {}
+//! What the README and the continuous integration call: `cargo xtask <command>`.
+//!
+//! This crate compiles within seconds on a fresh machine: no async runtime, no SQL driver, no server code. It
+//! installs what is missing where it can, and leaves neither processes nor changed files behind, except those
+//! a command is for.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands talk to their caller this way")]
+
+mod cargo_deny;
+mod ci;
+mod database;
+mod error;
+mod interop;
+mod openapi;
+mod prepare;
+mod process;
+mod run;
+mod signals;
+mod suites;
+mod tidy;
+mod tools;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Result;
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Developer commands of Subgrant")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Builds and starts the server with a private PostgreSQL and demo data
+    Run {
+        /// The port on 127.0.0.1
+        #[arg(long, default_value_t = 8402)]
+        port: u16,
+        /// Where the data are kept [default: .data, or a directory below /var/lib/subgrant when the
+        /// database's account cannot get there]
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+        /// Optimises, which takes longer to build
+        #[arg(long)]
+        release: bool,
+    },
+    /// Runs every test on a private PostgreSQL
+    Test {
+        /// Passed on to `cargo nextest run`, or to `cargo test` where there is no nextest
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Regenerates the query metadata in .sqlx from the migrations and the queries
+    Prepare {
+        /// Changes nothing and fails if something would change
+        #[arg(long)]
+        check: bool,
+    },
+    /// Regenerates openapi/openapi.json from the server
+    Openapi {
+        /// Changes nothing and fails if something would change
+        #[arg(long)]
+        check: bool,
+    },
+    /// Checks what neither compiler nor Clippy does: file sizes, who depends on whom, leftovers, white space
+    Tidy,
+    /// Runs everything that must hold before a change is merged
+    Ci,
+}
+
+fn main() -> ExitCode {
+    match execute(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            error.exit_code()
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<()> {
+    let workspace = Workspace::find()?;
+    match command {
+        Command::Run { port, data_dir, release } => {
+            run::run(&workspace, &run::Options { port, data_dir, profile: run::Profile::from_flag(release) })
+        }
+        Command::Test { arguments } => suites::run(&workspace, &arguments),
+        Command::Prepare { check } => prepare::run(&workspace, workspace::Mode::from_check_flag(check)),
+        Command::Openapi { check } => openapi::run(&workspace, workspace::Mode::from_check_flag(check)),
+        Command::Tidy => tidy::run(&workspace),
+        Command::Ci => ci::run(&workspace),
+    }
+}

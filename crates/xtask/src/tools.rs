@@ -1,0 +1,127 @@
+//! What must be installed besides Rust. On Debian and Ubuntu it is installed by itself, as root or by a
+//! `sudo` that asks for no password; elsewhere the message says what to install.
+
+use std::process::{Command, Stdio};
+
+use embedded_postgres::{Error as PostgresError, Installation};
+use rustix::process::geteuid;
+
+use crate::error::{Failure, Result};
+use crate::process;
+
+/// Something that a command needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tool {
+    Postgres,
+    Libsodium,
+    PythonVenv,
+}
+
+impl Tool {
+    fn is_there(self) -> bool {
+        match self {
+            Self::Postgres => Installation::find().is_ok(),
+            Self::Libsodium => process::succeeds("pkg-config", &["--exists", "libsodium"]),
+            Self::PythonVenv => process::succeeds("python3", &["-c", "import ensurepip, venv"]),
+        }
+    }
+
+    fn debian_packages(self) -> &'static [&'static str] {
+        match self {
+            Self::Postgres => &["postgresql", "postgresql-contrib"],
+            Self::Libsodium => &["libsodium-dev", "pkg-config"],
+            Self::PythonVenv => &["python3", "python3-venv"],
+        }
+    }
+
+    /// What is missing, and how it is called elsewhere.
+    fn description(self) -> &'static str {
+        match self {
+            Self::Postgres => {
+                "PostgreSQL 15 or newer with contrib (Fedora: `dnf install postgresql-server postgresql-contrib`, \
+                 macOS: `brew install postgresql@17`)"
+            }
+            Self::Libsodium => {
+                "libsodium's headers and pkg-config (Fedora: `dnf install libsodium-devel pkgconf-pkg-config`, \
+                 macOS: `brew install libsodium pkgconf`)"
+            }
+            Self::PythonVenv => {
+                "Python 3 with venv (Fedora: `dnf install python3`, macOS: `brew install python`)"
+            }
+        }
+    }
+}
+
+/// Leaves with every one of the tools installed, or with one sentence that names those that are not.
+pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
+    let missing = missing_of(tools);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    // A directory that the developer named is to be corrected by the developer.
+    if let Err(error @ PostgresError::WrongBinDir { .. }) = Installation::find()
+        && missing.contains(&Tool::Postgres)
+    {
+        return Err(error.into());
+    }
+    let packages: Vec<&str> = missing.iter().flat_map(|tool| tool.debian_packages()).copied().collect();
+    let Some(prefix) = apt_prefix() else { return Err(remedy(&missing, &packages)) };
+    eprintln!("Installing {} (once; this may take a minute)", packages.join(", "));
+    // One unreachable source among several makes this fail, which need not matter.
+    drop(apt_get(&prefix, &["update", "--quiet"]));
+    let mut arguments = vec!["install", "--yes", "--quiet", "--no-install-recommends"];
+    arguments.extend(&packages);
+    apt_get(&prefix, &arguments)?;
+
+    let missing = missing_of(tools);
+    if missing.contains(&Tool::Postgres) {
+        Installation::find()?;
+    }
+    if missing.is_empty() { Ok(()) } else { Err(remedy(&missing, &packages)) }
+}
+
+fn missing_of(tools: &[Tool]) -> Vec<Tool> {
+    tools.iter().copied().filter(|tool| !tool.is_there()).collect()
+}
+
+/// The words before `apt-get` that give it the right to install, or `None` where it cannot be used.
+fn apt_prefix() -> Option<Vec<&'static str>> {
+    if !process::succeeds("apt-get", &["--version"]) {
+        return None;
+    }
+    if geteuid().is_root() {
+        return Some(vec!["env"]);
+    }
+    process::succeeds("sudo", &["-n", "true"]).then(|| vec!["sudo", "-n", "env"])
+}
+
+fn apt_get(prefix: &[&str], arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new(prefix[0]);
+    command.args(&prefix[1..]).args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(arguments);
+    process::run(command.stdin(Stdio::null()))
+}
+
+fn remedy(missing: &[Tool], packages: &[&str]) -> Failure {
+    let descriptions: Vec<&str> = missing.iter().map(|tool| tool.description()).collect();
+    Failure::new(format!(
+        "please install {}; on Debian or Ubuntu: `sudo apt-get install {}`",
+        descriptions.join(", and "),
+        packages.join(" ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remedy_names_every_missing_tool_and_its_packages() {
+        let message =
+            remedy(&[Tool::Postgres, Tool::Libsodium], &["postgresql", "libsodium-dev"]).to_string();
+        for part in
+            ["PostgreSQL 15", "brew install", "libsodium's", "apt-get install postgresql libsodium-dev"]
+        {
+            assert!(message.contains(part), "{part} is not in: {message}");
+        }
+    }
+}
