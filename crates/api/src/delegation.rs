@@ -217,10 +217,10 @@ pub struct Revocation {
     pub dry_run: bool,
     /// Nodes below it.
     pub descendants: u64,
-    /// Credits that are held in the subtree and return.
-    pub held_credits_voided: u64,
-    /// Open holds that end.
+    /// Open holds of the subtree that end.
     pub holds_voided: u64,
+    /// Credits that were held in the subtree.
+    pub held_credits_voided: u64,
     /// Credits that the parent can use again.
     pub credits_freed: u64,
     /// Nodes of the subtree that spent within the last hour.

@@ -183,7 +183,7 @@ impl Principal {
     }
 
     /// Names a node of a path that the principal acts on, unless it stands above the principal.
-    pub(crate) fn locate(&self, node: DelegationId) -> BlockedAt {
+    pub fn locate(&self, node: DelegationId) -> BlockedAt {
         if self.path.ancestors().contains(&node) { BlockedAt::Ancestor } else { BlockedAt::Node(node) }
     }
 

@@ -259,12 +259,15 @@ impl App {
 /// parent that was minted with `720h` a moment ago is meant to be accepted. Whoever names an instant means it.
 fn expiry_instant(request: ExpiryRequest, parent: &Delegation, now: Timestamp) -> Timestamp {
     let duration = match request {
-        ExpiryRequest::At(instant) => return instant,
+        // PostgreSQL and caveats keep microseconds; truncating never grants more than was asked for.
+        ExpiryRequest::At(instant) => {
+            return Timestamp::from_microsecond(instant.as_microsecond()).unwrap_or(instant);
+        }
         ExpiryRequest::After(duration) => duration,
     };
     let end = now.saturating_add(duration).unwrap_or(Timestamp::MAX);
-    // A caveat carries whole seconds; rounding down never grants more than was asked for.
-    let end = Timestamp::from_second(end.as_second()).unwrap_or(Timestamp::MAX);
+    // Whole seconds are easier to read, and rounding down never grants more than was asked for.
+    let end = Timestamp::from_second(end.as_second().min(LAST_EXPIRY_SECOND)).unwrap_or(Timestamp::MAX);
     match parent.node.terms.expires_at {
         Some(parent_end)
             if end > parent_end && duration <= parent_end.duration_since(parent.created_at) + SECOND =>
@@ -274,6 +277,9 @@ fn expiry_instant(request: ExpiryRequest, parent: &Delegation, now: Timestamp) -
         _ => end,
     }
 }
+
+/// The end of the year 9998: the latest that a caveat can say.
+const LAST_EXPIRY_SECOND: i64 = 253_370_764_799;
 
 /// What rounding took off the parent's life.
 const SECOND: SignedDuration = SignedDuration::from_secs(1);

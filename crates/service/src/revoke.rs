@@ -34,7 +34,9 @@ pub struct RevokeReceipt {
     pub id: DelegationId,
     /// Nodes below it.
     pub descendants: u64,
-    /// Open holds in the subtree, in credits.
+    /// Open holds of the subtree that end. None can be opened yet, so there are none.
+    pub holds_voided: u64,
+    /// Credits that were held in the subtree.
     pub held_voided: Credits,
     /// Credits that the parent can use again.
     pub credits_freed: Credits,
@@ -167,6 +169,7 @@ fn plan(
     Ok(RevokeReceipt {
         id: path.id(),
         descendants,
+        holds_voided: 0,
         held_voided: revocation.held_voided,
         credits_freed: revocation.credits_freed,
         active_last_hour,

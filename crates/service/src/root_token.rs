@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use subgrant_domain::{Action, RootKeyId, TenantId};
+use subgrant_domain::{Action, DelegationId, RootKeyId, TenantId};
 use subgrant_store::{StoreError, audit, delegations, tenants};
 use zeroize::Zeroizing;
 
@@ -137,6 +137,18 @@ impl App {
     /// The tenant's current root token, written again. For the operator's command line only: no request leads here.
     pub async fn current_root_token(&self, tenant: TenantId) -> Result<Zeroizing<String>, ServiceError> {
         self.root_token_of(tenant, self.current_root_key(tenant).await?).await
+    }
+
+    /// The token of a delegation, written again. For the operator's command line only: no request leads here.
+    pub async fn operator_token(
+        &self,
+        tenant: TenantId,
+        id: DelegationId,
+    ) -> Result<Zeroizing<String>, ServiceError> {
+        let mut tx = self.shared().database.begin_read(tenant).await?;
+        let row = delegations::by_ids(&mut tx, &[id]).await?.pop();
+        let row = row.ok_or_else(|| ServiceError::Inconsistent(format!("{id} does not exist")))?;
+        Ok(Zeroizing::new(chain::canonical_token(self, tenant, &row).await?.to_text()))
     }
 
     pub(crate) async fn current_root_key(&self, tenant: TenantId) -> Result<RootKeyId, ServiceError> {

@@ -112,6 +112,12 @@ impl Macaroon {
         self.location.as_deref()
     }
 
+    /// What the caveats say, with replacement characters where they are not UTF-8. Nothing proves that they were not
+    /// made up: for looking at, never to decide by.
+    pub fn unverified_caveats(&self) -> impl Iterator<Item = String> {
+        self.caveats.iter().map(|caveat| String::from_utf8_lossy(caveat).into_owned())
+    }
+
     /// Eight hexadecimal digits of `SHA-256("subgrant/fingerprint/v1" ‖ binary token)`: safe to log.
     pub fn fingerprint(&self) -> String {
         let digest =

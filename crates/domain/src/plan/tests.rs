@@ -316,7 +316,11 @@ fn check(tree: &Tree, model: &Model) {
         let spent: u64 = below().filter_map(|node| model.own_spent.get(&node.id())).sum();
         let node = tree.node(path.id()).unwrap();
         assert_eq!(node.spent.get(), spent, "spent is own plus subtree");
-        assert_eq!(usize::try_from(node.descendants), Ok(below().count() - 1), "every node below is counted once");
+        assert_eq!(
+            usize::try_from(node.descendants),
+            Ok(below().count() - 1),
+            "every node below is counted once"
+        );
         if matches!(tree.status(path), Status::Revoked(_)) {
             continue;
         }

@@ -1,0 +1,32 @@
+//! Work that nobody waits for: housekeeping. No rule depends on it.
+
+use std::time::Duration;
+
+use subgrant_service::App;
+use subgrant_store::{StoreError, maintenance, tenants};
+
+const INTERVAL: Duration = Duration::from_hours(1);
+
+/// How many months of ledger partitions exist ahead of time.
+pub(crate) const MONTHS_AHEAD: i32 = 12;
+
+/// Keeps house every hour until the process ends. A failure is logged and tried again an hour later.
+pub(crate) async fn keep_house(app: App) {
+    loop {
+        if let Err(error) = once(&app).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "housekeeping failed");
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+async fn once(app: &App) -> Result<(), StoreError> {
+    let database = app.database();
+    let created = maintenance::ensure_ledger_partitions(database, MONTHS_AHEAD).await?;
+    let mut forgotten = 0;
+    for tenant in tenants::all_ids(database).await? {
+        forgotten += maintenance::forget_old_idempotency_records(database, tenant).await?;
+    }
+    tracing::debug!(created, forgotten, "kept house");
+    Ok(())
+}

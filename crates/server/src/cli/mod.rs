@@ -1,0 +1,137 @@
+//! The command line. Every option can also be given as an environment variable; secrets also as files.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
+
+mod migrate;
+mod serve;
+mod tenant;
+mod token;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use zeroize::Zeroizing;
+
+/// A failure that ends the program: one sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct CliError(pub(crate) String);
+
+impl CliError {
+    pub(crate) fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+}
+
+/// Delegated, budgeted credentials for software agents.
+///
+/// Start it on your laptop with its own PostgreSQL:
+///   subgrant serve --data-dir ./data
+///
+/// Or in production, after `subgrant migrate` as the database's owner:
+///   SUBGRANT_DATABASE_URL=postgres://… SUBGRANT_MASTER_KEY_FILE=/run/secrets/master-key subgrant serve
+#[derive(Parser)]
+#[command(name = "subgrant", version, verbatim_doc_comment)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve(serve::Serve),
+    /// Bring a database's schema up to date. Needs the database's owner; `serve` does not.
+    Migrate(migrate::Migrate),
+    /// Manage tenants.
+    #[command(subcommand)]
+    Tenant(tenant::Tenant),
+    /// Look at tokens.
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Print the OpenAPI document.
+    #[command(hide = true)]
+    Openapi,
+}
+
+/// Where the data are.
+#[derive(Args, Clone)]
+pub(crate) struct DatabaseArgs {
+    /// A PostgreSQL URL: `postgres://user:password@host/database`.
+    #[arg(long, env = "SUBGRANT_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// A file that holds the URL.
+    #[arg(long, env = "SUBGRANT_DATABASE_URL_FILE", conflicts_with = "database_url")]
+    pub(crate) database_url_file: Option<PathBuf>,
+    /// Run a private PostgreSQL in this directory instead, which is created if need be.
+    #[arg(long, env = "SUBGRANT_DATA_DIR", conflicts_with_all = ["database_url", "database_url_file"])]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The key under which root keys are sealed: 64 hexadecimal digits, as `openssl rand -hex 32` prints. With
+    /// `--data-dir` one is made and kept there.
+    #[arg(long, env = "SUBGRANT_MASTER_KEY", hide_env_values = true)]
+    pub(crate) master_key: Option<String>,
+    /// A file that holds the master key.
+    #[arg(long, env = "SUBGRANT_MASTER_KEY_FILE", conflicts_with = "master_key")]
+    pub(crate) master_key_file: Option<PathBuf>,
+    /// The most connections to the database at once.
+    #[arg(long, env = "SUBGRANT_MAX_CONNECTIONS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub(crate) max_connections: u32,
+}
+
+impl DatabaseArgs {
+    /// The URL, from whichever source.
+    pub(crate) fn url(&self) -> Result<Option<Zeroizing<String>>, CliError> {
+        secret(self.database_url.as_deref(), self.database_url_file.as_ref())
+    }
+
+    /// The master key's text, from whichever source.
+    pub(crate) fn master_key_text(&self) -> Result<Option<Zeroizing<String>>, CliError> {
+        secret(self.master_key.as_deref(), self.master_key_file.as_ref())
+    }
+}
+
+/// A secret that was given as such or as a file.
+fn secret(value: Option<&str>, file: Option<&PathBuf>) -> Result<Option<Zeroizing<String>>, CliError> {
+    match (value, file) {
+        (Some(value), _) => Ok(Some(Zeroizing::new(value.to_owned()))),
+        (None, Some(path)) => read_secret(path).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// A secret from a file, without the line break that editors leave at its end.
+fn read_secret(path: &PathBuf) -> Result<Zeroizing<String>, CliError> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| CliError::new(format!("cannot read {}: {error}", path.display())))?;
+    Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Serve(command) => runtime()?.block_on(command.run()),
+        Command::Migrate(command) => runtime()?.block_on(command.run()),
+        Command::Tenant(command) => runtime()?.block_on(command.run()),
+        Command::Token(command) => command.run(),
+        Command::Openapi => {
+            let document = crate::http::document().to_pretty_json();
+            println!("{}", document.map_err(|error| CliError::new(error.to_string()))?);
+            Ok(())
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| CliError::new(format!("cannot start: {error}")))
+}

@@ -1,0 +1,183 @@
+//! The demo tenant: the tree that every document uses.
+
+use std::fmt::Write;
+
+use subgrant_domain::{Allocation, AttributeText, ChildRequest, Credits, DelegationId};
+use subgrant_service::{App, ListRequest, MintRequest, Principal, SignupRequest};
+use subgrant_store::tenants;
+use zeroize::Zeroizing;
+
+const EMAIL: &str = "demo@subgrant.example";
+const PASSWORD: &str = "demo-password";
+
+/// A node of the demo tree.
+struct Node {
+    label: &'static str,
+    budget: u64,
+    cost_center: Option<&'static str>,
+    department: Option<&'static str>,
+    children: &'static [Node],
+}
+
+const fn agent(label: &'static str, budget: u64) -> Node {
+    Node { label, budget, cost_center: None, department: None, children: &[] }
+}
+
+const TREE: &[Node] = &[
+    Node {
+        label: "Engineering",
+        budget: 10_000,
+        cost_center: Some("Engineering"),
+        department: None,
+        children: &[
+            Node {
+                label: "ML Team",
+                budget: 5_000,
+                cost_center: None,
+                department: Some("ML Team"),
+                children: &[agent("code-reviewer", 1_000), agent("test-runner", 2_000)],
+            },
+            Node {
+                label: "Platform Team",
+                budget: 3_000,
+                cost_center: None,
+                department: Some("Platform Team"),
+                children: &[agent("deploy-bot", 500)],
+            },
+        ],
+    },
+    Node {
+        label: "Finance",
+        budget: 5_000,
+        cost_center: Some("Finance"),
+        department: None,
+        children: &[agent("expense-analyzer", 1_000)],
+    },
+];
+
+/// What the demo printed.
+pub(crate) struct Demo {
+    root_token: Zeroizing<String>,
+    /// Depth, label, budget, id and token of every node below the root, in order.
+    nodes: Vec<(usize, &'static str, u64, DelegationId, Zeroizing<String>)>,
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Creates the demo tenant and whatever of its tree is missing.
+pub(crate) async fn ensure(app: &App) -> Result<Demo, Failure> {
+    let tenant = match tenants::account_by_email(app.database(), EMAIL).await? {
+        Some((tenant, _)) => tenant,
+        None => {
+            let request = SignupRequest {
+                organization: text("Demo"),
+                email: EMAIL.to_owned(),
+                password: Zeroizing::new(PASSWORD.to_owned()),
+                idempotency_key: None,
+                source_ip: None,
+                request_id: None,
+            };
+            app.sign_up(request).await?.value.tenant
+        }
+    };
+    let root_token = app.current_root_token(tenant).await?;
+    let root = app.authenticate_token(&root_token, None, None).await?;
+    let mut demo = Demo { root_token, nodes: Vec::new() };
+    for node in TREE {
+        Box::pin(ensure_node(app, &root, root.path.id(), node, 1, &mut demo)).await?;
+    }
+    Ok(demo)
+}
+
+async fn ensure_node(
+    app: &App,
+    root: &Principal,
+    parent: DelegationId,
+    node: &Node,
+    depth: usize,
+    demo: &mut Demo,
+) -> Result<(), Failure> {
+    let label = text(node.label);
+    let found = ListRequest {
+        parent: Some(parent),
+        label_contains: Some(node.label.to_owned()),
+        limit: 100,
+        ..ListRequest::default()
+    };
+    let found = app.delegations(root, &found).await?.delegations.into_iter().find(|view| view.label == label);
+    let id = match found {
+        Some(view) => view.id,
+        None => app.mint(root, &request(parent, node), None).await?.value.delegation.id,
+    };
+    demo.nodes.push((depth, node.label, node.budget, id, app.operator_token(root.tenant, id).await?));
+    for child in node.children {
+        Box::pin(ensure_node(app, root, id, child, depth + 1, demo)).await?;
+    }
+    Ok(())
+}
+
+fn request(parent: DelegationId, node: &Node) -> MintRequest {
+    MintRequest {
+        parent: Some(parent),
+        label: text(node.label),
+        child: ChildRequest {
+            budget: Credits::new(node.budget).expect("a small amount"),
+            allocation: Allocation::Carve,
+            expires_at: None,
+            actions: None,
+            max_per_spend: None,
+            limits: Vec::new(),
+            max_depth: None,
+            cost_center: node.cost_center.map(text),
+            department: node.department.map(text),
+        },
+        expiry: None,
+        extra_caveats: Vec::new(),
+    }
+}
+
+fn text(literal: &str) -> AttributeText {
+    AttributeText::new(literal).expect("the demo's texts are plain")
+}
+
+impl Demo {
+    /// What a newcomer pastes next.
+    pub(crate) fn instructions(&self, url: &str) -> String {
+        let mut tree = String::from("    Root Key (no limit)\n");
+        for (depth, label, budget, id, _) in &self.nodes {
+            let indent = "  ".repeat(depth + 2);
+            let _ = writeln!(tree, "{indent}{label} ({budget} credits)  {id}");
+        }
+        let reviewer = self.nodes.iter().find(|(_, label, ..)| *label == "code-reviewer");
+        let reviewer_token = reviewer.map_or("", |(.., token)| token.as_str());
+        format!(
+            r#"
+The demo tenant is ready.
+
+{tree}
+Root token (unlimited; for administration only):
+
+    {root_token}
+
+Mint a delegation:
+
+    curl -X POST {url}/api/cloud/delegation \
+      -H "Authorization: Bearer {root_token}" -H "Content-Type: application/json" \
+      -d '{{"budget_credits": 1000, "cost_center": "Engineering", "department": "ML Team",
+           "label": "code-reviewer", "expiry": "720h"}}'
+
+Spend 100 credits as the agent code-reviewer, then look at it:
+
+    curl -X POST {url}/api/cloud/spend \
+      -H "Authorization: Bearer {reviewer_token}" -H "Content-Type: application/json" \
+      -d '{{"amount_credits": 100, "description": "review of #42"}}'
+
+    curl {url}/api/cloud/delegation/self -H "Authorization: Bearer {reviewer_token}"
+
+The API's documentation: {url}/docs
+Sign-in of the demo's owner: {EMAIL} / {PASSWORD}
+"#,
+            root_token = *self.root_token,
+        )
+    }
+}

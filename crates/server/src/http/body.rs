@@ -1,0 +1,180 @@
+//! JSON bodies: size, type, nesting, shape; each with its own status.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request},
+    http::{StatusCode, header},
+};
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+use subgrant_api::FieldError;
+
+use super::problem::Problem;
+
+/// How deep arrays and objects may nest.
+const MAX_NESTING: usize = 32;
+
+/// A body that was read as JSON into `T`.
+pub(crate) struct JsonBody<T>(pub(crate) T);
+
+/// The same where the body may be left out.
+pub(crate) struct OptionalJsonBody<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        let is_json = is_json(&request);
+        let bytes = bytes(request, state).await?;
+        if !is_json {
+            let detail = "Send the body as JSON, with Content-Type: application/json.";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+        }
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        let (parts, body) = request.into_parts();
+        let bytes = bytes(Request::from_parts(parts.clone(), body), state).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        let request = Request::from_parts(parts, bytes.into());
+        JsonBody::from_request(request, state).await.map(|JsonBody(value)| Self(value))
+    }
+}
+
+async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    // The outer layers have read the whole body, within its limits of size and time.
+    Bytes::from_request(request, state).await.map_err(|_| unparsable("The body could not be read."))
+}
+
+/// `application/json` and its relatives (`application/merge-patch+json`), with any parameters.
+fn is_json(request: &Request) -> bool {
+    let value =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// Reads JSON: 400 where it is none, 422 with a pointer where it has another shape than `T`.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if nests_too_deep(bytes) {
+        return Err(unparsable("The body nests deeper than 32 levels."));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        if error.inner().classify() == serde_json::error::Category::Data {
+            return Problem::validation(vec![field_error(&error)]);
+        }
+        unparsable(format!("The body is not JSON: {}.", error.inner()))
+    })?;
+    deserializer
+        .end()
+        .map_err(|error| unparsable(format!("The body goes on after the JSON value: {error}.")))?;
+    Ok(value)
+}
+
+fn unparsable(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "unparsable", detail)
+}
+
+/// Counts brackets outside strings. Text that is not JSON may be miscounted; the parser refuses it anyway.
+fn nests_too_deep(bytes: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                if depth > MAX_NESTING {
+                    return true;
+                }
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+fn field_error(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
+    let message = error.inner().to_string();
+    // serde_json appends the position, which the pointer says better.
+    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+    let mut pointer = String::new();
+    for segment in error.path() {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } | Segment::Enum { variant: key } => {
+                pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1")));
+            }
+            Segment::Unknown => {}
+        }
+    }
+    let (code, named) = match message.split('`').nth(1) {
+        Some(name) if message.starts_with("missing field") => ("missing", Some(name)),
+        Some(name) if message.starts_with("duplicate field") => ("duplicate", Some(name)),
+        Some(_) if message.starts_with("unknown field") => ("unknown_field", None),
+        _ => ("invalid_type", None),
+    };
+    if let Some(name) = named
+        && !pointer.ends_with(&format!("/{name}"))
+    {
+        pointer.push_str(&format!("/{name}"));
+    }
+    FieldError { pointer, code: code.to_owned(), detail: message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use subgrant_api::CreateDelegation;
+
+    fn problem(body: &str) -> (u16, String) {
+        let problem = parse::<CreateDelegation>(body.as_bytes()).unwrap_err();
+        let response = problem.render("req_test");
+        let body = tokio_test_body(response);
+        let pointer = body["errors"][0]["pointer"].as_str().unwrap_or_default().to_owned();
+        (problem.status.as_u16(), pointer)
+    }
+
+    fn tokio_test_body(response: axum::response::Response) -> serde_json::Value {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let bytes = runtime.block_on(axum::body::to_bytes(response.into_body(), usize::MAX)).unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[test]
+    fn a_wrong_shape_is_422_and_says_where() {
+        for (body, pointer) in [
+            (r#"{"label": "x"}"#, "/budget_credits"),
+            (r#"{"label": "x", "budget_credits": "1"}"#, "/budget_credits"),
+            (r#"{"label": "x", "budget_credits": -1}"#, "/budget_credits"),
+            (r#"{"label": "x", "budget_credits": 1.5}"#, "/budget_credits"),
+            (r#"{"label": "x", "budget_credits": 1, "surprise": 1}"#, "/surprise"),
+            (
+                r#"{"label": "x", "budget_credits": 1, "limits": [{"per": "year", "credits": 1}]}"#,
+                "/limits/0/per",
+            ),
+            (r#"{"label": "x", "label": "y", "budget_credits": 1}"#, "/label"),
+        ] {
+            assert_eq!(problem(body), (422, pointer.to_owned()), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_400() {
+        let deep = format!("{}1{}", "[".repeat(33), "]".repeat(33));
+        for body in ["", "{", "nonsense", "{} {}", "\u{feff}{}", &deep] {
+            assert_eq!(problem(body).0, 400, "{body}");
+        }
+        assert!(!nests_too_deep(br#"{"a": "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"[["}"#));
+    }
+}

@@ -1,0 +1,118 @@
+//! From use cases' answers to wire types.
+
+use jiff::Timestamp;
+use subgrant_api as api;
+use subgrant_domain::{Credits, EntryKind, LedgerEntry, Period, WindowLimit};
+use subgrant_service::{DelegationView, RevokeReceipt, SpendReceipt};
+
+/// RFC 3339, UTC.
+pub(crate) fn time(instant: Timestamp) -> String {
+    instant.to_string()
+}
+
+pub(crate) fn delegation(view: DelegationView) -> api::Delegation {
+    let allocation = if view.is_carve() { api::Allocation::Carve } else { api::Allocation::Cap };
+    api::Delegation {
+        id: view.id.to_string(),
+        parent_id: view.parent_id.map(|id| id.to_string()),
+        label: view.label.to_string(),
+        status: status(&view.status),
+        deactivated_by: view.deactivated_by,
+        budget_credits: view.budget.map(Credits::get),
+        spent_credits: view.spent.get(),
+        held_credits: view.held.get(),
+        reserved_for_children_credits: view.reserved_for_children,
+        available_credits: view.available.map(Credits::get),
+        remaining_credits: view.remaining.map(Credits::get),
+        effective_remaining_credits: view.effective_remaining.map(Credits::get),
+        allocation,
+        limits: view.limits.iter().filter_map(|text| text.parse().ok()).map(limit).collect(),
+        max_per_spend: view.max_per_spend.map(Credits::get),
+        actions: view.actions.iter().filter_map(|word| action(word)).collect(),
+        max_depth: view.max_depth,
+        cost_center: view.cost_center.map(|text| text.to_string()),
+        department: view.department.map(|text| text.to_string()),
+        expires_at: view.expires_at.map(time),
+        caveats: view.caveats,
+        depth: view.depth,
+        descendants: view.descendants,
+        version: view.version,
+        created_at: time(view.created_at),
+    }
+}
+
+fn status(word: &str) -> api::Status {
+    match word {
+        "revoked" => api::Status::Revoked,
+        "expired" => api::Status::Expired,
+        "frozen" => api::Status::Frozen,
+        "exhausted" => api::Status::Exhausted,
+        _ => api::Status::Active,
+    }
+}
+
+fn limit(limit: WindowLimit) -> api::Limit {
+    let per = match limit.period {
+        Period::Hour => api::Period::Hour,
+        Period::Day => api::Period::Day,
+        Period::Week => api::Period::Week,
+        Period::Month => api::Period::Month,
+    };
+    api::Limit { per, credits: limit.credits.get() }
+}
+
+fn action(word: &str) -> Option<api::Action> {
+    match word {
+        "spend" => Some(api::Action::Spend),
+        "delegate" => Some(api::Action::Delegate),
+        "read" => Some(api::Action::Read),
+        _ => None,
+    }
+}
+
+pub(crate) fn spend(receipt: &SpendReceipt) -> api::Spend {
+    api::Spend {
+        id: receipt.id.map(|id| id.to_string()),
+        delegation_id: receipt.delegation.to_string(),
+        amount_credits: receipt.amount.get(),
+        remaining_credits: receipt.remaining.map(Credits::get),
+        effective_remaining_credits: receipt.effective_remaining.map(Credits::get),
+        recorded_at: time(receipt.recorded_at),
+        dry_run: receipt.id.is_none(),
+    }
+}
+
+pub(crate) fn revocation(receipt: &RevokeReceipt) -> api::Revocation {
+    api::Revocation {
+        id: receipt.id.to_string(),
+        dry_run: receipt.revoked_at.is_none(),
+        descendants: receipt.descendants,
+        holds_voided: receipt.holds_voided,
+        held_credits_voided: receipt.held_voided.get(),
+        credits_freed: receipt.credits_freed.get(),
+        active_last_hour: receipt.active_last_hour,
+        version: receipt.version,
+        revoked_at: receipt.revoked_at.map(time),
+    }
+}
+
+pub(crate) fn ledger_entry(entry: LedgerEntry) -> api::LedgerEntry {
+    api::LedgerEntry {
+        seq: entry.seq,
+        id: entry.id.to_string(),
+        kind: match entry.kind {
+            EntryKind::Spend => api::EntryKind::Spend,
+            EntryKind::Refund => api::EntryKind::Refund,
+            EntryKind::Adjustment => api::EntryKind::Adjustment,
+        },
+        delegation_id: entry.delegation.to_string(),
+        amount_credits: entry.amount.get(),
+        cost_center: entry.cost_center.map(|text| text.to_string()),
+        department: entry.department.map(|text| text.to_string()),
+        recorded_at: time(entry.recorded_at),
+        idempotency_key: entry.idempotency_key,
+        description: entry.description,
+        metadata: entry.metadata.and_then(|text| serde_json::from_str(&text).ok()),
+        reverses: entry.reverses.map(|id| id.to_string()),
+    }
+}

@@ -1,0 +1,61 @@
+//! What handlers are given.
+
+mod principal;
+mod query;
+
+use axum::{
+    extract::{ConnectInfo, FromRequestParts},
+    http::{HeaderName, request::Parts},
+};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+};
+use subgrant_domain::RequestId;
+
+use super::problem::Problem;
+
+pub(crate) use principal::Authenticated;
+pub(crate) use query::{PathId, Query};
+
+/// From where and in which request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) source_ip: Option<IpAddr>,
+    pub(crate) request_id: Option<RequestId>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Origin {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Ok(Self {
+            // An IPv4 client of a dual-stack socket is the same client.
+            source_ip: peer.map(|ConnectInfo(address)| address.ip().to_canonical()),
+            request_id: parts.extensions.get::<RequestId>().copied(),
+        })
+    }
+}
+
+/// The header `Idempotency-Key`, if there is one: 1–255 visible ASCII characters.
+#[derive(Debug, Clone)]
+pub(crate) struct IdempotencyHeader(pub(crate) Option<String>);
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyHeader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+        let Some(value) = values.next() else { return Ok(Self(None)) };
+        let bytes = value.as_bytes();
+        let is_key = (1..=255).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+        if !is_key || values.next().is_some() {
+            let detail = "The header Idempotency-Key must hold 1 to 255 visible ASCII characters, once.";
+            return Err(Problem::new(axum::http::StatusCode::BAD_REQUEST, "invalid_idempotency_key", detail));
+        }
+        Ok(Self(Some(String::from_utf8_lossy(bytes).into_owned())))
+    }
+}

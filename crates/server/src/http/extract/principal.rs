@@ -1,0 +1,70 @@
+//! Who asks: a bearer token or a session cookie.
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+};
+use subgrant_service::{Principal, SessionSecret};
+
+use super::Origin;
+use crate::http::{HttpState, problem::Problem, respond::SESSION_COOKIE};
+
+/// The principal of a request that carries a good credential.
+pub(crate) struct Authenticated(pub(crate) Principal);
+
+impl FromRequestParts<HttpState> for Authenticated {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Self::Rejection> {
+        let Ok(Origin { source_ip, request_id }) = Origin::from_request_parts(parts, state).await;
+        if let Some(token) = bearer_token(&parts.headers)? {
+            return Ok(Self(state.app.authenticate_token(token, source_ip, request_id).await?));
+        }
+        let Some(session) = session_cookie(&parts.headers) else {
+            let detail = "Send a token: Authorization: Bearer <token>.";
+            return Err(Problem::unauthorized("missing", detail));
+        };
+        check_same_origin(&parts.method, &parts.headers)?;
+        Ok(Self(state.app.authenticate_session(&session, source_ip, request_id).await?))
+    }
+}
+
+/// The token of the header `Authorization`. `None`: there is no such header.
+fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let malformed = |detail: &str| Problem::unauthorized("malformed", detail);
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(malformed("Send one Authorization header, not several."));
+    }
+    let value =
+        value.to_str().map_err(|_| malformed("The Authorization header holds characters outside ASCII."))?;
+    let (scheme, token) = value.trim().split_once(' ').unwrap_or((value, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(malformed("The scheme of the Authorization header must be Bearer."));
+    }
+    match token.trim() {
+        "" => Err(Problem::unauthorized("missing", "There is no token after Bearer.")),
+        token => Ok(Some(token)),
+    }
+}
+
+fn session_cookie(headers: &HeaderMap) -> Option<SessionSecret> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == SESSION_COOKIE).and_then(|(_, value)| SessionSecret::parse(value))
+}
+
+/// A browser sends cookies wherever a page of another site tells it to; the `Origin` tells them apart.
+fn check_same_origin(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    if method.is_safe() {
+        return Ok(());
+    }
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let origin = text(header::ORIGIN).and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    if origin.is_some() && origin == text(header::HOST) {
+        return Ok(());
+    }
+    let detail = "With a session cookie, unsafe methods need an Origin header that names this server.";
+    Err(Problem::new(StatusCode::FORBIDDEN, "cross_origin", detail))
+}

@@ -1,0 +1,43 @@
+//! Query strings and path parameters.
+
+use axum::{
+    extract::{FromRequestParts, Path},
+    http::request::Parts,
+};
+use serde::de::DeserializeOwned;
+use subgrant_api::FieldError;
+use subgrant_domain::DelegationId;
+
+use crate::http::problem::Problem;
+
+/// A query string that was read into `T`.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let query = axum::extract::Query::from_request_parts(parts, state).await;
+        query.map(|axum::extract::Query(value)| Self(value)).map_err(|rejection| {
+            let text = rejection.body_text();
+            let detail =
+                text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text).to_owned();
+            let name = detail.split([':', '`']).nth(usize::from(detail.starts_with("unknown field")));
+            let pointer = format!("?{}", name.unwrap_or_default());
+            Problem::validation(vec![FieldError { pointer, code: "invalid_query".to_owned(), detail }])
+        })
+    }
+}
+
+/// The delegation id in the path. What is no id names nothing: 404.
+pub(crate) struct PathId(pub(crate) DelegationId);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let Path(text): Path<String> =
+            Path::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
+        text.parse().map(Self).map_err(|_| Problem::not_found())
+    }
+}

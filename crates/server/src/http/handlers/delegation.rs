@@ -1,0 +1,200 @@
+//! The tree.
+
+use axum::{
+    Json,
+    extract::{OriginalUri, State},
+};
+use serde::Deserialize;
+use subgrant_api as api;
+use subgrant_domain::DelegationId;
+use subgrant_service::{ListRequest, RevokeRequest, StatusFilter};
+use utoipa::IntoParams;
+
+use super::page_limit;
+use crate::http::{
+    HttpState,
+    body::{JsonBody, OptionalJsonBody},
+    convert,
+    extract::{Authenticated, IdempotencyHeader, PathId, Query},
+    idempotency,
+    openapi::{BodyProblems, Problems, Refusals},
+    problem::{self, Problem},
+    respond::Answer,
+    validate::Validator,
+};
+
+mod create;
+
+/// Mints a child delegation.
+///
+/// The child's budget is set aside out of what the parent has available (`carve`), or is a ceiling only (`cap`).
+#[utoipa::path(
+    post,
+    path = "/delegation",
+    tag = "delegation",
+    security(("token" = []), ("session" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
+    responses(
+        (status = 201, description = "The child; its token is shown once", body = api::CreatedDelegation),
+        (status = 402, description = "The parent has too little available", body = api::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The parent is revoked or expired", body = api::Problem, content_type = "application/problem+json"),
+        Problems, Refusals, BodyProblems
+    )
+)]
+pub(in crate::http) async fn create(
+    State(state): State<HttpState>,
+    OriginalUri(uri): OriginalUri,
+    Authenticated(principal): Authenticated,
+    key: IdempotencyHeader,
+    JsonBody(body): JsonBody<api::CreateDelegation>,
+) -> Result<Answer<api::CreatedDelegation>, Problem> {
+    let key = idempotency::key(key, uri.path(), &body);
+    let request = create::mint_request(body)?;
+    let minted = state.app.mint(&principal, &request, key).await;
+    let outcome = minted.map_err(|error| problem::of_mint(error, &principal, request.child.budget))?;
+    let location = format!("/api/cloud/delegation/{}", outcome.value.delegation.id);
+    Ok(Answer::created(
+        location,
+        outcome.map(|minted| api::CreatedDelegation {
+            token: minted.token.to_string(),
+            delegation: convert::delegation(minted.delegation),
+        }),
+    ))
+}
+
+/// Which delegations to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct ListQuery {
+    /// Only children of this delegation.
+    parent_id: Option<String>,
+    /// active, exhausted, frozen, expired or revoked.
+    status: Option<api::Status>,
+    /// Only this cost centre.
+    cost_center: Option<String>,
+    /// Only this department.
+    department: Option<String>,
+    /// Only labels that contain this text, in any case.
+    q: Option<String>,
+    /// 1–100; 50 where nothing is said.
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Lists the caller's delegation and everything below it, oldest first.
+#[utoipa::path(
+    get,
+    path = "/delegation",
+    tag = "delegation",
+    security(("token" = []), ("session" = [])),
+    params(ListQuery),
+    responses((status = 200, description = "A page", body = api::DelegationList), Problems, Refusals)
+)]
+pub(in crate::http) async fn list(
+    State(state): State<HttpState>,
+    Authenticated(principal): Authenticated,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<api::DelegationList>, Problem> {
+    let page = state.app.delegations(&principal, &list_request(query)?).await?;
+    Ok(Json(api::DelegationList {
+        data: page.delegations.into_iter().map(convert::delegation).collect(),
+        next_cursor: page.next.map(|id| id.suffix()),
+    }))
+}
+
+fn list_request(query: ListQuery) -> Result<ListRequest, Problem> {
+    let mut validator = Validator::default();
+    let limit = page_limit(&mut validator, query.limit);
+    let after = query.cursor.map(|cursor| DelegationId::from_suffix(&cursor)).transpose();
+    let after = after.map_err(|_| "is not a cursor of this list");
+    let after = validator.check("?cursor", "invalid_cursor", after).flatten();
+    validator.finish()?;
+    // What is no id names no delegation.
+    let parent = query.parent_id.map(|id| id.parse()).transpose().map_err(|_| Problem::not_found())?;
+    let without_nul = |text: Option<String>| text.filter(|text| !text.contains('\0'));
+    Ok(ListRequest {
+        parent,
+        status: query.status.map(|status| match status {
+            api::Status::Active => StatusFilter::Active,
+            api::Status::Exhausted => StatusFilter::Exhausted,
+            api::Status::Frozen => StatusFilter::Frozen,
+            api::Status::Expired => StatusFilter::Expired,
+            api::Status::Revoked => StatusFilter::Revoked,
+        }),
+        cost_center: without_nul(query.cost_center),
+        department: without_nul(query.department),
+        label_contains: without_nul(query.q),
+        after,
+        limit,
+    })
+}
+
+/// The caller's own delegation; for a session, the root.
+#[utoipa::path(
+    get,
+    path = "/delegation/self",
+    tag = "delegation",
+    security(("token" = []), ("session" = [])),
+    responses((status = 200, description = "The delegation", body = api::Delegation), Problems, Refusals)
+)]
+pub(in crate::http) async fn own(
+    State(state): State<HttpState>,
+    Authenticated(principal): Authenticated,
+) -> Result<Json<api::Delegation>, Problem> {
+    let view = state.app.delegation(&principal, None).await?;
+    Ok(Json(convert::delegation(view)))
+}
+
+/// The caller's own delegation or one below it.
+#[utoipa::path(
+    get,
+    path = "/delegation/{id}",
+    tag = "delegation",
+    security(("token" = []), ("session" = [])),
+    params(("id" = String, Path, description = "`dlg_…`")),
+    responses((status = 200, description = "The delegation", body = api::Delegation), Problems, Refusals)
+)]
+pub(in crate::http) async fn one(
+    State(state): State<HttpState>,
+    Authenticated(principal): Authenticated,
+    PathId(id): PathId,
+) -> Result<Json<api::Delegation>, Problem> {
+    let view = state.app.delegation(&principal, Some(id)).await?;
+    Ok(Json(convert::delegation(view)))
+}
+
+/// Revokes a delegation and everything below it, at once and for good; or, with `dry_run`, says what that would end.
+#[utoipa::path(
+    post,
+    path = "/delegation/{id}/revoke",
+    tag = "delegation",
+    security(("token" = []), ("session" = [])),
+    params(
+        ("id" = String, Path, description = "`dlg_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")
+    ),
+    request_body(content = Option<api::RevokeDelegation>),
+    responses(
+        (status = 200, description = "The receipt, or the preview", body = api::Revocation),
+        (status = 409, description = "Revoked already, or changed since `if_version`", body = api::Problem, content_type = "application/problem+json"),
+        Problems, Refusals, BodyProblems
+    )
+)]
+pub(in crate::http) async fn revoke(
+    State(state): State<HttpState>,
+    OriginalUri(uri): OriginalUri,
+    Authenticated(principal): Authenticated,
+    PathId(id): PathId,
+    key: IdempotencyHeader,
+    OptionalJsonBody(body): OptionalJsonBody<api::RevokeDelegation>,
+) -> Result<Answer<api::Revocation>, Problem> {
+    let key = idempotency::key(key, uri.path(), &body);
+    let mut validator = Validator::default();
+    let reason = validator.free_text("/reason", body.reason, 256);
+    validator.finish()?;
+    let request = RevokeRequest { id, dry_run: body.dry_run, if_version: body.if_version, reason };
+    let outcome = state.app.revoke(&principal, &request, key).await?;
+    Ok(Answer::ok(outcome.map(|receipt| convert::revocation(&receipt))))
+}

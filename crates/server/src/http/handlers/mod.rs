@@ -1,0 +1,26 @@
+//! Handlers: parse at the boundary, call one use case, translate its answer.
+
+pub(super) mod delegation;
+pub(super) mod health;
+pub(super) mod spend;
+pub(super) mod tenant;
+pub(super) mod verify;
+
+use super::{problem::Problem, validate::Validator};
+
+/// The page size of a list: 1–100, 50 where nothing is said.
+fn page_limit(validator: &mut Validator, limit: Option<u64>) -> u8 {
+    match limit.map(u8::try_from) {
+        None => 50,
+        Some(Ok(limit @ 1..=100)) => limit,
+        Some(_) => {
+            validator.refuse("?limit", "out_of_range", "must be from 1 to 100");
+            1
+        }
+    }
+}
+
+/// A value whose absence the validator has noted as an error before.
+fn noted<T>(value: Option<T>) -> Result<T, Problem> {
+    value.ok_or_else(Problem::internal)
+}

@@ -1,0 +1,133 @@
+//! Debits and the ledger.
+
+use axum::{
+    Json,
+    extract::{OriginalUri, State},
+    http::StatusCode,
+};
+use jiff::Timestamp;
+use serde::Deserialize;
+use subgrant_api as api;
+use subgrant_service::{LedgerRequest, SpendRequest};
+use utoipa::IntoParams;
+
+use super::{noted, page_limit};
+use crate::http::{
+    HttpState,
+    body::JsonBody,
+    convert,
+    extract::{Authenticated, IdempotencyHeader, Query},
+    idempotency,
+    openapi::{BodyProblems, Problems, Refusals},
+    problem::{self, Problem},
+    respond::Answer,
+    validate::Validator,
+};
+
+const MAX_DESCRIPTION_BYTES: usize = 1024;
+const MAX_METADATA_BYTES: usize = 2048;
+
+/// Debits the caller's delegation and every ancestor, in one transaction, or nothing at all.
+///
+/// Durable before it is acknowledged. Send an `Idempotency-Key` so that a retry cannot spend twice.
+#[utoipa::path(
+    post,
+    path = "/spend",
+    tag = "spend",
+    security(("token" = []), ("session" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
+    responses(
+        (status = 200, description = "A dry run would pass", body = api::Spend),
+        (status = 201, description = "Spent", body = api::Spend),
+        (status = 402, description = "A budget or limit refuses: see `max_affordable_credits`", body = api::Problem, content_type = "application/problem+json"),
+        Problems, Refusals, BodyProblems
+    )
+)]
+pub(in crate::http) async fn create(
+    State(state): State<HttpState>,
+    OriginalUri(uri): OriginalUri,
+    Authenticated(principal): Authenticated,
+    key: IdempotencyHeader,
+    JsonBody(body): JsonBody<api::CreateSpend>,
+) -> Result<Answer<api::Spend>, Problem> {
+    let key = idempotency::key(key, uri.path(), &body);
+    let request = spend_request(body)?;
+    let (amount, dry_run) = (request.amount, request.dry_run);
+    let spent = state.app.spend(&principal, request, key).await;
+    let outcome = spent.map_err(|error| problem::of_spend(error, &principal, amount))?;
+    let status = if dry_run { StatusCode::OK } else { StatusCode::CREATED };
+    let location = outcome.value.id.map(|id| format!("/api/cloud/spend/{id}"));
+    Ok(Answer { status, location, outcome: outcome.map(|receipt| convert::spend(&receipt)) })
+}
+
+fn spend_request(body: api::CreateSpend) -> Result<SpendRequest, Problem> {
+    let mut validator = Validator::default();
+    let amount = validator.amount("/amount_credits", body.amount_credits);
+    let description = validator.free_text("/description", body.description, MAX_DESCRIPTION_BYTES);
+    let metadata = body.metadata.map(|object| serde_json::Value::Object(object).to_string());
+    if metadata.as_ref().is_some_and(|text| text.len() > MAX_METADATA_BYTES) {
+        validator.refuse("/metadata", "too_long", "must be at most 2048 bytes as JSON");
+    }
+    validator.finish()?;
+    Ok(SpendRequest { amount: noted(amount)?, description, metadata, dry_run: body.dry_run })
+}
+
+/// Which entries to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct LedgerQuery {
+    /// Of this delegation and everything below it; absent: of the caller's.
+    delegation_id: Option<String>,
+    /// From this time on (RFC 3339).
+    from: Option<String>,
+    /// Before this time (RFC 3339).
+    to: Option<String>,
+    /// 1–100; 50 where nothing is said.
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Lists the ledger entries of the caller's delegation and everything below it, oldest first.
+#[utoipa::path(
+    get,
+    path = "/ledger",
+    tag = "spend",
+    security(("token" = []), ("session" = [])),
+    params(LedgerQuery),
+    responses((status = 200, description = "A page", body = api::LedgerList), Problems, Refusals)
+)]
+pub(in crate::http) async fn ledger(
+    State(state): State<HttpState>,
+    Authenticated(principal): Authenticated,
+    Query(query): Query<LedgerQuery>,
+) -> Result<Json<api::LedgerList>, Problem> {
+    let page = state.app.ledger(&principal, &ledger_request(query)?).await?;
+    Ok(Json(api::LedgerList {
+        data: page.entries.into_iter().map(convert::ledger_entry).collect(),
+        next_cursor: page.next_after_seq.map(|seq| seq.to_string()),
+    }))
+}
+
+fn ledger_request(query: LedgerQuery) -> Result<LedgerRequest, Problem> {
+    let mut validator = Validator::default();
+    let limit = page_limit(&mut validator, query.limit);
+    let from = time(&mut validator, "?from", query.from);
+    let to = time(&mut validator, "?to", query.to);
+    let after_seq = query.cursor.map_or(Ok(0), |cursor| parse_seq(&cursor));
+    let after_seq = validator.check("?cursor", "invalid_cursor", after_seq);
+    validator.finish()?;
+    let delegation =
+        query.delegation_id.map(|id| id.parse()).transpose().map_err(|_| Problem::not_found())?;
+    Ok(LedgerRequest { delegation, from, to, after_seq: noted(after_seq)?, limit })
+}
+
+fn parse_seq(cursor: &str) -> Result<u64, &'static str> {
+    cursor.parse().ok().filter(|seq| i64::try_from(*seq).is_ok()).ok_or("is not a cursor of this list")
+}
+
+fn time(validator: &mut Validator, pointer: &str, text: Option<String>) -> Option<Timestamp> {
+    let parsed = text?.parse::<Timestamp>().map_err(|_| "must be a time such as 2026-12-21T17:00:00Z");
+    validator.check(pointer, "invalid_time", parsed)
+}

@@ -1,0 +1,163 @@
+//! Sign-up and the root token.
+
+use axum::{
+    extract::{OriginalUri, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use subgrant_api as api;
+use subgrant_service::{Outcome, RotateRequest, SignedUp, SignupRequest};
+use zeroize::Zeroizing;
+
+use super::noted;
+use crate::http::{
+    HttpState,
+    body::JsonBody,
+    convert::time,
+    expiry::parse_duration,
+    extract::{Authenticated, IdempotencyHeader, Origin},
+    idempotency,
+    openapi::{BodyProblems, Problems, Refusals},
+    problem::Problem,
+    respond::{Answer, with_session},
+    validate::Validator,
+};
+
+const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=1024;
+
+/// Creates a tenant with its owner and root node, and opens a session.
+#[utoipa::path(
+    post,
+    path = "/signup",
+    tag = "tenant",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
+    responses(
+        (status = 201, description = "The tenant; its root token is shown once", body = api::SignedUp),
+        (status = 403, description = "Sign-up is closed", body = api::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The address is taken", body = api::Problem, content_type = "application/problem+json"),
+        Problems, BodyProblems
+    )
+)]
+pub(in crate::http) async fn sign_up(
+    State(state): State<HttpState>,
+    origin: Origin,
+    key: IdempotencyHeader,
+    JsonBody(body): JsonBody<api::SignUp>,
+) -> Result<Response, Problem> {
+    if !state.options.open_signup {
+        let detail = "Sign-up is closed here. Ask the operator for an account.";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "signup_closed", detail));
+    }
+    let request = sign_up_request(body, origin, key)?;
+    let Outcome { value, replayed } = state.app.sign_up(request).await?;
+    let session = value.session.clone();
+    let outcome = Outcome { value: signed_up(&value), replayed };
+    let location = format!("/api/cloud/delegation/{}", value.root);
+    Ok(with_session(Answer::created(location, outcome).into_response(), &session))
+}
+
+fn sign_up_request(
+    body: api::SignUp,
+    origin: Origin,
+    key: IdempotencyHeader,
+) -> Result<SignupRequest, Problem> {
+    let mut validator = Validator::default();
+    let organization = validator.text("/organization", &body.organization);
+    let email = body.email.trim().to_lowercase();
+    if !is_email(&email) {
+        validator.refuse("/email", "invalid_email", "must be an e-mail address");
+    }
+    let password = Zeroizing::new(body.password);
+    if !PASSWORD_BYTES.contains(&password.len()) {
+        validator.refuse("/password", "invalid_length", "must be 8 to 1024 bytes long");
+    }
+    validator.finish()?;
+    Ok(SignupRequest {
+        organization: noted(organization)?,
+        email,
+        password,
+        idempotency_key: key.0,
+        source_ip: origin.source_ip,
+        request_id: origin.request_id,
+    })
+}
+
+/// Something before and after one `@`, with a dot behind it, and nothing that no address has. Only mail tells more.
+fn is_email(text: &str) -> bool {
+    let Some((local, domain)) = text.split_once('@') else { return false };
+    let is_plain = text.chars().all(|letter| !letter.is_whitespace() && !letter.is_control());
+    is_plain
+        && text.len() <= 254
+        && (1..=64).contains(&local.len())
+        && !domain.contains('@')
+        && domain.split('.').count() >= 2
+        && domain.split('.').all(|label| !label.is_empty())
+}
+
+fn signed_up(value: &SignedUp) -> api::SignedUp {
+    api::SignedUp {
+        tenant: api::Tenant {
+            id: value.tenant.to_string(),
+            organization: value.organization.clone(),
+            root_delegation_id: value.root.to_string(),
+            created_at: time(value.created_at),
+        },
+        user: api::User { id: value.user.to_string(), email: value.email.clone(), role: "owner".to_owned() },
+        root_token: value.root_token.to_string(),
+    }
+}
+
+/// Replaces the root token. Tokens of delegations go on working, unless `revoke_issued_before` says otherwise.
+#[utoipa::path(
+    post,
+    path = "/root/rotate",
+    tag = "tenant",
+    security(("token" = []), ("session" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
+    responses(
+        (status = 200, description = "The new root token, shown once", body = api::RotatedRoot),
+        Problems, Refusals, BodyProblems
+    )
+)]
+pub(in crate::http) async fn rotate_root(
+    State(state): State<HttpState>,
+    OriginalUri(uri): OriginalUri,
+    Authenticated(principal): Authenticated,
+    key: IdempotencyHeader,
+    JsonBody(body): JsonBody<api::RotateRoot>,
+) -> Result<Answer<api::RotatedRoot>, Problem> {
+    let key = idempotency::key(key, uri.path(), &body);
+    let request = rotate_request(&body)?;
+    let outcome = state.app.rotate_root(&principal, request, key).await?;
+    Ok(Answer::ok(outcome.map(|rotated| api::RotatedRoot {
+        root_token: rotated.root_token.to_string(),
+        previous_valid_until: time(rotated.previous_valid_until),
+    })))
+}
+
+fn rotate_request(body: &api::RotateRoot) -> Result<RotateRequest, Problem> {
+    let mut validator = Validator::default();
+    let grace = parse_duration(body.grace.as_deref().unwrap_or("0s"));
+    let grace = validator.check("/grace", "invalid_duration", grace);
+    let instant = body.revoke_issued_before.as_deref().map(str::parse::<jiff::Timestamp>).transpose();
+    let instant = instant.map_err(|_| "must be a time such as 2026-12-21T17:00:00Z");
+    let instant = validator.check("/revoke_issued_before", "invalid_time", instant);
+    validator.finish()?;
+    Ok(RotateRequest { grace: noted(grace)?, revoke_issued_before: noted(instant)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_told_from_what_cannot_be_one() {
+        for text in ["a@b.c", "first.last+tag@sub.example.com"] {
+            assert!(is_email(text), "{text}");
+        }
+        for text in ["", "a", "a@b", "@b.c", "a@", "a@.c", "a@b.", "a@b@c.d", "a b@c.d", "a\n@b.c", "a@b..c"]
+        {
+            assert!(!is_email(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What makes two requests the same.
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use subgrant_service::IdempotencyKey;
+
+use super::extract::IdempotencyHeader;
+
+/// The caller's key with a digest of target and body. The body is digested as it was understood, so that spaces, the
+/// order of fields and spelled-out defaults do not matter.
+pub(crate) fn key(header: IdempotencyHeader, target: &str, body: &impl Serialize) -> Option<IdempotencyKey> {
+    let key = header.0?;
+    let body = serde_json::to_vec(body).expect("request bodies are plain structs");
+    let fingerprint =
+        Sha256::new().chain_update(target).chain_update([0]).chain_update(body).finalize().into();
+    Some(IdempotencyKey { key, fingerprint })
+}

@@ -1,0 +1,129 @@
+//! What happens around every handler.
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http_body_util::BodyExt;
+use subgrant_domain::RequestId;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::{HttpState, problem::Problem};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How much of an oversized body is read and thrown away, so that the caller gets to read the answer.
+const DRAIN_BYTES: usize = 32 * 1024 * 1024;
+
+/// The outermost layer: gives the request its id, and renders every problem with it.
+pub(crate) async fn identify(mut request: Request, next: Next) -> Response {
+    let id = RequestId::from_uuid(Uuid::now_v7());
+    request.extensions_mut().insert(id);
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let span = tracing::info_span!("request", %id, %method, path);
+    let started = std::time::Instant::now();
+    let mut response = async {
+        let response = next.run(request).await;
+        let elapsed_ms = started.elapsed().as_millis();
+        tracing::info!(status = response.status().as_u16(), elapsed_ms, "answered");
+        response
+    }
+    .instrument(span)
+    .await;
+    let id = id.to_string();
+    if let Some(problem) = problem_of(&response) {
+        let allow = response.headers().get(header::ALLOW).cloned();
+        response = problem.render(&id);
+        if let Some(allow) = allow {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+    }
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, HeaderValue::try_from(id).expect("an id is ASCII"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// The problem that a response stands for: ours, or one that the framework answered by its status alone.
+fn problem_of(response: &Response) -> Option<Problem> {
+    if let Some(problem) = response.extensions().get::<Problem>() {
+        return Some(problem.clone());
+    }
+    match response.status() {
+        StatusCode::NOT_FOUND => Some(Problem::not_found()),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let detail = "The resource exists, but not with this method: see the header Allow.";
+            Some(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail))
+        }
+        status if status.is_server_error() => Some(Problem::internal()),
+        status if status.is_client_error() => {
+            Some(Problem::new(status, "bad_request", "The request is not valid."))
+        }
+        _ => None,
+    }
+}
+
+/// Runs the rest in a task of its own. A caller that goes away, or a time limit, ends the waiting and not the work: a
+/// transaction is never cut off in the middle.
+pub(crate) async fn detach(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+    let task = tokio::spawn(next.run(request).in_current_span());
+    match tokio::time::timeout(state.options.handler_timeout, task).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => {
+            tracing::error!(error = &panic as &dyn std::error::Error, "a handler panicked");
+            Problem::internal().into_response()
+        }
+        Err(_) => {
+            let detail =
+                "This takes too long. It may still complete: send it again with the same Idempotency-Key.";
+            Problem::unavailable("timeout", detail).into_response()
+        }
+    }
+}
+
+/// Reads the whole body, within its limits of size and time, before anything else looks at the request.
+pub(crate) async fn read_body(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let expects_continue = parts.headers.contains_key(header::EXPECT);
+    let read = collect(body, state.options.max_body_bytes, expects_continue);
+    let problem = match tokio::time::timeout(state.options.body_timeout, read).await {
+        Ok(Ok(bytes)) => return next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Ok(Err(problem)) => problem,
+        Err(_) => {
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")
+        }
+    };
+    problem.into_response()
+}
+
+async fn collect(mut body: Body, max_bytes: usize, expects_continue: bool) -> Result<Bytes, Problem> {
+    let announced = axum::body::HttpBody::size_hint(&body).lower();
+    let too_large = || {
+        let detail = format!("The body may have at most {max_bytes} bytes.");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+    };
+    // Who waits for leave to send reads the refusal at once; who sends already must be heard out.
+    if expects_continue && announced > max_bytes as u64 {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    let mut seen = 0;
+    while let Some(frame) = body.frame().await {
+        let unreadable =
+            |_| Problem::new(StatusCode::BAD_REQUEST, "unparsable", "The body could not be read.");
+        let Ok(data) = frame.map_err(unreadable)?.into_data() else { continue };
+        seen += data.len();
+        if seen > DRAIN_BYTES {
+            break;
+        }
+        if seen <= max_bytes {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    if seen > max_bytes { Err(too_large()) } else { Ok(bytes.into()) }
+}

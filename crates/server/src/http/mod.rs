@@ -1,0 +1,75 @@
+//! The HTTP surface.
+
+mod body;
+mod convert;
+mod expiry;
+mod extract;
+mod handlers;
+mod idempotency;
+mod middleware;
+mod openapi;
+mod problem;
+mod respond;
+mod router;
+mod validate;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use subgrant_service::App;
+
+pub use openapi::document;
+pub use router::router;
+
+/// How requests are handled.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// Whether anybody may create a tenant.
+    pub open_signup: bool,
+    /// How long a caller waits for a handler. The handler's work goes on, so that nothing is half-done.
+    pub handler_timeout: Duration,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Duration,
+    /// The largest body, in bytes.
+    pub max_body_bytes: usize,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            open_signup: true,
+            handler_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(15),
+            max_body_bytes: 1024 * 1024,
+        }
+    }
+}
+
+/// What every handler can reach.
+#[derive(Clone)]
+pub struct HttpState {
+    pub(crate) app: App,
+    pub(crate) options: Arc<HttpOptions>,
+    draining: Arc<AtomicBool>,
+}
+
+impl HttpState {
+    /// The state of a server that accepts requests.
+    pub fn new(app: App, options: HttpOptions) -> Self {
+        Self { app, options: Arc::new(options), draining: Arc::default() }
+    }
+
+    /// From now on the readiness probe fails, so that no new work is sent here.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,91 @@
+//! The OpenAPI document, generated from the handlers.
+
+use subgrant_api::Problem;
+use utoipa::IntoResponses;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        OpenApi as Document,
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+
+use super::{respond::SESSION_COOKIE, router::api_router};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Subgrant",
+        description = "Delegated, budgeted credentials for software agents. Errors are RFC 9457 problem documents; \
+                       every POST takes an `Idempotency-Key`; amounts are whole credits."
+    ),
+    servers((url = "/", description = "This server")),
+    tags(
+        (name = "tenant", description = "Organisations and their root tokens"),
+        (name = "delegation", description = "The tree"),
+        (name = "spend", description = "Debits and the ledger"),
+        (name = "verify", description = "For resource servers"),
+        (name = "health", description = "For load balancers")
+    ),
+    modifiers(&Credentials)
+)]
+pub(super) struct Base;
+
+struct Credentials;
+
+impl Modify for Credentials {
+    fn modify(&self, openapi: &mut Document) {
+        let components = openapi.components.get_or_insert_default();
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("sgt_…").build();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer));
+        let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(SESSION_COOKIE)));
+        components.add_security_scheme("session", cookie);
+    }
+}
+
+/// What every call may answer with besides its own.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "read by the derive macro, for documentation only")]
+pub(super) enum Problems {
+    /// The request cannot be parsed.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Unparsable(Problem),
+    /// The body is larger than 1 MiB.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(Problem),
+    /// The database is away, or too much is waiting. See `Retry-After`.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(Problem),
+}
+
+/// What every call with a credential may answer with.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "read by the derive macro, for documentation only")]
+pub(super) enum Refusals {
+    /// The credential is missing, malformed, forged, expired or revoked: see `code`.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(Problem),
+    /// The action is not permitted, a caveat is not met, or the delegation is frozen: see `code`.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+    /// Unknown, or another tenant's.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(Problem),
+}
+
+/// What every call with a body may answer with.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "read by the derive macro, for documentation only")]
+pub(super) enum BodyProblems {
+    /// The body is not JSON by its `Content-Type`.
+    #[response(status = 415, content_type = "application/problem+json")]
+    UnsupportedMediaType(Problem),
+    /// A field is wrong, asks for more than the parent has, or the `Idempotency-Key` was used for another body.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Unprocessable(Problem),
+}
+
+/// The document that is served and committed.
+pub fn document() -> Document {
+    api_router().into_openapi()
+}

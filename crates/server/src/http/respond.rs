@@ -1,0 +1,54 @@
+//! Successful responses.
+
+use axum::{
+    Json,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use subgrant_service::{Outcome, SessionSecret};
+
+/// The dashboard's cookie.
+pub(crate) const SESSION_COOKIE: &str = "__Host-session";
+
+/// An answer that may be a repetition and may carry a token; hence never cached.
+pub(crate) struct Answer<T> {
+    pub(crate) status: StatusCode,
+    pub(crate) location: Option<String>,
+    pub(crate) outcome: Outcome<T>,
+}
+
+impl<T> Answer<T> {
+    pub(crate) fn ok(outcome: Outcome<T>) -> Self {
+        Self { status: StatusCode::OK, location: None, outcome }
+    }
+
+    pub(crate) fn created(location: String, outcome: Outcome<T>) -> Self {
+        Self { status: StatusCode::CREATED, location: Some(location), outcome }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Answer<T> {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.outcome.value)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.outcome.replayed {
+            headers.insert(HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true"));
+        }
+        if let Some(location) = self.location.and_then(|location| location.try_into().ok()) {
+            headers.insert(header::LOCATION, location);
+        }
+        response
+    }
+}
+
+/// Adds the session cookie: unreadable for scripts, never sent in the clear, not sent along from other sites.
+pub(crate) fn with_session(mut response: Response, session: &SessionSecret) -> Response {
+    let cookie = format!("{SESSION_COOKIE}={}; Path=/; HttpOnly; Secure; SameSite=Lax", *session.to_cookie());
+    if let Ok(mut value) = HeaderValue::try_from(cookie) {
+        value.set_sensitive(true);
+        response.headers_mut().insert(header::SET_COOKIE, value);
+    }
+    response
+}

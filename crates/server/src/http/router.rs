@@ -1,0 +1,56 @@
+//! Which path leads where.
+
+use axum::{
+    Router,
+    http::HeaderValue,
+    middleware,
+    response::{IntoResponse, Redirect},
+    routing::get,
+};
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::{HttpState, handlers, middleware as layers, openapi, problem::Problem};
+
+const BASE: &str = "/api/cloud";
+
+/// The whole server, as one service.
+pub fn router(state: HttpState) -> Router {
+    let (api, document) = api_router().split_for_parts();
+    let json = document.to_json().expect("the document is plain data");
+    let specification = move || {
+        let json = json.clone();
+        async move { ([("content-type", HeaderValue::from_static("application/json"))], json).into_response() }
+    };
+    let docs =
+        SwaggerUi::new("/docs").config(Config::from(format!("{BASE}/openapi.json")).validator_url("none"));
+    Router::new()
+        .merge(api)
+        .route(&format!("{BASE}/openapi.json"), get(specification))
+        .route(&format!("{BASE}/docs"), get(|| async { Redirect::permanent("/docs/") }))
+        .merge(docs)
+        .fallback(|| async { Problem::not_found() })
+        .layer(middleware::from_fn_with_state(state.clone(), layers::detach))
+        .layer(middleware::from_fn_with_state(state.clone(), layers::read_body))
+        .layer(middleware::from_fn(layers::identify))
+        .with_state(state)
+}
+
+/// Every documented call.
+pub(super) fn api_router() -> OpenApiRouter<HttpState> {
+    let api = OpenApiRouter::new()
+        .routes(routes!(handlers::tenant::sign_up))
+        .routes(routes!(handlers::tenant::rotate_root))
+        .routes(routes!(handlers::delegation::create, handlers::delegation::list))
+        .routes(routes!(handlers::delegation::own))
+        .routes(routes!(handlers::delegation::one))
+        .routes(routes!(handlers::delegation::revoke))
+        .routes(routes!(handlers::spend::create))
+        .routes(routes!(handlers::spend::ledger))
+        .routes(routes!(handlers::verify::verify));
+    OpenApiRouter::with_openapi(openapi::Base::openapi())
+        .nest(BASE, api)
+        .routes(routes!(handlers::health::live))
+        .routes(routes!(handlers::health::ready))
+}

@@ -1,0 +1,68 @@
+//! Collects everything that is wrong with a request, so that a caller mends it in one go.
+
+use subgrant_api::FieldError;
+use subgrant_domain::{AttributeText, Credits, CreditsError};
+
+use super::problem::Problem;
+
+/// The errors found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Validator {
+    errors: Vec<FieldError>,
+}
+
+impl Validator {
+    /// Notes that a field is wrong.
+    pub(crate) fn refuse(&mut self, pointer: &str, code: &str, detail: impl Into<String>) {
+        self.errors.push(FieldError {
+            pointer: pointer.to_owned(),
+            code: code.to_owned(),
+            detail: detail.into(),
+        });
+    }
+
+    /// Keeps a good value; notes a bad one.
+    pub(crate) fn check<T, E: std::fmt::Display>(
+        &mut self,
+        pointer: &str,
+        code: &str,
+        value: Result<T, E>,
+    ) -> Option<T> {
+        value.map_err(|error| self.refuse(pointer, code, error.to_string())).ok()
+    }
+
+    /// An amount that moves: 1 … 2^53 − 1.
+    pub(crate) fn amount(&mut self, pointer: &str, value: u64) -> Option<Credits> {
+        let checked = Credits::positive(value).map_err(|error| match error {
+            CreditsError::Zero => "must be at least 1 credit",
+            CreditsError::TooLarge | CreditsError::NotAnInteger => "must be at most 9007199254740991 credits",
+        });
+        self.check(pointer, "out_of_range", checked)
+    }
+
+    /// A label or an attribution.
+    pub(crate) fn text(&mut self, pointer: &str, value: &str) -> Option<AttributeText> {
+        self.check(pointer, "invalid_text", AttributeText::new(value))
+    }
+
+    /// Free text: not longer than `max_bytes`, without NUL, which PostgreSQL cannot store.
+    pub(crate) fn free_text(
+        &mut self,
+        pointer: &str,
+        value: Option<String>,
+        max_bytes: usize,
+    ) -> Option<String> {
+        let value = value?;
+        if value.len() > max_bytes {
+            self.refuse(pointer, "too_long", format!("must be at most {max_bytes} bytes of UTF-8"));
+        } else if value.contains('\0') {
+            self.refuse(pointer, "invalid_text", "must not contain NUL");
+        }
+        Some(value)
+    }
+
+    /// Ends the collection: the problem, if anything was noted.
+    pub(crate) fn finish(self) -> Result<(), Problem> {
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::validation(self.errors)) }
+    }
+}
