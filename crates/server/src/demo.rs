@@ -66,19 +66,18 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Creates the demo tenant and whatever of its tree is missing.
 pub(crate) async fn ensure(app: &App) -> Result<Demo, Failure> {
-    let tenant = match tenants::account_by_email(app.database(), EMAIL).await? {
-        Some((tenant, _)) => tenant,
-        None => {
-            let request = SignupRequest {
-                organization: text("Demo"),
-                email: EMAIL.to_owned(),
-                password: Zeroizing::new(PASSWORD.to_owned()),
-                idempotency_key: None,
-                source_ip: None,
-                request_id: None,
-            };
-            app.sign_up(request).await?.value.tenant
-        }
+    let tenant = if let Some((tenant, _)) = tenants::account_by_email(app.database(), EMAIL).await? {
+        tenant
+    } else {
+        let request = SignupRequest {
+            organization: text("Demo"),
+            email: EMAIL.to_owned(),
+            password: Zeroizing::new(PASSWORD.to_owned()),
+            idempotency_key: None,
+            source_ip: None,
+            request_id: None,
+        };
+        app.sign_up(request).await?.value.tenant
     };
     let root_token = app.current_root_token(tenant).await?;
     let root = app.authenticate_token(&root_token, None, None).await?;
@@ -175,7 +174,6 @@ Spend 100 credits as the agent code-reviewer, then look at it:
     curl {url}/api/cloud/delegation/self -H "Authorization: Bearer {reviewer_token}"
 
 The API's documentation: {url}/docs
-Sign-in of the demo's owner: {EMAIL} / {PASSWORD}
 "#,
             root_token = *self.root_token,
         )

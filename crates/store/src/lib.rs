@@ -20,4 +20,4 @@ pub mod windows;
 
 pub use database::{Database, DatabaseOptions, LockedTx, TenantTx};
 pub use error::{Result, StoreError};
-pub use migrator::{MigrateError, migrate};
+pub use migrator::{MigrateError, migrate, schema_fingerprint};

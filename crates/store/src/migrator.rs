@@ -23,6 +23,15 @@ pub enum MigrateError {
     },
 }
 
+/// Changes whenever a migration is added or altered: a hash of all their checksums.
+pub fn schema_fingerprint() -> String {
+    let combined = MIGRATOR.iter().flat_map(|migration| migration.checksum.iter().take(8));
+    let folded = combined.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{folded:016x}")
+}
+
 /// Applies every migration that is missing, then lets the role `login` (if given) act as the server's role.
 pub async fn migrate(url: &str, login: Option<&str>) -> Result<(), MigrateError> {
     let mut connection = PgConnection::connect(url).await.map_err(MigrateError::Connect)?;

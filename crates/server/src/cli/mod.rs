@@ -29,7 +29,7 @@ impl CliError {
 ///   subgrant serve --data-dir ./data
 ///
 /// Or in production, after `subgrant migrate` as the database's owner:
-///   SUBGRANT_DATABASE_URL=postgres://… SUBGRANT_MASTER_KEY_FILE=/run/secrets/master-key subgrant serve
+///   `SUBGRANT_DATABASE_URL=postgres`://… SUBGRANT_MASTER_KEY_FILE=/run/secrets/master-key subgrant serve
 #[derive(Parser)]
 #[command(name = "subgrant", version, verbatim_doc_comment)]
 struct Cli {

@@ -32,14 +32,13 @@ impl Token {
 
 impl Inspect {
     fn run(self) -> Result<(), CliError> {
-        let text = match self.token {
-            Some(token) => token,
-            None => {
-                let mut text = String::new();
-                let read = std::io::stdin().take(64 * 1024).read_to_string(&mut text);
-                read.map_err(|error| CliError::new(format!("cannot read standard input: {error}")))?;
-                text
-            }
+        let text = if let Some(token) = self.token {
+            token
+        } else {
+            let mut text = String::new();
+            let read = std::io::stdin().take(64 * 1024).read_to_string(&mut text);
+            read.map_err(|error| CliError::new(format!("cannot read standard input: {error}")))?;
+            text
         };
         let macaroon = Macaroon::parse(text.trim());
         let macaroon =

@@ -100,7 +100,7 @@ pub(in crate::http) async fn list(
     let page = state.app.delegations(&principal, &list_request(query)?).await?;
     Ok(Json(api::DelegationList {
         data: page.delegations.into_iter().map(convert::delegation).collect(),
-        next_cursor: page.next.map(|id| id.suffix()),
+        next_cursor: page.next.map(subgrant_domain::Id::suffix),
     }))
 }
 

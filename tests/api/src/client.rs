@@ -1,0 +1,116 @@
+//! A small client that keeps status, headers and body.
+
+use reqwest::{Method, RequestBuilder, header::HeaderMap};
+use serde_json::{Value, json};
+
+/// A client of one server, with or without a token.
+#[derive(Clone)]
+pub struct Api {
+    http: reqwest::Client,
+    /// `http://127.0.0.1:<port>`.
+    pub origin: String,
+    token: Option<String>,
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The JSON body; `null` where there is none.
+    pub body: Value,
+}
+
+impl Api {
+    /// A client without a token.
+    pub fn new(origin: String) -> Self {
+        Self { http: reqwest::Client::new(), origin, token: None }
+    }
+
+    /// The same client with a bearer token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// A request below `/api/cloud`, with the client's token, that can still be changed.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}/api/cloud{path}", self.origin));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// `GET`.
+    pub async fn get(&self, path: &str) -> Reply {
+        Reply::of(self.request(Method::GET, path)).await
+    }
+
+    /// `POST` of a JSON body.
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        Reply::of(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// `POST` of a JSON body with an idempotency key.
+    pub async fn post_with_key(&self, path: &str, key: &str, body: &Value) -> Reply {
+        Reply::of(self.request(Method::POST, path).header("Idempotency-Key", key).json(body)).await
+    }
+
+    /// Mints a child of the token's own node and returns the reply; the caller checks it.
+    pub async fn mint(&self, label: &str, budget: u64) -> Reply {
+        self.post("/delegation", &json!({ "label": label, "budget_credits": budget })).await
+    }
+
+    /// Mints a child that must succeed, and returns a client with its token, and its id.
+    pub async fn child(&self, label: &str, budget: u64) -> (Self, String) {
+        let reply = self.mint(label, budget).await;
+        assert_eq!(reply.status, 201, "{}", reply.body);
+        (self.with_token(&reply.text("/token")), reply.text("/id"))
+    }
+
+    /// Spends from the token's own node.
+    pub async fn spend(&self, amount: u64) -> Reply {
+        self.post("/spend", &json!({ "amount_credits": amount })).await
+    }
+}
+
+impl Reply {
+    /// Sends a request and reads the answer.
+    pub async fn of(request: RequestBuilder) -> Self {
+        let response = request.send().await.expect("the server answers");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = response.bytes().await.expect("the answer arrives whole");
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Self { status, headers, body }
+    }
+
+    /// A text in the body, by JSON pointer.
+    pub fn text(&self, pointer: &str) -> String {
+        let value = self.body.pointer(pointer).and_then(Value::as_str);
+        value.unwrap_or_else(|| panic!("no text at {pointer} in {}", self.body)).to_owned()
+    }
+
+    /// A whole number in the body, by JSON pointer.
+    pub fn number(&self, pointer: &str) -> u64 {
+        let value = self.body.pointer(pointer).and_then(Value::as_u64);
+        value.unwrap_or_else(|| panic!("no number at {pointer} in {}", self.body))
+    }
+
+    /// A header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The problem's code; empty where the body is no problem.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// Status and code at once.
+    pub fn refusal(&self) -> (u16, &str) {
+        (self.status, self.code())
+    }
+}

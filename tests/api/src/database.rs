@@ -1,0 +1,77 @@
+//! A database per test, copied from a migrated template.
+
+use std::sync::OnceLock;
+
+use embedded_postgres::{Cluster, Installation};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
+use uuid::Uuid;
+
+/// A migrated, empty database.
+pub struct TestDatabase {
+    /// Its URL, as a superuser. The server drops that privilege itself.
+    pub url: String,
+}
+
+/// Where `cargo xtask test` has started a cluster.
+const CLUSTER_URL: &str = "SUBGRANT_TEST_DATABASE_URL";
+
+impl TestDatabase {
+    /// Copies the template, which the first test of a cluster makes.
+    pub async fn create() -> Self {
+        let admin_url = cluster_url();
+        let mut admin =
+            PgConnection::connect(&admin_url).await.expect("the test cluster accepts connections");
+        let template = ensure_template(&admin_url, &mut admin).await;
+        let name = format!("test_{}", Uuid::now_v7().simple());
+        admin
+            .execute(AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE {template}")))
+            .await
+            .expect("a template without connections can be copied");
+        Self { url: with_database(&admin_url, &name) }
+    }
+
+    /// Connections of a superuser, who sees every tenant.
+    pub async fn superuser(&self) -> PgPool {
+        PgPool::connect(&self.url).await.expect("the test database accepts connections")
+    }
+}
+
+/// The cluster that `cargo xtask test` started, or one of this process's own.
+fn cluster_url() -> String {
+    static OWN: OnceLock<Cluster> = OnceLock::new();
+    std::env::var(CLUSTER_URL).unwrap_or_else(|_| {
+        let start = || {
+            let installation = Installation::find().expect("PostgreSQL is installed");
+            Cluster::start_temporary(&installation).expect("a private cluster starts")
+        };
+        OWN.get_or_init(start).superuser_url("postgres")
+    })
+}
+
+async fn ensure_template(admin_url: &str, admin: &mut PgConnection) -> String {
+    let name = format!("template_{}", subgrant_store::schema_fingerprint());
+    // One of the tests that start at once makes the template; the others wait for it.
+    admin.execute("SELECT pg_advisory_lock(8402)").await.expect("a lock can be taken");
+    let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+        .bind(&name)
+        .fetch_one(&mut *admin)
+        .await
+        .expect("the catalogue can be read");
+    if !exists {
+        let draft = format!("draft_{}", Uuid::now_v7().simple());
+        let create = AssertSqlSafe(format!("CREATE DATABASE {draft}"));
+        admin.execute(create).await.expect("a database can be created");
+        subgrant_store::migrate(&with_database(admin_url, &draft), None).await.expect("the migrations apply");
+        let rename = AssertSqlSafe(format!("ALTER DATABASE {draft} RENAME TO {name}"));
+        admin.execute(rename).await.expect("a database without connections can be renamed");
+    }
+    admin.execute("SELECT pg_advisory_unlock(8402)").await.expect("the lock is held");
+    name
+}
+
+/// The same URL with another database.
+fn with_database(url: &str, database: &str) -> String {
+    let (address, query) = url.split_once('?').unwrap_or((url, ""));
+    let (server, _) = address.rsplit_once('/').expect("a database URL has a path");
+    format!("{server}/{database}?{query}")
+}

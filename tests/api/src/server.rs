@@ -1,0 +1,95 @@
+//! A server per test, on a port of its own.
+
+use std::{net::SocketAddr, sync::atomic::AtomicU32, time::Duration};
+
+use serde_json::json;
+use subgrant_server::http::{HttpOptions, HttpState, router};
+use subgrant_service::{App, AppOptions, MasterKey};
+use subgrant_store::{Database, DatabaseOptions};
+
+use crate::{Api, TestDatabase};
+
+/// A running server with its database.
+pub struct TestServer {
+    /// A client without credentials.
+    pub api: Api,
+    /// The use cases behind it.
+    pub app: App,
+    /// What it stores into.
+    pub database: TestDatabase,
+    master_key: MasterKey,
+}
+
+/// A tenant that was signed up over HTTP.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// `ten_…`.
+    pub id: String,
+    /// `dlg_…` of the root.
+    pub root_id: String,
+    /// The root token.
+    pub root_token: String,
+    /// The value of the session cookie.
+    pub session: String,
+}
+
+impl TestServer {
+    /// Starts a server on a new database.
+    pub async fn start() -> Self {
+        Self::start_with(HttpOptions::default(), AppOptions::default()).await
+    }
+
+    /// The same with other options.
+    pub async fn start_with(http: HttpOptions, app: AppOptions) -> Self {
+        Self::launch(TestDatabase::create().await, MasterKey::generate(), http, app).await
+    }
+
+    /// Another server process, as it were, on the same database: nothing is shared but PostgreSQL.
+    pub async fn replica(&self) -> Self {
+        let database = TestDatabase { url: self.database.url.clone() };
+        Self::launch(database, self.master_key.clone(), HttpOptions::default(), AppOptions::default()).await
+    }
+
+    async fn launch(
+        database: TestDatabase,
+        master_key: MasterKey,
+        http: HttpOptions,
+        app: AppOptions,
+    ) -> Self {
+        let options = DatabaseOptions {
+            url: database.url.clone(),
+            max_connections: 10,
+            acquire_timeout: Duration::from_secs(20),
+        };
+        let pool = Database::connect(&options).await.expect("the test database accepts connections");
+        let app = App::new(pool, master_key.clone(), app);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let service =
+            router(HttpState::new(app.clone(), http)).into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        Self { api: Api::new(format!("http://{address}")), app, database, master_key }
+    }
+
+    /// Signs a new tenant up.
+    pub async fn sign_up(&self) -> Tenant {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let body = json!({
+            "organization": format!("Tenant {number}"),
+            "email": format!("owner{number}@tenant.example"),
+            "password": "correct horse battery staple",
+        });
+        let reply = self.api.post("/signup", &body).await;
+        assert_eq!(reply.status, 201, "{}", reply.body);
+        let cookie = reply.header("set-cookie").expect("a sign-up opens a session");
+        let session =
+            cookie.split(';').next().and_then(|pair| pair.split_once('=')).expect("a cookie has a value").1;
+        Tenant {
+            id: reply.text("/tenant/id"),
+            root_id: reply.text("/tenant/root_delegation_id"),
+            root_token: reply.text("/root_token"),
+            session: session.to_owned(),
+        }
+    }
+}
