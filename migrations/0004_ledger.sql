@@ -22,6 +22,7 @@ CREATE TABLE ledger (
     CHECK ((kind = 'refund') = (reverses IS NOT NULL))
 ) PARTITION BY RANGE (recorded_at);
 
+CREATE INDEX ledger_by_id ON ledger (tenant_id, id);
 CREATE INDEX ledger_by_delegation ON ledger (tenant_id, delegation_id, seq);
 
 -- Entries come in the order of time, so a block range index finds the last hour at next to no cost per insert.

@@ -106,7 +106,7 @@ pub struct Delegation {
     /// `dlg_…`.
     #[schema(example = "dlg_01kaq2v0j8e4kbhgdw2n4cmxf1")]
     pub id: String,
-    /// Its parent; `null` for the root and for the caller's own node.
+    /// Its parent; `null` for the root.
     pub parent_id: Option<String>,
     /// Its name.
     pub label: String,

@@ -1,7 +1,7 @@
 //! Reading the ledger of a subtree.
 
 use jiff::Timestamp;
-use subgrant_domain::{Action, DelegationId, LedgerEntry};
+use subgrant_domain::{Action, DelegationId, LedgerEntry, SpendId};
 use subgrant_store::ledger::{self, Range};
 
 use crate::{AccessError, App, Principal, delegation::visible_path};
@@ -40,12 +40,21 @@ impl App {
         let mut read = self.read(principal).await?;
         principal.require(Action::Read)?;
         let path = visible_path(&mut read, principal, request.delegation).await?;
-        let range = Range { from: request.from, to: request.to, after_seq: request.after_seq };
+        let range = Range { from: request.from, to: request.to, id: None, after_seq: request.after_seq };
         let limit = usize::from(request.limit);
         let mut entries = ledger::list(&mut read.tx, &path, &range, i64::from(request.limit) + 1).await?;
         let has_more = entries.len() > limit;
         entries.truncate(limit);
         let next_after_seq = entries.last().map(|entry| entry.seq).filter(|_| has_more);
         Ok(LedgerPage { entries, next_after_seq })
+    }
+
+    /// One entry of the caller's subtree.
+    pub async fn ledger_entry(&self, principal: &Principal, id: SpendId) -> Result<LedgerEntry, AccessError> {
+        let mut read = self.read(principal).await?;
+        principal.require(Action::Read)?;
+        let range = Range { id: Some(id), ..Range::default() };
+        let found = ledger::list(&mut read.tx, &principal.path, &range, 1).await?.pop();
+        found.ok_or(AccessError::NotFound)
     }
 }

@@ -1,6 +1,6 @@
 //! A new tenant: its owner, its root node, its first root key.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use subgrant_domain::{
     Allocation, AttributeText, Credits, DelegationId, Node, NodePath, RequestId, TenantId, Terms, UserId,
 };
@@ -87,7 +87,8 @@ impl App {
             role: "owner".to_owned(),
             signup_idempotency_key: request.idempotency_key.clone(),
         };
-        let now = Timestamp::now();
+        // In microseconds, as it will be read back.
+        let now = Timestamp::now().round(Unit::Microsecond).expect("today can be rounded");
         let (id, root) = (fresh_id(), fresh_id());
         let tenant = Tenant { id, name: request.organization.to_string(), root, created_at: now };
         let mut tx = self.shared().database.begin(id).await?;

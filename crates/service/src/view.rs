@@ -14,7 +14,7 @@ use crate::{BlockedAt, Principal};
 pub struct DelegationView {
     /// The node's id.
     pub id: DelegationId,
-    /// Its parent, where the caller may know it.
+    /// Its parent; `None` for the root.
     pub parent_id: Option<DelegationId>,
     /// Its name.
     pub label: AttributeText,
@@ -74,7 +74,8 @@ impl DelegationView {
         let is_dead = matches!(status, Status::Revoked(_));
         Self {
             id: path.id(),
-            parent_id: path.parent_id().filter(|_| path.id() != principal.path.id()),
+            // No secret: every token names the nodes above its own in its caveats.
+            parent_id: path.parent_id(),
             label: row.label.clone(),
             status: status.as_str().to_owned(),
             deactivated_by: deactivated_by(status, path, principal),

@@ -105,6 +105,8 @@ pub struct Range {
     pub from: Option<Timestamp>,
     /// Before this instant.
     pub to: Option<Timestamp>,
+    /// Only this entry.
+    pub id: Option<SpendId>,
     /// After this position.
     pub after_seq: u64,
 }
@@ -124,12 +126,14 @@ pub async fn list(
            WHERE l.tenant_id = $1 AND d.tenant_id = $1 AND (d.id = $2 OR $2 = ANY(d.ancestor_ids)) AND l.seq > $3
                AND ($4::timestamptz IS NULL OR l.recorded_at >= $4)
                AND ($5::timestamptz IS NULL OR l.recorded_at < $5)
-           ORDER BY l.seq LIMIT $6"#,
+               AND ($6::uuid IS NULL OR l.id = $6)
+           ORDER BY l.seq LIMIT $7"#,
         tx.tenant().as_uuid(),
         within.id().as_uuid(),
         range.after_seq.cast_signed(),
         range.from.map(ToSqlx::to_sqlx) as _,
         range.to.map(ToSqlx::to_sqlx) as _,
+        range.id.map(SpendId::as_uuid),
         limit
     )
     .fetch_all(tx.connection())

@@ -1,6 +1,7 @@
 //! `subgrant serve`.
 
 use std::{
+    io::IsTerminal,
     net::{SocketAddr, TcpListener},
     time::Duration,
 };
@@ -115,6 +116,7 @@ impl Serve {
         let filter = EnvFilter::try_new(&self.log);
         let filter = filter.map_err(|error| CliError::new(format!("--log is not a filter: {error}")))?;
         let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let builder = builder.with_ansi(std::io::stderr().is_terminal());
         match self.log_format {
             LogFormat::Text => builder.init(),
             LogFormat::Json => builder.json().init(),

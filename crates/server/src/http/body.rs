@@ -106,30 +106,35 @@ fn nests_too_deep(bytes: &[u8]) -> bool {
 
 fn field_error(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
     let message = error.inner().to_string();
-    // serde_json appends the position, which the pointer says better.
-    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-    let mut pointer = String::new();
-    for segment in error.path() {
-        match segment {
-            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-            Segment::Map { key } | Segment::Enum { variant: key } => {
-                pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1")));
-            }
-            Segment::Unknown => {}
-        }
-    }
+    // serde_json appends the position, which the pointer says better, and names Rust's types.
+    let message = message.split(" at line ").next().unwrap_or_default();
+    let message = message.replace("expected u64", "expected a whole number, zero or more");
+    let message = message.replace("expected u32", "expected a whole number, zero or more");
+    let message = message.replace("expected i64", "expected a whole number");
+    let message = message.replace("expected struct ", "expected an object: ");
+    let mut steps: Vec<String> = vec![String::new()];
+    steps.extend(error.path().iter().filter_map(|segment| match segment {
+        Segment::Seq { index } => Some(index.to_string()),
+        Segment::Map { key } | Segment::Enum { variant: key } => Some(escaped(key)),
+        Segment::Unknown => None,
+    }));
     let (code, named) = match message.split('`').nth(1) {
         Some(name) if message.starts_with("missing field") => ("missing", Some(name)),
         Some(name) if message.starts_with("duplicate field") => ("duplicate", Some(name)),
         Some(_) if message.starts_with("unknown field") => ("unknown_field", None),
         _ => ("invalid_type", None),
     };
-    if let Some(name) = named
-        && !pointer.ends_with(&format!("/{name}"))
+    if let Some(name) = named.map(escaped)
+        && steps.last() != Some(&name)
     {
-        pointer.push_str(&format!("/{name}"));
+        steps.push(name);
     }
-    FieldError { pointer, code: code.to_owned(), detail: message }
+    FieldError { pointer: steps.join("/"), code: code.to_owned(), detail: message }
+}
+
+/// A step of a JSON pointer.
+fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]

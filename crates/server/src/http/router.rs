@@ -47,6 +47,7 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         .routes(routes!(handlers::delegation::one))
         .routes(routes!(handlers::delegation::revoke))
         .routes(routes!(handlers::spend::create))
+        .routes(routes!(handlers::spend::one))
         .routes(routes!(handlers::spend::ledger))
         .routes(routes!(handlers::verify::verify));
     OpenApiRouter::with_openapi(openapi::Base::openapi())

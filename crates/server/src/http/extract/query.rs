@@ -6,7 +6,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 use subgrant_api::FieldError;
-use subgrant_domain::DelegationId;
+use subgrant_domain::{Id, IdKind};
 
 use crate::http::problem::Problem;
 
@@ -29,10 +29,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// The delegation id in the path. What is no id names nothing: 404.
-pub(crate) struct PathId(pub(crate) DelegationId);
+/// The id in the path. What is no id of its kind names nothing: 404.
+pub(crate) struct PathId<K: IdKind>(pub(crate) Id<K>);
 
-impl<S: Send + Sync> FromRequestParts<S> for PathId {
+impl<S: Send + Sync, K: IdKind> FromRequestParts<S> for PathId<K> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {

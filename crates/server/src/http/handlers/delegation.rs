@@ -6,7 +6,7 @@ use axum::{
 };
 use serde::Deserialize;
 use subgrant_api as api;
-use subgrant_domain::DelegationId;
+use subgrant_domain::{DelegationId, kind};
 use subgrant_service::{ListRequest, RevokeRequest, StatusFilter};
 use utoipa::IntoParams;
 
@@ -159,7 +159,7 @@ pub(in crate::http) async fn own(
 pub(in crate::http) async fn one(
     State(state): State<HttpState>,
     Authenticated(principal): Authenticated,
-    PathId(id): PathId,
+    PathId(id): PathId<kind::Delegation>,
 ) -> Result<Json<api::Delegation>, Problem> {
     let view = state.app.delegation(&principal, Some(id)).await?;
     Ok(Json(convert::delegation(view)))
@@ -186,7 +186,7 @@ pub(in crate::http) async fn revoke(
     State(state): State<HttpState>,
     OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
-    PathId(id): PathId,
+    PathId(id): PathId<kind::Delegation>,
     key: IdempotencyHeader,
     OptionalJsonBody(body): OptionalJsonBody<api::RevokeDelegation>,
 ) -> Result<Answer<api::Revocation>, Problem> {

@@ -8,6 +8,7 @@ use axum::{
 use jiff::Timestamp;
 use serde::Deserialize;
 use subgrant_api as api;
+use subgrant_domain::kind;
 use subgrant_service::{LedgerRequest, SpendRequest};
 use utoipa::IntoParams;
 
@@ -16,7 +17,7 @@ use crate::http::{
     HttpState,
     body::JsonBody,
     convert,
-    extract::{Authenticated, IdempotencyHeader, Query},
+    extract::{Authenticated, IdempotencyHeader, PathId, Query},
     idempotency,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},
@@ -70,6 +71,24 @@ fn spend_request(body: api::CreateSpend) -> Result<SpendRequest, Problem> {
     }
     validator.finish()?;
     Ok(SpendRequest { amount: noted(amount)?, description, metadata, dry_run: body.dry_run })
+}
+
+/// One ledger entry of the caller's delegation or of one below it.
+#[utoipa::path(
+    get,
+    path = "/spend/{id}",
+    tag = "spend",
+    security(("token" = []), ("session" = [])),
+    params(("id" = String, Path, description = "`spd_…`")),
+    responses((status = 200, description = "The entry", body = api::LedgerEntry), Problems, Refusals)
+)]
+pub(in crate::http) async fn one(
+    State(state): State<HttpState>,
+    Authenticated(principal): Authenticated,
+    PathId(id): PathId<kind::Spend>,
+) -> Result<Json<api::LedgerEntry>, Problem> {
+    let entry = state.app.ledger_entry(&principal, id).await?;
+    Ok(Json(convert::ledger_entry(entry)))
 }
 
 /// Which entries to list.
