@@ -5,7 +5,8 @@ use axum::{
     extract::{FromRequest, Request},
     http::{StatusCode, header},
 };
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::error::Category;
 use serde_path_to_error::Segment;
 use subgrant_api::FieldError;
 
@@ -66,17 +67,14 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if nests_too_deep(bytes) {
         return Err(unparsable("The body nests deeper than 32 levels."));
     }
+    let not_json = |error: &serde_json::Error| unparsable(format!("The body is not JSON: {error}."));
+    // Whether it is JSON at all comes first, so that a wrong field before a syntax error does not hide it.
+    serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| not_json(&error))?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        if error.inner().classify() == serde_json::error::Category::Data {
-            return Problem::validation(vec![field_error(&error)]);
-        }
-        unparsable(format!("The body is not JSON: {}.", error.inner()))
-    })?;
-    deserializer
-        .end()
-        .map_err(|error| unparsable(format!("The body goes on after the JSON value: {error}.")))?;
-    Ok(value)
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| match error.inner().classify() {
+        Category::Data => Problem::validation(vec![field_error(&error)]),
+        _ => not_json(error.inner()),
+    })
 }
 
 fn unparsable(detail: impl Into<String>) -> Problem {
