@@ -149,29 +149,39 @@ impl Demo {
         }
         let reviewer = self.nodes.iter().find(|(_, label, ..)| *label == "code-reviewer");
         let reviewer_token = reviewer.map_or("", |(.., token)| token.as_str());
+        let engineering = self.nodes.iter().find(|(_, label, ..)| *label == "Engineering");
+        let engineering_id = engineering.map(|(.., id, _)| id.to_string()).unwrap_or_default();
         format!(
             r#"
 The demo tenant is ready.
 
 {tree}
-Root token (unlimited; for administration only):
-
-    {root_token}
-
-Mint a delegation:
+Mint a delegation with the root token (this works when pasted into another shell):
 
     curl -X POST {url}/api/cloud/delegation \
       -H "Authorization: Bearer {root_token}" -H "Content-Type: application/json" \
       -d '{{"budget_credits": 1000, "cost_center": "Engineering", "department": "ML Team",
            "label": "code-reviewer", "expiry": "720h"}}'
 
-Spend 100 credits as the agent code-reviewer, then look at it:
+For the commands below, keep tokens and an id in variables:
+
+    export ROOT_TOKEN={root_token}
+    export REVIEWER_TOKEN={reviewer_token}
+    export ENGINEERING_ID={engineering_id}
+
+Spend 100 credits as the agent code-reviewer, and see what every level has left:
 
     curl -X POST {url}/api/cloud/spend \
-      -H "Authorization: Bearer {reviewer_token}" -H "Content-Type: application/json" \
+      -H "Authorization: Bearer $REVIEWER_TOKEN" -H "Content-Type: application/json" \
       -d '{{"amount_credits": 100, "description": "review of #42"}}'
 
-    curl {url}/api/cloud/delegation/self -H "Authorization: Bearer {reviewer_token}"
+    curl {url}/api/cloud/delegation -H "Authorization: Bearer $ROOT_TOKEN"
+
+Revoke Engineering, and with it everything below:
+
+    curl -X POST {url}/api/cloud/delegation/$ENGINEERING_ID/revoke -H "Authorization: Bearer $ROOT_TOKEN"
+
+    curl {url}/api/cloud/delegation/self -H "Authorization: Bearer $REVIEWER_TOKEN"
 
 The API's documentation: {url}/docs
 "#,

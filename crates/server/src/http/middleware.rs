@@ -3,7 +3,7 @@
 use axum::{
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -25,7 +25,8 @@ pub(crate) async fn identify(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(id);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let span = tracing::info_span!("request", %id, %method, path);
+    let trace_id = trace_id(request.headers()).map(tracing::field::display);
+    let span = tracing::info_span!("request", %id, %method, path, trace_id);
     let started = std::time::Instant::now();
     let mut response = async {
         let response = next.run(request).await;
@@ -47,6 +48,17 @@ pub(crate) async fn identify(mut request: Request, next: Next) -> Response {
     headers.insert(REQUEST_ID, HeaderValue::try_from(id).expect("an id is ASCII"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// The caller's trace (W3C Trace Context, version 00): its id goes into every log line of the request.
+fn trace_id(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let [version, trace, parent, flags] = text.split('-').collect::<Vec<_>>().try_into().ok()?;
+    let is_hex = |field: &str, length: usize| {
+        field.len() == length && field.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_valid = is_hex(version, 2) && is_hex(trace, 32) && is_hex(parent, 16) && is_hex(flags, 2);
+    (is_valid && trace.bytes().any(|byte| byte != b'0')).then(|| trace.to_owned())
 }
 
 /// The problem that a response stands for: ours, or one that the framework answered by its status alone.
