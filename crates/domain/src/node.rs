@@ -108,6 +108,23 @@ impl Node {
     /// The largest sum of reservations: what a signed 64-bit column holds.
     pub const MAX_RESERVED: u64 = i64::MAX.unsigned_abs();
 
+    /// A new tenant's root: unlimited and unrestricted.
+    pub fn root(id: DelegationId) -> Self {
+        Self {
+            path: NodePath::root(id),
+            allocation: Allocation::Carve,
+            budget: None,
+            spent: Credits::ZERO,
+            held: Credits::ZERO,
+            reserved: 0,
+            descendants: 0,
+            terms: Terms::UNRESTRICTED,
+            frozen_at: None,
+            revoked_at: None,
+            carve_returned: true,
+        }
+    }
+
     /// The node's id.
     pub fn id(&self) -> DelegationId {
         self.path.id()

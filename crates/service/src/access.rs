@@ -53,7 +53,7 @@ pub enum BlockedAt {
     Ancestor,
 }
 
-/// Why a principal may not do something at all.
+/// Why a request is refused, whatever it asks for.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// The token is not, or no longer, good.
@@ -68,6 +68,9 @@ pub enum AccessError {
     /// Unknown, another tenant's, or outside the caller's subtree.
     #[error("there is no such delegation")]
     NotFound,
+    /// The caller's idempotency key was used for another request.
+    #[error("this Idempotency-Key was used for another request")]
+    IdempotencyMismatch,
 }
 
 impl From<ServiceError> for AccessError {

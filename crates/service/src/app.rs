@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quick_cache::sync::Cache;
 use subgrant_domain::{DelegationId, Id, IdKind, NodePath, RootKeyId, TenantId};
-use subgrant_store::{Database, StoreError, TenantTx, tenants, tokens::Digest};
+use subgrant_store::{Database, StoreError, TenantTx, root_keys, tenants, tokens::Digest};
 use subgrant_token::RootKey;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -99,7 +99,7 @@ impl App {
         }
         let mut tx = self.0.database.begin_read(tenant).await?;
         let (Some(owner), Some(sealed)) =
-            (tenants::current(&mut tx).await?, tenants::root_key_by_id(&mut tx, id).await?)
+            (tenants::current(&mut tx).await?, root_keys::by_id(&mut tx, id).await?)
         else {
             return Ok(None);
         };
@@ -118,7 +118,7 @@ impl App {
         let id = fresh_id();
         let bytes = zeroize::Zeroizing::new(rand::random::<[u8; 32]>());
         let sealed = self.0.master_key.seal(tx.tenant(), id, &bytes);
-        tenants::insert_root_key(tx, id, &sealed, created_at).await?;
+        root_keys::insert(tx, id, &sealed, created_at).await?;
         Ok((id, RootKey::from_bytes(*bytes)))
     }
 

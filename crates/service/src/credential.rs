@@ -7,7 +7,7 @@ use subgrant_domain::{NodePath, SpendLimits, Terms};
 use subgrant_store::{
     TenantTx,
     delegations::Delegation,
-    tenants,
+    root_keys,
     tokens::{self, Digest, Token},
 };
 use subgrant_token::{CaveatFailure, ErrorClass, Macaroon, Scope, TokenError, VerifiedToken};
@@ -185,7 +185,7 @@ impl TokenFacts {
     }
 
     /// Of a root token: as old as its key, and ended by a rotation.
-    pub(crate) fn of_root_token(key: &tenants::SealedRootKey, root: &Delegation) -> Self {
+    pub(crate) fn of_root_token(key: &root_keys::SealedRootKey, root: &Delegation) -> Self {
         Self {
             issued_at: key.created_at,
             valid_until: key.root_token_expires_at,
@@ -203,7 +203,7 @@ impl TokenFacts {
             let found = tokens::by_digests(tx, &[digest]).await?;
             Ok(found.get(&digest).map(|token| Self::of_token(token, root)))
         } else {
-            let found = tenants::root_key_by_id(tx, credential.root_key.id).await?;
+            let found = root_keys::by_id(tx, credential.root_key.id).await?;
             Ok(found.map(|key| Self::of_root_token(&key, root)))
         }
     }

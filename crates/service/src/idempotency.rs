@@ -3,7 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 use subgrant_store::idempotency::{self, Key, Record};
 
-use crate::{ServiceError, locked::LockedTenant};
+use crate::{AccessError, ServiceError, locked::LockedTenant};
 
 /// The caller's key, with a digest of what it was sent with.
 #[derive(Debug, Clone)]
@@ -38,17 +38,6 @@ impl<T> Outcome<T> {
     }
 }
 
-/// Why a recorded answer cannot be given again.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    /// The key was used for another request.
-    #[error("this Idempotency-Key was used for another request")]
-    Mismatch,
-    /// Not the caller's fault.
-    #[error(transparent)]
-    Service(#[from] ServiceError),
-}
-
 /// A key in the scope of its principal and route.
 #[derive(Debug, Clone)]
 pub(crate) struct ScopedKey {
@@ -61,7 +50,7 @@ impl ScopedKey {
     pub(crate) async fn find<T: DeserializeOwned>(
         &self,
         tenant: &mut LockedTenant,
-    ) -> Result<Option<T>, ReplayError> {
+    ) -> Result<Option<T>, AccessError> {
         let found = idempotency::by_keys(tenant.tx.tx(), std::slice::from_ref(&self.key)).await;
         match found.map_err(ServiceError::from)?.pop() {
             Some((_, record)) => self.replay(&record).map(Some),
@@ -70,9 +59,9 @@ impl ScopedKey {
     }
 
     /// Reads a recorded answer, if it was given to the same request.
-    pub(crate) fn replay<T: DeserializeOwned>(&self, record: &Record) -> Result<T, ReplayError> {
+    pub(crate) fn replay<T: DeserializeOwned>(&self, record: &Record) -> Result<T, AccessError> {
         if record.fingerprint != self.fingerprint {
-            return Err(ReplayError::Mismatch);
+            return Err(AccessError::IdempotencyMismatch);
         }
         let answer = serde_json::from_str(&record.response);
         Ok(answer.map_err(|error| ServiceError::Inconsistent(format!("a recorded answer: {error}")))?)

@@ -2,24 +2,24 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use subgrant_domain::{
-    Action, AttributeText, ChildRequest, DelegationId, MintDenial, NodePath, RootKeyId, plan_mint,
-};
+use subgrant_domain::{Action, AttributeText, ChildRequest, DelegationId, MintDenial, NodePath, plan_mint};
 use subgrant_store::{
     StoreError, audit,
     delegations::{self, Delegation},
     tokens,
 };
-use subgrant_token::{Caveat, Macaroon, TokenError};
+use subgrant_token::{Caveat, TokenError};
 use zeroize::Zeroizing;
 
 use crate::{
     AccessError, App, DelegationView, IdempotencyKey, Outcome, Principal, ServiceError,
     app::fresh_id,
     chain,
-    idempotency::{self, ReplayError, ScopedKey},
+    idempotency::{self, ScopedKey},
     locked::{Loaded, LockedTenant},
 };
+
+mod token;
 
 pub(crate) const ROUTE: &str = "POST /delegation";
 
@@ -72,9 +72,6 @@ pub enum MintError {
     /// The child's token would exceed a token's limits.
     #[error("the child's token would be too long: {0}")]
     TokenTooLong(TokenError),
-    /// The caller's key was used for another request.
-    #[error("this Idempotency-Key was used for another request")]
-    IdempotencyMismatch,
 }
 
 impl From<ServiceError> for MintError {
@@ -86,15 +83,6 @@ impl From<ServiceError> for MintError {
 impl From<StoreError> for MintError {
     fn from(error: StoreError) -> Self {
         Self::Access(error.into())
-    }
-}
-
-impl From<ReplayError> for MintError {
-    fn from(error: ReplayError) -> Self {
-        match error {
-            ReplayError::Mismatch => Self::IdempotencyMismatch,
-            ReplayError::Service(error) => error.into(),
-        }
     }
 }
 
@@ -128,7 +116,7 @@ impl App {
         }
         let minted = self.mint_locked(principal, request, &parent, &mut locked).await?;
         // The answer shows the caveats with their nonces, as the token does; the record must not hold them.
-        let answer = Answer { delegation: without_nonces(minted.delegation.clone()) };
+        let answer = Answer { delegation: token::without_nonces(minted.delegation.clone()) };
         idempotency::record(&mut locked, key.as_ref(), 201, &answer).await?;
         locked.tx.commit().await?;
         Ok(Outcome::fresh(minted))
@@ -190,67 +178,6 @@ impl App {
         delegation.caveats = verified.caveats().iter().map(ToString::to_string).collect();
         Ok(Minted { delegation, token: Zeroizing::new(macaroon.to_text()) })
     }
-
-    /// The chain to which the child's block is appended: the caller's own token, so that whatever its holder appended
-    /// binds the child too, or the canonical token of a node further down with the caller's restrictions added.
-    async fn parent_chain(
-        &self,
-        principal: &Principal,
-        locked: &LockedTenant,
-        parent: &NodePath,
-    ) -> Result<(Macaroon, RootKeyId), MintError> {
-        let row = locked.row(parent.id())?;
-        let Some(credential) = principal.credential() else {
-            let root_key = match parent.depth() {
-                0 => self.current_root_key(principal.tenant).await?,
-                _ => row.root_key,
-            };
-            let canonical = Delegation { root_key, ..row.clone() };
-            return Ok((chain::canonical_token(self, principal.tenant, &canonical).await?, root_key));
-        };
-        if parent.id() == principal.path.id() {
-            return Ok((credential.macaroon.clone(), credential.root_key.id));
-        }
-        let canonical = chain::canonical_token(self, principal.tenant, row).await?;
-        let stored = locked.row(principal.path.id())?.caveats.len();
-        let appended = credential.token.caveats().get(stored..).unwrap_or_default();
-        // What narrows the caller narrows the child. A name stays with its node, and depth is counted by the plan.
-        let narrowing =
-            appended.iter().filter(|caveat| !matches!(caveat, Caveat::Label(_) | Caveat::MaxDepth(_)));
-        let base = canonical.attenuate(narrowing).map_err(MintError::TokenTooLong)?;
-        Ok((base, row.root_key))
-    }
-
-    /// The answer to a request that was answered before, with the identical token.
-    async fn minted_again(
-        &self,
-        principal: &Principal,
-        locked: &mut LockedTenant,
-        parent: &NodePath,
-        answer: Answer,
-    ) -> Result<Minted, MintError> {
-        let id = answer.delegation.id;
-        let mut rows = delegations::by_ids(locked.tx.tx(), &[id, parent.id()]).await?;
-        let missing = || ServiceError::Inconsistent(format!("the minted delegation {id} is missing"));
-        let index = rows.iter().position(|row| row.node.id() == id).ok_or_else(missing)?;
-        let row = rows.swap_remove(index);
-        let macaroon = match principal.credential() {
-            Some(credential)
-                if parent.id() == principal.path.id() && credential.is_prefix_of(&row.caveats) =>
-            {
-                let block = &row.caveats[credential.token.caveats().len()..];
-                let block = chain::restored(&credential.root_key.key, block)?;
-                credential.macaroon.attenuate(&block).map_err(MintError::TokenTooLong)?
-            }
-            _ => chain::canonical_token(self, principal.tenant, &row).await?,
-        };
-        let missing = || ServiceError::Inconsistent("the delegation's root key is missing".to_owned());
-        let root_key = self.root_key(principal.tenant, row.root_key).await?.ok_or_else(missing)?;
-        let verified = macaroon.verify(&root_key.key).map_err(MintError::TokenTooLong)?;
-        let mut delegation = answer.delegation;
-        delegation.caveats = verified.caveats().iter().map(ToString::to_string).collect();
-        Ok(Minted { delegation, token: Zeroizing::new(macaroon.to_text()) })
-    }
 }
 
 /// The end of the child's life.
@@ -283,14 +210,6 @@ const LAST_EXPIRY_SECOND: i64 = 253_370_764_799;
 
 /// What rounding took off the parent's life.
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
-
-fn without_nonces(view: DelegationView) -> DelegationView {
-    let caveats = view.caveats.iter().map(|text| match text.parse() {
-        Ok(caveat) => chain::public_text(&caveat),
-        Err(_) => text.clone(),
-    });
-    DelegationView { caveats: caveats.collect(), ..view }
-}
 
 fn audit_entry(principal: &Principal, row: &Delegation) -> audit::Entry {
     let details = serde_json::json!({

@@ -8,7 +8,7 @@ use subgrant_store::{StoreError, audit, delegations};
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError,
     delegation::visible_path,
-    idempotency::{self, ReplayError, ScopedKey},
+    idempotency::{self, ScopedKey},
     locked::{Loaded, LockedTenant, ReadTenant},
 };
 
@@ -63,9 +63,6 @@ pub enum RevokeError {
         /// The version now.
         current: i64,
     },
-    /// The caller's key was used for another request.
-    #[error("this Idempotency-Key was used for another request")]
-    IdempotencyMismatch,
 }
 
 impl From<ServiceError> for RevokeError {
@@ -77,15 +74,6 @@ impl From<ServiceError> for RevokeError {
 impl From<StoreError> for RevokeError {
     fn from(error: StoreError) -> Self {
         Self::Access(error.into())
-    }
-}
-
-impl From<ReplayError> for RevokeError {
-    fn from(error: ReplayError) -> Self {
-        match error {
-            ReplayError::Mismatch => Self::IdempotencyMismatch,
-            ReplayError::Service(error) => error.into(),
-        }
     }
 }
 

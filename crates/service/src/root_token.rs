@@ -3,12 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use subgrant_domain::{Action, DelegationId, RootKeyId, TenantId};
-use subgrant_store::{StoreError, audit, delegations, tenants};
+use subgrant_store::{StoreError, audit, delegations, root_keys};
 use zeroize::Zeroizing;
 
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError, chain,
-    idempotency::{self, ReplayError, ScopedKey},
+    idempotency::{self, ScopedKey},
     locked::LockedTenant,
 };
 
@@ -40,9 +40,6 @@ pub enum RotateError {
     /// `revoke_issued_before` lies in the future: it would refuse the new token too.
     #[error("revoke_issued_before must not lie in the future")]
     CutOffInTheFuture,
-    /// The caller's key was used for another request.
-    #[error("this Idempotency-Key was used for another request")]
-    IdempotencyMismatch,
 }
 
 impl From<ServiceError> for RotateError {
@@ -54,15 +51,6 @@ impl From<ServiceError> for RotateError {
 impl From<StoreError> for RotateError {
     fn from(error: StoreError) -> Self {
         Self::Access(error.into())
-    }
-}
-
-impl From<ReplayError> for RotateError {
-    fn from(error: ReplayError) -> Self {
-        match error {
-            ReplayError::Mismatch => Self::IdempotencyMismatch,
-            ReplayError::Service(error) => error.into(),
-        }
     }
 }
 
@@ -103,7 +91,7 @@ impl App {
         }
         let (id, _) = self.create_root_key(locked.tx.tx(), now).await?;
         let previous_valid_until = now.saturating_add(request.grace).unwrap_or(Timestamp::MAX);
-        tenants::expire_root_tokens(&mut locked.tx, id, previous_valid_until).await?;
+        root_keys::expire_root_tokens(&mut locked.tx, id, previous_valid_until).await?;
         if let Some(instant) = request.revoke_issued_before {
             delegations::refuse_tokens_before(&mut locked.tx, principal.path.root_id(), instant).await?;
         }
@@ -153,6 +141,6 @@ impl App {
 
     pub(crate) async fn current_root_key(&self, tenant: TenantId) -> Result<RootKeyId, ServiceError> {
         let mut tx = self.shared().database.begin_read(tenant).await?;
-        Ok(tenants::current_root_key(&mut tx).await?.id)
+        Ok(root_keys::current(&mut tx).await?.id)
     }
 }

@@ -1,13 +1,11 @@
 //! A new tenant: its owner, its root node, its first root key.
 
 use jiff::{Timestamp, Unit};
-use subgrant_domain::{
-    Allocation, AttributeText, Credits, DelegationId, Node, NodePath, RequestId, TenantId, Terms, UserId,
-};
+use subgrant_domain::{AttributeText, DelegationId, Node, RequestId, RootKeyId, TenantId, UserId};
 use subgrant_store::{
     StoreError, audit,
     delegations::{self, Delegation},
-    ledger,
+    ledger, root_keys,
     tenants::{self, Tenant, User},
 };
 use zeroize::Zeroizing;
@@ -123,7 +121,7 @@ impl App {
         }
         let now = ledger::head(&mut tx).await?.now;
         let session = session::open(&mut tx, user, now).await?;
-        let first_key = tenants::first_root_key(&mut tx).await?;
+        let first_key = root_keys::first(&mut tx).await?;
         tx.commit().await?;
         let key = self.root_key(id, first_key).await?.ok_or_else(inconsistent)?;
         let root_token = Zeroizing::new(chain::root_token(self, id, key.id, &key.key)?.to_text());
@@ -131,21 +129,9 @@ impl App {
     }
 }
 
-fn root_row(id: DelegationId, root_key: subgrant_domain::RootKeyId, created_at: Timestamp) -> Delegation {
+fn root_row(id: DelegationId, root_key: RootKeyId, created_at: Timestamp) -> Delegation {
     Delegation {
-        node: Node {
-            path: NodePath::root(id),
-            allocation: Allocation::Carve,
-            budget: None,
-            spent: Credits::ZERO,
-            held: Credits::ZERO,
-            reserved: 0,
-            descendants: 0,
-            terms: Terms::UNRESTRICTED,
-            frozen_at: None,
-            revoked_at: None,
-            carve_returned: true,
-        },
+        node: Node::root(id),
         label: AttributeText::new("Root Key").expect("a plain label"),
         caveats: Vec::new(),
         root_key,

@@ -5,10 +5,8 @@ use serde::{Deserialize, Serialize};
 use subgrant_domain::{Action, Credits, DelegationId, Denial, NodePath, SpendId, SpendLimits};
 
 use crate::{
-    AccessError, App, EngineError, IdempotencyKey, Outcome, Principal, ServiceError,
-    credential::Credential,
-    engine::Command,
-    idempotency::{ReplayError, ScopedKey},
+    AccessError, App, EngineError, IdempotencyKey, Outcome, Principal, ServiceError, credential::Credential,
+    engine::Command, idempotency::ScopedKey,
 };
 
 pub(crate) const ROUTE: &str = "POST /spend";
@@ -52,21 +50,9 @@ pub enum SpendError {
     /// The books refuse it.
     #[error("the spend is refused")]
     Denied(Denial),
-    /// The caller's key was used for another request.
-    #[error("this Idempotency-Key was used for another request")]
-    IdempotencyMismatch,
     /// The queue is full or gone.
     #[error(transparent)]
     Engine(#[from] EngineError),
-}
-
-impl From<ReplayError> for SpendError {
-    fn from(error: ReplayError) -> Self {
-        match error {
-            ReplayError::Mismatch => Self::IdempotencyMismatch,
-            ReplayError::Service(error) => Self::Access(error.into()),
-        }
-    }
 }
 
 impl From<ServiceError> for SpendError {

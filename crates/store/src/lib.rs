@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod ledger;
 pub mod maintenance;
 mod migrator;
+pub mod root_keys;
 pub mod tenants;
 pub mod tokens;
 pub mod windows;

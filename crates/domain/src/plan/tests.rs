@@ -21,24 +21,8 @@ fn noon() -> Timestamp {
     "2026-11-21T12:00:00Z".parse().unwrap()
 }
 
-fn root() -> Node {
-    Node {
-        path: NodePath::root(id(0)),
-        allocation: Allocation::Carve,
-        budget: None,
-        spent: Credits::ZERO,
-        held: Credits::ZERO,
-        reserved: 0,
-        descendants: 0,
-        terms: Terms::UNRESTRICTED,
-        frozen_at: None,
-        revoked_at: None,
-        carve_returned: true,
-    }
-}
-
 fn tree() -> Tree {
-    Tree::new(noon(), TimeZone::UTC, [root()])
+    Tree::new(noon(), TimeZone::UTC, [Node::root(id(0))])
 }
 
 fn asking(budget: u64, allocation: Allocation) -> ChildRequest {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum_server::Handle;
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use hyper_util::rt::TokioTimer;
 use subgrant_service::{App, AppOptions};
 use tracing_subscriber::EnvFilter;
@@ -40,10 +40,10 @@ pub(super) struct Serve {
     #[arg(long, env = "SUBGRANT_PUBLIC_URL")]
     public_url: Option<String>,
     /// Refuse sign-ups: tenants are then made with `subgrant tenant create`.
-    #[arg(long, env = "SUBGRANT_CLOSED_SIGNUP")]
+    #[arg(long, env = "SUBGRANT_CLOSED_SIGNUP", value_parser = BoolishValueParser::new())]
     closed_signup: bool,
     /// Create the demo tenant with its tree, and print tokens and commands to try. For loopback addresses only.
-    #[arg(long, env = "SUBGRANT_DEMO")]
+    #[arg(long, env = "SUBGRANT_DEMO", value_parser = BoolishValueParser::new())]
     demo: bool,
     /// How log lines look.
     #[arg(long, env = "SUBGRANT_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]

@@ -10,7 +10,7 @@ use subgrant_store::{
     StoreError,
     idempotency::{self, Key, Record},
     ledger,
-    tenants::{self, SealedRootKey},
+    root_keys::{self, SealedRootKey},
     tokens::{self, Digest, Token},
     windows,
 };
@@ -119,7 +119,7 @@ impl Batch {
         for credential in credentials(spends).filter(|credential| credential.digest().is_none()) {
             let id = credential.root_key.id;
             if !root_keys.contains_key(&id)
-                && let Some(key) = tenants::root_key_by_id(tenant.tx(), id).await?
+                && let Some(key) = root_keys::by_id(tenant.tx(), id).await?
             {
                 root_keys.insert(id, key);
             }

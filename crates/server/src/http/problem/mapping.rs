@@ -1,0 +1,221 @@
+//! Which error is which problem.
+
+use axum::http::StatusCode;
+use subgrant_domain::{Credits, DelegationId, Denial, MintDenial};
+use subgrant_service::{
+    AccessError, BlockedAt, CredentialError, EngineError, MintError, Principal, RevokeError, RotateError,
+    ServiceError, SignupError, SpendError,
+};
+use subgrant_store::StoreError;
+
+use super::Problem;
+
+impl From<CredentialError> for Problem {
+    fn from(error: CredentialError) -> Self {
+        match error {
+            CredentialError::Malformed(why) => Self::unauthorized(
+                "malformed",
+                format!("This is not a token that Subgrant understands: {why}."),
+            ),
+            CredentialError::Forged => {
+                Self::unauthorized("forged", "The token was not issued here, or was altered.")
+            }
+            CredentialError::Expired => Self::unauthorized("expired", "The token has expired."),
+            CredentialError::Revoked => {
+                Self::unauthorized("revoked", "The token, its delegation or one above it was revoked.")
+            }
+            CredentialError::Frozen => {
+                Self::new(StatusCode::FORBIDDEN, "frozen", "The delegation or one above it is frozen.")
+            }
+            CredentialError::Caveat(why) => Self::new(
+                StatusCode::FORBIDDEN,
+                "caveat_not_met",
+                format!("A caveat of the token refuses this request: {why}."),
+            ),
+            CredentialError::Service(error) => error.into(),
+        }
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
+        match error {
+            ServiceError::Store(StoreError::Unavailable(_)) => Self::unavailable(
+                "unavailable",
+                "The database cannot be reached just now. Nothing was changed.",
+            ),
+            _ => Self::internal(),
+        }
+    }
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Credential(error) => error.into(),
+            AccessError::NoSession => Self::unauthorized("expired", "The session has ended. Sign in again."),
+            AccessError::NotPermitted(action) => Self::new(
+                StatusCode::FORBIDDEN,
+                "action_not_permitted",
+                format!("The credential does not include the action {action}."),
+            ),
+            AccessError::NotFound => Self::not_found(),
+            AccessError::IdempotencyMismatch => Self::idempotency_mismatch(),
+        }
+    }
+}
+
+impl From<SignupError> for Problem {
+    fn from(error: SignupError) -> Self {
+        match error {
+            SignupError::EmailTaken => {
+                let detail = "An account with this e-mail address exists. Sign in, or use another address.";
+                Self::new(StatusCode::CONFLICT, "email_taken", detail)
+            }
+            SignupError::IdempotencyMismatch => Self::idempotency_mismatch(),
+            SignupError::Service(error) => error.into(),
+        }
+    }
+}
+
+impl From<RevokeError> for Problem {
+    fn from(error: RevokeError) -> Self {
+        match error {
+            RevokeError::Access(error) => error.into(),
+            RevokeError::AlreadyRevoked => {
+                let detail = "The delegation, or one above it, is revoked already.";
+                Self::new(StatusCode::CONFLICT, "already_revoked", detail)
+            }
+            RevokeError::StaleVersion { current } => Self::new(
+                StatusCode::CONFLICT,
+                "stale_version",
+                format!("The delegation has changed: its version is {current} now. Preview again."),
+            ),
+        }
+    }
+}
+
+impl From<RotateError> for Problem {
+    fn from(error: RotateError) -> Self {
+        match error {
+            RotateError::Access(error) => error.into(),
+            RotateError::CutOffInTheFuture => {
+                Self::field("validation", "/revoke_issued_before", "must not lie in the future".to_owned())
+            }
+        }
+    }
+}
+
+/// Why a child was not minted, with what the caller may know.
+pub(crate) fn of_mint(error: MintError, principal: &Principal, requested: Credits) -> Problem {
+    let denial = match error {
+        MintError::Access(error) => return error.into(),
+        MintError::TokenTooLong(why) => {
+            return Problem::field(
+                "token_too_long",
+                "/caveats",
+                format!("the child's token would be refused: {why}"),
+            );
+        }
+        MintError::Denied { denial, .. } => denial,
+    };
+    match denial {
+        MintDenial::Denied(denial) => of_denial(denial, principal, requested),
+        MintDenial::NarrowerThanParent { field, permitted } => Problem::field(
+            "narrower_than_parent",
+            &format!("/{field}"),
+            format!("the parent permits {permitted}"),
+        ),
+        MintDenial::ExpiryInThePast => {
+            Problem::field("validation", "/expiry", "must lie in the future".to_owned())
+        }
+        MintDenial::CostCenterConflict { inherited } => Problem::field(
+            "cost_center_conflict",
+            "/cost_center",
+            format!(
+                "the parent's cost centre is {inherited:?}, and it cannot be changed below",
+                inherited = inherited.as_str()
+            ),
+        ),
+        MintDenial::DepartmentConflict { inherited } => Problem::field(
+            "department_conflict",
+            "/department",
+            format!(
+                "the parent's department is {inherited:?}, and it cannot be changed below",
+                inherited = inherited.as_str()
+            ),
+        ),
+        MintDenial::TooDeep => Problem::field(
+            "narrower_than_parent",
+            "/max_depth",
+            "no further level may be created here".to_owned(),
+        ),
+    }
+}
+
+/// Why nothing was spent, with what the caller may know.
+pub(crate) fn of_spend(error: SpendError, principal: &Principal, requested: Credits) -> Problem {
+    match error {
+        SpendError::Access(error) => error.into(),
+        SpendError::Denied(denial) => of_denial(denial, principal, requested),
+        SpendError::Engine(EngineError::Overloaded) => {
+            Problem::unavailable("overloaded", "Too many spends are waiting. Nothing was spent.")
+        }
+        SpendError::Engine(EngineError::Unavailable) => {
+            Problem::unavailable("unavailable", "The database cannot be reached just now. Nothing was spent.")
+        }
+        SpendError::Engine(EngineError::OutcomeUnknown) => Problem::unavailable(
+            "outcome_unknown",
+            "The connection to the database broke while the spend was being recorded. Send it again with the same \
+             Idempotency-Key to learn what happened.",
+        ),
+    }
+}
+
+fn of_denial(denial: Denial, principal: &Principal, requested: Credits) -> Problem {
+    let payment = |code, detail| Problem::new(StatusCode::PAYMENT_REQUIRED, code, detail);
+    match denial {
+        Denial::BudgetExhausted { node, max_affordable } => {
+            let detail = format!("{max_affordable} credits are available, but {requested} were requested.");
+            payment("budget_exhausted", detail).amounts(requested, max_affordable).at(node, principal)
+        }
+        Denial::MaxPerSpend { node, max_affordable } => {
+            let detail =
+                format!("One spend may be at most {max_affordable} credits, but {requested} were requested.");
+            payment("max_per_spend_exceeded", detail).amounts(requested, max_affordable).at(node, principal)
+        }
+        Denial::WindowLimit { node, limit, max_affordable, retry_at } => {
+            let detail = format!(
+                "The limit of {limit} leaves {max_affordable} credits for now, but {requested} were requested."
+            );
+            let mut problem =
+                payment("limit_exceeded", detail).amounts(requested, max_affordable).at(node, principal);
+            problem.facts.retry_at = retry_at;
+            problem
+        }
+        Denial::Revoked { node } => inactive("revoked", "revoked", node, principal),
+        Denial::Expired { node } => inactive("expired", "past its expiry", node, principal),
+        Denial::Frozen { node } => {
+            let detail = "The delegation or one above it is frozen.";
+            Problem::new(StatusCode::FORBIDDEN, "frozen", detail).at(node, principal)
+        }
+        Denial::HoldClosed => {
+            Problem::new(StatusCode::CONFLICT, "hold_closed", "The hold is closed already.")
+        }
+        Denial::HoldExpired => Problem::new(StatusCode::GONE, "hold_expired", "The hold has expired."),
+        Denial::CaptureExceedsHold { held } => {
+            let detail = format!("The hold is of {held} credits, but {requested} were to be captured.");
+            payment("capture_exceeds_hold", detail).amounts(requested, held)
+        }
+    }
+}
+
+/// The caller's own credential is dead (401), or the node below that it acts on is (409).
+fn inactive(code: &'static str, what: &str, node: DelegationId, principal: &Principal) -> Problem {
+    let own = node == principal.path.id() || principal.locate(node) == BlockedAt::Ancestor;
+    if own {
+        return Problem::unauthorized(code, format!("The delegation or one above it is {what}."));
+    }
+    Problem::new(StatusCode::CONFLICT, code, format!("The delegation is {what}.")).at(node, principal)
+}
