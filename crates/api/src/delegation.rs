@@ -36,7 +36,7 @@ pub struct CreateDelegation {
     #[schema(minimum = 1)]
     pub max_per_spend: Option<u64>,
     /// Window limits; each counts the child's whole subtree.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "crate::object::list")]
     pub limits: Vec<Limit>,
     /// What the holder may do; absent: all that the parent may.
     #[serde(default, skip_serializing_if = "Option::is_none")]

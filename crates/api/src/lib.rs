@@ -7,6 +7,7 @@
 
 mod delegation;
 mod ledger;
+mod object;
 mod problem;
 mod spend;
 mod tenant;
@@ -17,6 +18,7 @@ pub use delegation::{
     Revocation, RevokeDelegation, Status,
 };
 pub use ledger::{EntryKind, LedgerEntry, LedgerList};
+pub use object::Object;
 pub use problem::{FieldError, Problem};
 pub use spend::{CreateSpend, Spend};
 pub use tenant::{RotateRoot, RotatedRoot, SignUp, SignedUp, Tenant, User};

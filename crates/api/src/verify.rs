@@ -13,7 +13,7 @@ pub struct VerifyToken {
     /// The token's text.
     pub token: String,
     /// The request that it came with. A caveat about something that is missing here is not met.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::object::option")]
     pub request: Option<RequestToVerify>,
 }
 

@@ -165,8 +165,8 @@ impl Node {
 pub enum Status {
     /// Usable.
     Active,
-    /// Usable, but nothing is left to spend.
-    Exhausted,
+    /// Usable, but nothing is left to spend: of its own budget, or at the named ancestor that it draws on.
+    Exhausted(Option<DelegationId>),
     /// Stopped until unfrozen, by itself or the named ancestor.
     Frozen(DelegationId),
     /// Past the expiry of itself or the named ancestor.
@@ -180,7 +180,7 @@ impl Status {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
-            Self::Exhausted => "exhausted",
+            Self::Exhausted(_) => "exhausted",
             Self::Frozen(_) => "frozen",
             Self::Expired(_) => "expired",
             Self::Revoked(_) => "revoked",
@@ -190,7 +190,8 @@ impl Status {
     /// The node of the path that caused the state, where one did.
     pub const fn cause(self) -> Option<DelegationId> {
         match self {
-            Self::Active | Self::Exhausted => None,
+            Self::Active => None,
+            Self::Exhausted(cause) => cause,
             Self::Frozen(id) | Self::Expired(id) | Self::Revoked(id) => Some(id),
         }
     }
@@ -206,15 +207,27 @@ pub fn status_of(chain: &[&Node], now: Timestamp) -> Status {
         (Some(node), _, _) => Status::Revoked(node.id()),
         (None, Some(node), _) => Status::Expired(node.id()),
         (None, None, Some(node)) => Status::Frozen(node.id()),
-        (None, None, None) if effective_remaining(chain) == Some(Credits::ZERO) => Status::Exhausted,
-        (None, None, None) => Status::Active,
+        (None, None, None) => exhaustion(chain).unwrap_or(Status::Active),
     }
+}
+
+/// The state of the last node of `chain` where nothing is left for it, with the ancestor that has nothing available.
+fn exhaustion(chain: &[&Node]) -> Option<Status> {
+    if chain.last().and_then(|node| node.remaining()) == Some(Credits::ZERO) {
+        return Some(Status::Exhausted(None));
+    }
+    let mut above = drawn_on(chain);
+    above.find(|node| node.available() == Some(Credits::ZERO)).map(|node| Status::Exhausted(Some(node.id())))
+}
+
+/// The ancestors out of whose available credits the last node of `chain` is supplied: those above a `cap` edge.
+fn drawn_on<'a>(chain: &'a [&Node]) -> impl Iterator<Item = &'a Node> {
+    chain.windows(2).filter(|pair| !pair[1].is_carved()).map(|pair| pair[0])
 }
 
 /// The most that the last node of `chain` (root first) and its subtree can still consume: what remains of its own
 /// budget and, above every `cap` edge, what the parent has available. `None`: unlimited.
 pub fn effective_remaining(chain: &[&Node]) -> Option<Credits> {
     let own = chain.last().and_then(|node| node.remaining());
-    let above = chain.windows(2).filter(|pair| !pair[1].is_carved()).filter_map(|pair| pair[0].available());
-    own.into_iter().chain(above).min()
+    own.into_iter().chain(drawn_on(chain).filter_map(Node::available)).min()
 }

@@ -203,7 +203,7 @@ impl Principal {
 /// Refuses a node that is not live; an exhausted one is.
 pub(crate) fn usable(status: Status) -> Result<(), CredentialError> {
     match status {
-        Status::Active | Status::Exhausted => Ok(()),
+        Status::Active | Status::Exhausted(_) => Ok(()),
         Status::Frozen(_) => Err(CredentialError::Frozen),
         Status::Expired(_) => Err(CredentialError::Expired),
         Status::Revoked(_) => Err(CredentialError::Revoked),

@@ -12,7 +12,7 @@ use subgrant_store::{
 };
 use subgrant_token::{CaveatFailure, ErrorClass, Macaroon, Scope, TokenError, VerifiedToken};
 
-use crate::{App, ServiceError, app::TenantKey, chain};
+use crate::{App, ServiceError, app::TenantKey};
 
 /// A token whose signature is right, and the node that it leads to. Whether it is still good is decided anew, by the
 /// database's clock, in each transaction: see [`Credential::check`].
@@ -113,13 +113,6 @@ impl Credential {
             None => return Err(CaveatFailure::MissingContext { caveat: "source_ip" }.into()),
         }
         Ok(())
-    }
-
-    /// Whether the presented token is the beginning of the chain whose public caveats are given.
-    pub(crate) fn is_prefix_of(&self, caveats: &[String]) -> bool {
-        let own = self.token.caveats();
-        own.len() <= caveats.len()
-            && own.iter().zip(caveats).all(|(own, text)| chain::public_text(own) == *text)
     }
 
     /// What the token adds to the limits stored with the nodes.

@@ -157,7 +157,7 @@ impl App {
         let root_key = self.root_key(principal.tenant, root_key_id).await?.ok_or_else(missing)?;
         let block = chain::block(&root_key.key, id, &request.label, &child, &request.extra_caveats);
         let macaroon = base.attenuate(&block).map_err(MintError::TokenTooLong)?;
-        let verified = macaroon.verify(&root_key.key).map_err(MintError::TokenTooLong)?;
+        let verified = token::verified(&macaroon, &root_key.key)?;
         let digest = verified.last_digest().expect("the block holds a budget caveat");
 
         let row = Delegation {

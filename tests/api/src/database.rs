@@ -12,6 +12,23 @@ pub struct TestDatabase {
     pub url: String,
 }
 
+/// An unprivileged role.
+pub struct Login {
+    /// The role.
+    pub name: String,
+    /// Where it connects to its database.
+    pub url: String,
+    owner: PgPool,
+}
+
+impl Login {
+    /// Deletes the role, which otherwise outlives the test's database.
+    pub async fn drop(self) {
+        let statement = AssertSqlSafe(format!("DROP ROLE {}", self.name));
+        self.owner.execute(statement).await.expect("nothing belongs to the role");
+    }
+}
+
 /// Where `cargo xtask test` has started a cluster.
 const CLUSTER_URL: &str = "SUBGRANT_TEST_DATABASE_URL";
 
@@ -28,6 +45,27 @@ impl TestDatabase {
             .await
             .expect("a template without connections can be copied");
         Self { url: with_database(&admin_url, &name) }
+    }
+
+    /// A database without any schema, for tests of the migration itself.
+    pub async fn create_empty() -> Self {
+        let admin_url = cluster_url();
+        let mut admin =
+            PgConnection::connect(&admin_url).await.expect("the test cluster accepts connections");
+        let name = format!("empty_{}", Uuid::now_v7().simple());
+        let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        admin.execute(create).await.expect("a database can be created");
+        Self { url: with_database(&admin_url, &name) }
+    }
+
+    /// A role that may log in to this database and nothing else.
+    pub async fn create_login(&self) -> Login {
+        let name = format!("login_{}", Uuid::now_v7().simple());
+        let statement = AssertSqlSafe(format!("CREATE ROLE {name} LOGIN"));
+        self.superuser().await.execute(statement).await.expect("a role can be created");
+        let (scheme, rest) = self.url.split_once("://").expect("a database URL has a scheme");
+        let (_, place) = rest.split_once('@').expect("the superuser is named");
+        Login { url: format!("{scheme}://{name}@{place}"), name, owner: self.superuser().await }
     }
 
     /// Connections of a superuser, who sees every tenant.

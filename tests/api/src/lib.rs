@@ -3,10 +3,25 @@
 //! Invariants: nothing is mocked; a test sees what a client sees, and looks into the database only to check what no
 //! client can see (row-level security, open transactions, sums).
 
+mod books;
 mod client;
 mod database;
+mod foreign;
+mod openapi;
+mod problem;
+mod program;
+mod rig;
+mod row_security;
 mod server;
+mod snapshot;
 
+pub use books::{assert_books_balance, assert_no_deadlocks, ledger_totals};
 pub use client::{Api, Reply};
-pub use database::TestDatabase;
+pub use database::{Login, TestDatabase};
+pub use foreign::Parts;
+pub use openapi::{Operation, operations};
+pub use problem::attenuate;
+pub use program::{Output, Program, Running, Scratch};
+pub use rig::{Rig, mint_request, post};
+pub use row_security::{faults, role_faults};
 pub use server::{Tenant, TestServer};

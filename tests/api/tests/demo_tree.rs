@@ -5,7 +5,8 @@ use subgrant_tests::{Api, TestServer};
 
 async fn mint(parent: &Api, label: &str, budget: u64, fields: serde_json::Value) -> (Api, String) {
     let mut body = json!({ "label": label, "budget_credits": budget });
-    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let extra = fields.as_object().expect("fields are an object").clone();
+    body.as_object_mut().expect("the body is an object").extend(extra);
     let reply = parent.post("/delegation", &body).await;
     assert_eq!(reply.status, 201, "{}", reply.body);
     (parent.with_token(&reply.text("/token")), reply.text("/id"))

@@ -23,7 +23,7 @@ enum BoundKind {
 /// Refuses unless every node of the path is live.
 pub(super) fn check_live(tree: &Tree, path: &NodePath) -> Result<(), Denial> {
     match tree.status(path) {
-        Status::Active | Status::Exhausted => Ok(()),
+        Status::Active | Status::Exhausted(_) => Ok(()),
         Status::Frozen(node) => Err(Denial::Frozen { node }),
         Status::Expired(node) => Err(Denial::Expired { node }),
         Status::Revoked(node) => Err(Denial::Revoked { node }),

@@ -8,7 +8,7 @@ use axum::{
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use serde_path_to_error::Segment;
-use subgrant_api::FieldError;
+use subgrant_api::{FieldError, Object};
 
 use super::problem::Problem;
 
@@ -64,6 +64,8 @@ fn is_json(request: &Request) -> bool {
 
 /// Reads JSON: 400 where it is none, 422 with a pointer where it has another shape than `T`.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // JSON's parser looks only into the strings that it keeps.
+    std::str::from_utf8(bytes).map_err(|_| unparsable("The body is not UTF-8."))?;
     if nests_too_deep(bytes) {
         return Err(unparsable("The body nests deeper than 32 levels."));
     }
@@ -71,7 +73,8 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // Whether it is JSON at all comes first, so that a wrong field before a syntax error does not hide it.
     serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| not_json(&error))?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| match error.inner().classify() {
+    let read = serde_path_to_error::deserialize::<_, Object<T>>(&mut deserializer);
+    read.map(|Object(value)| value).map_err(|error| match error.inner().classify() {
         Category::Data => Problem::validation(vec![field_error(&error)]),
         _ => not_json(error.inner()),
     })

@@ -2,7 +2,7 @@
 
 use subgrant_domain::{NodePath, RootKeyId};
 use subgrant_store::delegations::{self, Delegation};
-use subgrant_token::{Caveat, Macaroon};
+use subgrant_token::{Caveat, ErrorClass, Macaroon, RootKey, VerifiedToken};
 use zeroize::Zeroizing;
 
 use super::{Answer, MintError, Minted};
@@ -33,16 +33,13 @@ impl App {
             return Ok((credential.macaroon.clone(), credential.root_key.id));
         }
         let canonical = chain::canonical_token(self, principal.tenant, row).await?;
-        let stored = locked.row(principal.path.id())?.caveats.len();
-        let appended = credential.token.caveats().get(stored..).unwrap_or_default();
-        // What narrows the caller narrows the child. A name stays with its node, and depth is counted by the plan.
-        let narrowing =
-            appended.iter().filter(|caveat| !matches!(caveat, Caveat::Label(_) | Caveat::MaxDepth(_)));
-        let base = canonical.attenuate(narrowing).map_err(MintError::TokenTooLong)?;
+        let narrowing = narrowing(principal, locked, parent)?;
+        let base = canonical.attenuate(&narrowing).map_err(MintError::TokenTooLong)?;
         Ok((base, row.root_key))
     }
 
-    /// The answer to a request that was answered before, with the identical token.
+    /// The answer to a request that was answered before, with the identical token. Who repeats it with a token that
+    /// was narrowed meanwhile gets a child that is narrowed as much.
     pub(super) async fn minted_again(
         &self,
         principal: &Principal,
@@ -51,27 +48,51 @@ impl App {
         answer: Answer,
     ) -> Result<Minted, MintError> {
         let id = answer.delegation.id;
-        let mut rows = delegations::by_ids(locked.tx.tx(), &[id, parent.id()]).await?;
         let missing = || ServiceError::Inconsistent(format!("the minted delegation {id} is missing"));
-        let index = rows.iter().position(|row| row.node.id() == id).ok_or_else(missing)?;
-        let row = rows.swap_remove(index);
-        let macaroon = match principal.credential() {
-            Some(credential)
-                if parent.id() == principal.path.id() && credential.is_prefix_of(&row.caveats) =>
-            {
-                let block = &row.caveats[credential.token.caveats().len()..];
-                let block = chain::restored(&credential.root_key.key, block)?;
-                credential.macaroon.attenuate(&block).map_err(MintError::TokenTooLong)?
-            }
-            _ => chain::canonical_token(self, principal.tenant, &row).await?,
+        let row = delegations::by_ids(locked.tx.tx(), &[id]).await?.pop().ok_or_else(missing)?;
+        let canonical = chain::canonical_token(self, principal.tenant, &row).await?;
+        let narrowing = narrowing(principal, locked, parent)?;
+        let texts: Vec<_> = narrowing.iter().map(chain::public_text).collect();
+        let follows_parent = row.caveats.get(locked.row(parent.id())?.caveats.len()..).unwrap_or_default();
+        let macaroon = if follows_parent.starts_with(&texts) {
+            canonical
+        } else {
+            canonical.attenuate(&narrowing).map_err(MintError::TokenTooLong)?
         };
         let missing = || ServiceError::Inconsistent("the delegation's root key is missing".to_owned());
         let root_key = self.root_key(principal.tenant, row.root_key).await?.ok_or_else(missing)?;
-        let verified = macaroon.verify(&root_key.key).map_err(MintError::TokenTooLong)?;
+        let verified = verified(&macaroon, &root_key.key)?;
         let mut delegation = answer.delegation;
         delegation.caveats = verified.caveats().iter().map(ToString::to_string).collect();
         Ok(Minted { delegation, token: Zeroizing::new(macaroon.to_text()) })
     }
+}
+
+/// What the caller's holder appended to the stored token of its node, as far as it must bind a child below `parent`.
+///
+/// A name stays with its node, and levels are counted by the plan: below the caller's own node both stand in the
+/// presented token anyway; further down they would say something else.
+fn narrowing(
+    principal: &Principal,
+    locked: &LockedTenant,
+    parent: &NodePath,
+) -> Result<Vec<Caveat>, ServiceError> {
+    let Some(credential) = principal.credential() else { return Ok(Vec::new()) };
+    let stored = locked.row(principal.path.id())?.caveats.len();
+    let appended = credential.token.caveats().get(stored..).unwrap_or_default();
+    let is_own = parent.id() == principal.path.id();
+    let binds = |caveat: &&Caveat| is_own || !matches!(caveat, Caveat::Label(_) | Caveat::MaxDepth(_));
+    Ok(appended.iter().filter(binds).cloned().collect())
+}
+
+/// Verifies a token that was just written: what it may not hold is the request's fault, all else is ours.
+pub(super) fn verified(macaroon: &Macaroon, root_key: &RootKey) -> Result<VerifiedToken, MintError> {
+    macaroon.verify(root_key).map_err(|error| match error.class() {
+        ErrorClass::CaveatNotMet => MintError::TokenTooLong(error),
+        ErrorClass::Malformed | ErrorClass::Forged => {
+            ServiceError::Inconsistent(format!("a token that was just written: {error}")).into()
+        }
+    })
 }
 
 /// A view for the record, which must not hold the nonces that the answer shows as the token does.

@@ -22,7 +22,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
             let text = rejection.body_text();
             let detail =
                 text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text).to_owned();
-            let name = detail.split([':', '`']).nth(usize::from(detail.starts_with("unknown field")));
+            // "unknown field `x`" and "duplicate field `x`" quote the name; "x: what is wrong" begins with it.
+            let quoted = detail.split('`').nth(1).filter(|_| detail.contains(" field `"));
+            let name = quoted.or_else(|| detail.split(':').next());
             let pointer = format!("?{}", name.unwrap_or_default());
             Problem::validation(vec![FieldError { pointer, code: "invalid_query".to_owned(), detail }])
         })

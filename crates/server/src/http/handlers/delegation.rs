@@ -6,7 +6,7 @@ use axum::{
 };
 use serde::Deserialize;
 use subgrant_api as api;
-use subgrant_domain::{DelegationId, kind};
+use subgrant_domain::{AttributeText, DelegationId, kind};
 use subgrant_service::{ListRequest, RevokeRequest, StatusFilter};
 use utoipa::IntoParams;
 
@@ -32,6 +32,7 @@ mod create;
     post,
     path = "/delegation",
     tag = "delegation",
+    request_body = api::CreateDelegation,
     security(("token" = []), ("session" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
     responses(
@@ -110,10 +111,12 @@ fn list_request(query: ListQuery) -> Result<ListRequest, Problem> {
     let after = query.cursor.map(|cursor| DelegationId::from_suffix(&cursor)).transpose();
     let after = after.map_err(|_| "is not a cursor of this list");
     let after = validator.check("?cursor", "invalid_cursor", after).flatten();
+    let cost_center = validator.free_text("?cost_center", query.cost_center, AttributeText::MAX_BYTES);
+    let department = validator.free_text("?department", query.department, AttributeText::MAX_BYTES);
+    let label_contains = validator.free_text("?q", query.q, AttributeText::MAX_BYTES);
     validator.finish()?;
     // What is no id names no delegation.
     let parent = query.parent_id.map(|id| id.parse()).transpose().map_err(|_| Problem::not_found())?;
-    let without_nul = |text: Option<String>| text.filter(|text| !text.contains('\0'));
     Ok(ListRequest {
         parent,
         status: query.status.map(|status| match status {
@@ -123,9 +126,9 @@ fn list_request(query: ListQuery) -> Result<ListRequest, Problem> {
             api::Status::Expired => StatusFilter::Expired,
             api::Status::Revoked => StatusFilter::Revoked,
         }),
-        cost_center: without_nul(query.cost_center),
-        department: without_nul(query.department),
-        label_contains: without_nul(query.q),
+        cost_center,
+        department,
+        label_contains,
         after,
         limit,
     })

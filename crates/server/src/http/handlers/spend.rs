@@ -35,6 +35,7 @@ const MAX_METADATA_BYTES: usize = 2048;
     post,
     path = "/spend",
     tag = "spend",
+    request_body = api::CreateSpend,
     security(("token" = []), ("session" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
     responses(

@@ -30,6 +30,7 @@ const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=1024;
     post,
     path = "/signup",
     tag = "tenant",
+    request_body = api::SignUp,
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
     responses(
         (status = 201, description = "The tenant; its root token is shown once", body = api::SignedUp),
@@ -112,6 +113,7 @@ fn signed_up(value: &SignedUp) -> api::SignedUp {
     post,
     path = "/root/rotate",
     tag = "tenant",
+    request_body = api::RotateRoot,
     security(("token" = []), ("session" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
     responses(

@@ -21,6 +21,7 @@ use crate::http::{
     post,
     path = "/verify",
     tag = "verify",
+    request_body = api::VerifyToken,
     security(("token" = []), ("session" = [])),
     responses(
         (status = 200, description = "The verdict: `valid`, or why not", body = api::Verification),

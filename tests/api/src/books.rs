@@ -1,0 +1,111 @@
+//! What must hold in the database after anything that a test does.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test itself does")]
+
+use sqlx::{PgPool, Row};
+use subgrant_domain::{EntryHash, NodePath};
+use subgrant_store::ledger::{self, Range};
+use uuid::Uuid;
+
+use crate::{Tenant, TestServer};
+
+/// Fails unless the tenant's books agree with themselves: both identities of the ledger, what every parent sets aside,
+/// the counts of descendants, and the hash chain, computed anew.
+pub async fn assert_books_balance(server: &TestServer, tenant: &Tenant) {
+    let pool = server.database.superuser().await;
+    let id = tenant_uuid(tenant);
+    for (rule, violations) in RULES {
+        let found: Vec<Uuid> = sqlx::query_scalar(*violations)
+            .bind(id)
+            .fetch_all(&pool)
+            .await
+            .unwrap_or_else(|error| panic!("{rule}: {error}"));
+        assert!(found.is_empty(), "{rule}: broken at {found:?}");
+    }
+    assert_chain_is_intact(server, tenant, &pool).await;
+}
+
+/// How many entries the tenant's ledger has, and their sum.
+pub async fn ledger_totals(server: &TestServer, tenant: &Tenant) -> (u64, u64) {
+    let pool = server.database.superuser().await;
+    let statement = "SELECT count(*), coalesce(sum(amount), 0)::bigint FROM ledger WHERE tenant_id = $1";
+    let row = sqlx::query(statement).bind(tenant_uuid(tenant)).fetch_one(&pool).await.unwrap();
+    (row.get::<i64, _>(0).cast_unsigned(), row.get::<i64, _>(1).cast_unsigned())
+}
+
+/// Fails if PostgreSQL has broken a deadlock in this test's database, or, where the cluster's log is known, in any.
+pub async fn assert_no_deadlocks(server: &TestServer) {
+    let pool = server.database.superuser().await;
+    let statement = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    let deadlocks: i64 = sqlx::query_scalar(statement).fetch_one(&pool).await.unwrap();
+    assert_eq!(deadlocks, 0, "PostgreSQL had to break deadlocks");
+    if let Some(path) = std::env::var_os("SUBGRANT_TEST_PG_LOG") {
+        let log = std::fs::read(&path).expect("the cluster's log can be read");
+        let found =
+            String::from_utf8_lossy(&log).lines().find(|line| line.contains("deadlock")).map(str::to_owned);
+        assert_eq!(found, None, "PostgreSQL's log tells of a deadlock");
+    }
+}
+
+/// Each statement finds the nodes at which a rule is broken; `$1` is the tenant.
+const RULES: &[(&str, &str)] = &[
+    (
+        "spent(n) = own + the children's",
+        "SELECT d.id FROM delegations d WHERE d.tenant_id = $1 AND d.spent <>
+             (SELECT coalesce(sum(l.amount), 0) FROM ledger l WHERE l.tenant_id = $1 AND l.delegation_id = d.id)
+             + (SELECT coalesce(sum(c.spent), 0) FROM delegations c WHERE c.tenant_id = $1 AND c.parent_id = d.id)",
+    ),
+    (
+        "the ledger's sum = the root's spent",
+        "SELECT d.id FROM delegations d WHERE d.tenant_id = $1 AND d.depth = 0 AND d.spent <>
+             (SELECT coalesce(sum(l.amount), 0) FROM ledger l WHERE l.tenant_id = $1)",
+    ),
+    (
+        "reserved(n) = what live carve children have not consumed",
+        "SELECT d.id FROM delegations d WHERE d.tenant_id = $1 AND d.reserved <>
+             (SELECT coalesce(sum(c.budget - c.spent - c.held), 0) FROM delegations c
+              WHERE c.tenant_id = $1 AND c.parent_id = d.id AND c.allocation = 'carve' AND c.revoked_at IS NULL
+                  AND (c.expires_at IS NULL OR c.expires_at > clock_timestamp()))",
+    ),
+    (
+        "no budget is exceeded",
+        "SELECT d.id FROM delegations d
+         WHERE d.tenant_id = $1 AND d.budget IS NOT NULL AND d.spent + d.held + d.reserved > d.budget",
+    ),
+    (
+        "descendants are counted",
+        "SELECT d.id FROM delegations d WHERE d.tenant_id = $1 AND d.descendants <>
+             (SELECT count(*) FROM delegations c WHERE c.tenant_id = $1 AND d.id = ANY(c.ancestor_ids))",
+    ),
+    (
+        "every entry belongs to a node that was live at that time",
+        "SELECT l.id FROM ledger l LEFT JOIN delegations d ON d.tenant_id = $1 AND d.id = l.delegation_id
+         WHERE l.tenant_id = $1 AND (d.id IS NULL OR EXISTS (
+             SELECT FROM delegations a WHERE a.tenant_id = $1 AND a.id = ANY(d.ancestor_ids || d.id)
+                 AND (a.revoked_at < l.recorded_at OR a.expires_at <= l.recorded_at)))",
+    ),
+];
+
+/// Positions 1, 2, 3, … and each hash follows from its predecessor's and the entry itself.
+async fn assert_chain_is_intact(server: &TestServer, tenant: &Tenant, pool: &PgPool) {
+    let statement = "SELECT seq, hash FROM ledger WHERE tenant_id = $1 ORDER BY seq";
+    let stored = sqlx::query(statement).bind(tenant_uuid(tenant)).fetch_all(pool).await.unwrap();
+    let mut tx = server.app.database().begin_read(tenant.id.parse().unwrap()).await.unwrap();
+    let root = NodePath::root(tenant.root_id.parse().unwrap());
+    let entries = ledger::list(&mut tx, &root, &Range::default(), i64::MAX).await.unwrap();
+    assert_eq!(entries.len(), stored.len(), "the root's subtree holds every entry");
+    let mut hash = EntryHash::GENESIS;
+    for (position, (entry, row)) in (1_u64..).zip(entries.iter().zip(&stored)) {
+        hash = hash.next(entry);
+        assert_eq!((entry.seq, row.get::<i64, _>(0).cast_unsigned()), (position, position), "no gaps");
+        assert_eq!(row.get::<Vec<u8>, _>(1), hash.0, "the hash of entry {position}");
+    }
+    let statement = "SELECT seq, hash FROM ledger_heads WHERE tenant_id = $1";
+    let head = sqlx::query(statement).bind(tenant_uuid(tenant)).fetch_one(pool).await.unwrap();
+    assert_eq!(head.get::<i64, _>(0).cast_unsigned(), entries.len() as u64, "the head's position");
+    assert_eq!(head.get::<Vec<u8>, _>(1), hash.0, "the head's hash");
+}
+
+fn tenant_uuid(tenant: &Tenant) -> Uuid {
+    tenant.id.parse::<subgrant_domain::TenantId>().expect("a tenant's id").as_uuid()
+}

@@ -1,0 +1,49 @@
+//! What the served OpenAPI document promises.
+
+use reqwest::Method;
+
+use crate::{Api, Reply};
+
+/// One method of one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// In upper case.
+    pub method: String,
+    /// The whole path, with `{id}` where it has a parameter.
+    pub path: String,
+    /// Whether the document says that it takes a credential.
+    pub takes_credential: bool,
+}
+
+impl Operation {
+    /// `POST /api/cloud/spend`.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// The method as the client wants it.
+    pub fn verb(&self) -> Method {
+        self.method.parse().expect("the document names methods")
+    }
+}
+
+/// Every operation of the document that the server serves.
+pub async fn operations(api: &Api) -> Vec<Operation> {
+    let reply = Reply::of(api.request(Method::GET, "/openapi.json")).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let mut operations = Vec::new();
+    for (path, methods) in reply.body["paths"].as_object().expect("the document has paths") {
+        for (method, operation) in methods.as_object().expect("a path has methods") {
+            if !["get", "put", "post", "delete", "patch"].contains(&method.as_str()) {
+                continue;
+            }
+            operations.push(Operation {
+                method: method.to_uppercase(),
+                path: path.clone(),
+                takes_credential: operation["security"].as_array().is_some_and(|list| !list.is_empty()),
+            });
+        }
+    }
+    assert!(operations.len() >= 12, "the document names only {operations:?}");
+    operations
+}

@@ -1,0 +1,184 @@
+//! Tenants never meet: every operation, with the other's ids and with the other's credentials.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use subgrant_tests::{Api, Reply, Tenant, TestServer, operations};
+
+/// An id of the right shape that names nothing.
+const UNKNOWN: &str = "dlg_01jd0000000000000000000001";
+
+/// Somebody who asks.
+struct Caller {
+    name: &'static str,
+    api: Api,
+    /// A session's cookie and origin, where the caller is one.
+    cookie: Option<String>,
+    own_id: String,
+}
+
+/// What the other tenant has.
+struct Other {
+    tenant: Tenant,
+    root: Api,
+    id: String,
+    spend_id: String,
+    leaf_token: String,
+}
+
+impl Caller {
+    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Reply {
+        let mut request = self.api.request(method, path);
+        if let Some(cookie) = &self.cookie {
+            request = request.header("Cookie", cookie).header("Origin", &self.api.origin);
+        }
+        Reply::of(if let Some(body) = body { request.json(&body) } else { request }).await
+    }
+
+    /// Checks that the other's thing is answered like one that does not exist, letter for letter.
+    async fn assert_unknown(&self, method: Method, path: &str, ids: [&str; 2], body: Option<&Value>) {
+        let [theirs, unknown] = ids;
+        let text = body.map(Value::to_string);
+        let with = |id: &str| {
+            text.as_ref().map(|text| serde_json::from_str(&text.replace("{id}", id)).expect("JSON"))
+        };
+        let reply = self.send(method.clone(), &path.replace("{id}", theirs), with(theirs)).await;
+        reply.assert_problem(404, "not_found", &format!("{}: {method} {path}", self.name));
+        let same = self.send(method.clone(), &path.replace("{id}", unknown), with(unknown)).await;
+        let told = |reply: &Reply| {
+            let mut body = reply.body.clone();
+            body["request_id"] = Value::Null;
+            body
+        };
+        assert_eq!(told(&reply), told(&same), "{}: {method} {path} tells that something is there", self.name);
+    }
+
+    /// Tries one operation on what the other tenant has. An operation without a case here fails the test.
+    async fn try_operation(&self, operation: &str, other: &Other) {
+        let ids = [other.id.as_str(), UNKNOWN];
+        let spend_ids = [other.spend_id.as_str(), "spd_01jd0000000000000000000001"];
+        match operation {
+            // The rotation comes last of all, because it ends the caller's own root token.
+            "GET /livez" | "GET /readyz" | "POST /api/cloud/root/rotate" => {}
+            "GET /api/cloud/delegation" => {
+                self.assert_unknown(Method::GET, "/delegation?parent_id={id}", ids, None).await;
+                let list = self.send(Method::GET, "/delegation?limit=100", None).await;
+                assert!(!list.body.to_string().contains(&other.id) && list.status == 200, "{}", list.body);
+                assert!(!list.body.to_string().contains("Their"), "{}", list.body);
+            }
+            "POST /api/cloud/delegation" => {
+                let body = json!({ "label": "x", "budget_credits": 1, "parent_id": "{id}" });
+                self.assert_unknown(Method::POST, "/delegation", ids, Some(&body)).await;
+            }
+            "GET /api/cloud/delegation/self" => {
+                let own = self.send(Method::GET, "/delegation/self", None).await;
+                assert_eq!((own.status, own.text("/id")), (200, self.own_id.clone()));
+            }
+            "GET /api/cloud/delegation/{id}" => {
+                self.assert_unknown(Method::GET, "/delegation/{id}", ids, None).await;
+            }
+            "POST /api/cloud/delegation/{id}/revoke" => {
+                for body in [json!({}), json!({ "dry_run": true })] {
+                    self.assert_unknown(Method::POST, "/delegation/{id}/revoke", ids, Some(&body)).await;
+                }
+            }
+            "GET /api/cloud/ledger" => {
+                self.assert_unknown(Method::GET, "/ledger?delegation_id={id}", ids, None).await;
+                let ledger = self.send(Method::GET, "/ledger?limit=100", None).await;
+                assert!(
+                    !ledger.body.to_string().contains(&other.id) && ledger.status == 200,
+                    "{}",
+                    ledger.body
+                );
+            }
+            "GET /api/cloud/spend/{id}" => {
+                self.assert_unknown(Method::GET, "/spend/{id}", spend_ids, None).await;
+            }
+            "POST /api/cloud/spend" => {
+                let spent = self.send(Method::POST, "/spend", Some(json!({ "amount_credits": 1 }))).await;
+                assert_eq!((spent.status, spent.text("/delegation_id")), (201, self.own_id.clone()));
+            }
+            "POST /api/cloud/verify" => {
+                for token in [&other.leaf_token, &other.tenant.root_token] {
+                    let verdict = self.send(Method::POST, "/verify", Some(json!({ "token": token }))).await;
+                    assert_eq!((verdict.status, verdict.code()), (200, "forged"), "{}", verdict.body);
+                    assert!(verdict.body["delegation"].is_null() && verdict.body["caveats"].is_null());
+                }
+            }
+            "POST /api/cloud/signup" => {
+                let theirs = json!({ "organization": "x", "email": "owner1@tenant.example", "password": "correct horse" });
+                let taken = self.send(Method::POST, "/signup", Some(theirs)).await;
+                taken.assert_problem(409, "email_taken", "the other's address");
+            }
+            unheard_of => panic!("say here how {unheard_of} keeps tenants apart"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_operation_reaches_another_tenant() {
+    let server = TestServer::start().await;
+    let (tenant, theirs) = (server.sign_up().await, server.sign_up().await);
+    let (root, their_root) =
+        (server.api.with_token(&tenant.root_token), server.api.with_token(&theirs.root_token));
+    let leaf = root.mint("Our leaf", 100).await;
+    let their_leaf = their_root.mint("Their leaf", 100).await;
+    let leaf_token = their_leaf.text("/token");
+    let spend_id = their_root.with_token(&leaf_token).spend(7).await.text("/id");
+    let other = Other { tenant: theirs, root: their_root, id: their_leaf.text("/id"), spend_id, leaf_token };
+    let caller = |name, api: Api, own_id: &str| Caller { name, api, cookie: None, own_id: own_id.to_owned() };
+    let cookie = Some(format!("__Host-session={}", tenant.session));
+    let callers = [
+        caller("root", root.clone(), &tenant.root_id),
+        caller("leaf", root.with_token(&leaf.text("/token")), &leaf.text("/id")),
+        Caller { cookie, ..caller("session", server.api.clone(), &tenant.root_id) },
+    ];
+    let before = other.root.snapshot().await;
+    for operation in operations(&server.api).await {
+        for caller in &callers {
+            caller.try_operation(&operation.name(), &other).await;
+        }
+    }
+    for caller in callers.iter().rev().filter(|caller| caller.name != "leaf") {
+        assert_eq!(
+            caller.send(Method::POST, "/root/rotate", Some(json!({}))).await.status,
+            if caller.name == "root" { 401 } else { 200 }
+        );
+    }
+    assert_eq!(other.root.snapshot().await, before, "nothing of the other tenant has changed");
+}
+
+#[tokio::test]
+async fn the_others_credentials_open_nothing_of_ours() {
+    let server = TestServer::start().await;
+    let (tenant, theirs) = (server.sign_up().await, server.sign_up().await);
+    let root = server.api.with_token(&tenant.root_token);
+    let (_, id) = root.child("Ours", 100).await;
+    let spend_id = root.spend(5).await.text("/id");
+    let before = root.snapshot().await;
+    let their_root = server.api.with_token(&theirs.root_token);
+    let (their_leaf, _) = their_root.child("Theirs", 10).await;
+    for operation in operations(&server.api).await.iter().filter(|operation| operation.path.contains("{id}"))
+    {
+        for ours in [&id, &tenant.root_id] {
+            let thing = if operation.path.contains("/spend/") { &spend_id } else { ours };
+            let path = operation.path.replace("/api/cloud", "").replace("{id}", thing);
+            let body = if operation.method == "GET" { None } else { Some(json!({})) };
+            for api in [&their_root, &their_leaf] {
+                let request = api.request(operation.verb(), &path);
+                let reply =
+                    Reply::of(if let Some(body) = &body { request.json(body) } else { request }).await;
+                reply.assert_problem(404, "not_found", &operation.name());
+            }
+        }
+    }
+    // A cookie that names our tenant with their secret opens nothing.
+    let mixed = format!(
+        "{}.{}",
+        tenant.session.split('.').next().unwrap(),
+        theirs.session.split('.').nth(1).unwrap()
+    );
+    let request =
+        server.api.request(Method::GET, "/delegation").header("Cookie", format!("__Host-session={mixed}"));
+    Reply::of(request).await.assert_problem(401, "expired", "a mixed cookie");
+    assert_eq!(root.snapshot().await, before);
+}

@@ -1,0 +1,122 @@
+//! Row-level security beneath the application: in every table, and a test of the test.
+
+use serde_json::json;
+use sqlx::Executor;
+use subgrant_domain::TenantId;
+use subgrant_tests::{Tenant, TestServer, faults, role_faults};
+use uuid::Uuid;
+
+/// Two tenants that have rows in every table.
+async fn stage() -> (TestServer, Uuid, Uuid) {
+    let server = TestServer::start().await;
+    let (visitor, other) = (server.sign_up().await, server.sign_up().await);
+    for tenant in [&visitor, &other] {
+        let root = server.api.with_token(&tenant.root_token);
+        let body = json!({ "label": "x", "budget_credits": 10, "limits": [{ "per": "day", "credits": 5 }] });
+        let minted = root.post_with_key("/delegation", "key", &body).await;
+        let spent = root.with_token(&minted.text("/token")).spend(1).await;
+        assert_eq!(spent.status, 201, "{}", spent.body);
+    }
+    let uuid = |tenant: &Tenant| tenant.id.parse::<TenantId>().expect("a tenant's id").as_uuid();
+    let (visitor, other) = (uuid(&visitor), uuid(&other));
+    (server, visitor, other)
+}
+
+#[tokio::test]
+async fn no_table_shows_or_takes_rows_of_another_tenant() {
+    let (server, visitor, other) = stage().await;
+    assert_eq!(faults(&server.database, visitor, other).await, Vec::<String>::new());
+    assert_eq!(faults(&server.database, other, visitor).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_servers_role_owns_nothing_and_cannot_pass_policies_by() {
+    let (server, ..) = stage().await;
+    assert_eq!(role_faults(&server.database).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_server_acts_as_that_role() {
+    let (server, ..) = stage().await;
+    // What a connection acts as can be seen from its rights only: where the role loses one, the server has lost it.
+    let pool = server.database.superuser().await;
+    let root = server.api.with_token(&server.sign_up().await.root_token);
+    assert_eq!(root.get("/delegation/self").await.status, 200);
+    pool.execute("REVOKE SELECT ON delegations FROM subgrant_app").await.unwrap();
+    let reply = root.get("/delegation/self").await;
+    assert_eq!(reply.refusal(), (500, "internal"), "the server does not act as the role: {}", reply.body);
+}
+
+#[tokio::test]
+async fn ledger_and_audit_only_grow() {
+    let (server, visitor, _) = stage().await;
+    let pool = server.database.superuser().await;
+    let mut relations: Vec<String> = sqlx::query_scalar(
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'ledger'::regclass",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    assert!(relations.len() >= 12, "partitions are made ahead");
+    relations.extend(["ledger".to_owned(), "audit".to_owned()]);
+    for relation in relations {
+        for statement in [
+            format!("UPDATE {relation} SET id = id"),
+            format!("DELETE FROM {relation}"),
+            format!("TRUNCATE {relation}"),
+            format!("TRUNCATE {relation} CASCADE"),
+            format!("DROP TABLE {relation}"),
+            format!("ALTER TABLE {relation} DISABLE ROW LEVEL SECURITY"),
+            format!("SELECT FROM {relation} FOR UPDATE"),
+        ] {
+            let mut connection = pool.acquire().await.unwrap();
+            let begin =
+                format!("BEGIN; SET LOCAL ROLE subgrant_app; SET LOCAL subgrant.tenant_id = '{visitor}'");
+            connection.execute(sqlx::AssertSqlSafe(begin)).await.unwrap();
+            let error =
+                connection.execute(sqlx::AssertSqlSafe(statement.clone())).await.expect_err(&statement);
+            connection.execute("ROLLBACK").await.unwrap();
+            let code =
+                error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
+            assert_eq!(code.as_deref(), Some("42501"), "{statement}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_check_reports_every_way_of_losing_the_policy() {
+    for (damage, table, words) in [
+        (
+            "DROP POLICY tenant_only ON delegations; ALTER TABLE delegations DISABLE ROW LEVEL SECURITY",
+            "delegations",
+            "reading the other tenant gives Ok(",
+        ),
+        ("ALTER TABLE ledger DISABLE ROW LEVEL SECURITY", "ledger", "reading the other tenant gives Ok("),
+        ("ALTER TABLE tokens NO FORCE ROW LEVEL SECURITY", "tokens", "not forced"),
+        ("CREATE POLICY open ON users USING (true)", "users", "reading the other tenant gives Ok("),
+        ("CREATE POLICY open ON audit FOR INSERT WITH CHECK (true)", "audit", "inserting gives"),
+        ("CREATE POLICY open ON window_counters FOR UPDATE USING (true)", "window_counters", "UPDATE"),
+        (
+            "DROP POLICY tenant_only ON sessions; CREATE POLICY lax ON sessions USING (tenant_id = nullif(current_setting('subgrant.tenant_id', true), '')::uuid)",
+            "sessions",
+            "before a tenant was set",
+        ),
+        ("GRANT SELECT ON ALL TABLES IN SCHEMA public TO subgrant_app", "ledger_", "partition"),
+        (
+            "CREATE TABLE invoices (tenant_id uuid); GRANT SELECT ON invoices TO subgrant_app",
+            "invoices",
+            "not forced",
+        ),
+        (
+            "CREATE VIEW everything AS SELECT * FROM delegations; GRANT SELECT ON everything TO subgrant_app",
+            "everything",
+            "reading the other tenant gives",
+        ),
+    ] {
+        let (server, visitor, other) = stage().await;
+        server.database.superuser().await.execute(damage).await.unwrap();
+        let found = faults(&server.database, visitor, other).await;
+        let is_reported = found.iter().any(|fault| fault.starts_with(table) && fault.contains(words));
+        assert!(is_reported, "{damage} goes unnoticed: {found:?}");
+    }
+}

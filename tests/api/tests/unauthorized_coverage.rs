@@ -1,0 +1,81 @@
+//! Every operation refuses who shows no credential. The list of exceptions only ever shrinks.
+
+use reqwest::Method;
+use serde_json::json;
+use subgrant_tests::{Operation, Reply, TestServer, operations};
+
+/// What anybody may call.
+const PUBLIC: [&str; 3] = ["GET /livez", "GET /readyz", "POST /api/cloud/signup"];
+
+#[tokio::test]
+async fn every_operation_but_three_is_401_missing_without_a_credential() {
+    let server = TestServer::start().await;
+    let tenant = server.sign_up().await;
+    let root = server.api.with_token(&tenant.root_token);
+    let before = root.snapshot().await;
+    let all = operations(&server.api).await;
+    let mut public: Vec<_> =
+        all.iter().filter(|operation| !operation.takes_credential).map(Operation::name).collect();
+    public.sort();
+    assert_eq!(public, PUBLIC, "the document says which operations take no credential");
+    for operation in all.iter().filter(|operation| operation.takes_credential) {
+        let path = operation.path.replace("{id}", &tenant.root_id);
+        let request = || server.api.request_at(operation.verb(), &path);
+        let garbled = || request().header("Content-Type", "text/plain").body("{{{");
+        for (case, request) in [
+            ("nothing else", request()),
+            ("an empty object", request().json(&json!({}))),
+            ("a body that is no JSON", garbled()),
+            ("a cookie that is none of ours", request().header("Cookie", "__Host-session=x; a=b")),
+            ("a cookie of another name", request().header("Cookie", format!("session={}", tenant.session))),
+            (
+                "the token in the query",
+                server
+                    .api
+                    .request_at(operation.verb(), &format!("{path}?access_token={}", tenant.root_token)),
+            ),
+        ] {
+            let case = format!("{} with {case}", operation.name());
+            let reply = Reply::of(request).await;
+            reply.assert_problem(401, "missing", &case);
+        }
+    }
+    assert_eq!(root.snapshot().await, before);
+}
+
+#[tokio::test]
+async fn every_operation_is_401_with_a_session_that_does_not_exist() {
+    let server = TestServer::start().await;
+    let tenant = server.sign_up().await;
+    let (owner, _) = tenant.session.split_once('.').unwrap();
+    let cookie = format!("__Host-session={owner}.{}", "00".repeat(32));
+    for operation in operations(&server.api).await.iter().filter(|operation| operation.takes_credential) {
+        let path = operation.path.replace("{id}", &tenant.root_id);
+        let request = server.api.request_at(operation.verb(), &path).header("Cookie", &cookie);
+        let reply = Reply::of(request.header("Origin", &server.api.origin).json(&json!({}))).await;
+        reply.assert_problem(401, "expired", &operation.name());
+    }
+}
+
+#[tokio::test]
+async fn a_bad_token_is_not_forgiven_because_of_a_good_session() {
+    let server = TestServer::start().await;
+    let tenant = server.sign_up().await;
+    for operation in operations(&server.api).await.iter().filter(|operation| operation.takes_credential) {
+        let path = operation.path.replace("{id}", &tenant.root_id);
+        let request = server.api.request_at(operation.verb(), &path).header("Authorization", "Bearer x");
+        let request = request.header("Cookie", format!("__Host-session={}", tenant.session));
+        let reply = Reply::of(request.header("Origin", &server.api.origin).json(&json!({}))).await;
+        reply.assert_problem(401, "malformed", &operation.name());
+    }
+}
+
+#[tokio::test]
+async fn the_three_exceptions_answer_anybody() {
+    let server = TestServer::start().await;
+    for path in ["/livez", "/readyz"] {
+        let reply = Reply::of(server.api.request_at(Method::GET, path)).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.body);
+    }
+    assert_eq!(server.sign_up().await.id.len(), 30);
+}
