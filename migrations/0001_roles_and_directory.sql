@@ -26,4 +26,10 @@ CREATE TABLE account_directory (
     user_id uuid NOT NULL UNIQUE
 );
 
-GRANT SELECT, INSERT ON tenant_directory, account_directory TO subgrant_app;
+-- Tells whether a server has the master key that the root keys of this database are sealed with.
+CREATE TABLE master_key_check (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    digest bytea NOT NULL CHECK (octet_length(digest) = 32)
+);
+
+GRANT SELECT, INSERT ON tenant_directory, account_directory, master_key_check TO subgrant_app;

@@ -21,6 +21,10 @@ use crate::{
 /// The database and the login role of a private PostgreSQL.
 const NAME: &str = "subgrant";
 
+/// What a data directory holds: PostgreSQL's part, and the master key.
+const CLUSTER: &str = "postgres";
+const MASTER_KEY: &str = "master.key";
+
 /// What every command that touches data works with.
 pub(crate) struct Launched {
     pub(crate) database: Database,
@@ -42,14 +46,19 @@ impl Launched {
     }
 
     async fn embedded(options: &DatabaseArgs, directory: &Path) -> Result<Self, CliError> {
+        let explain = |error: embedded_postgres::Error| CliError::new(error.to_string());
+        // Everything that can be refused is refused before anything is made.
+        let installation = Installation::find().map_err(explain)?;
+        check_directory(directory)?;
+        let given_key = options.master_key_text()?.map(|text| parse_key(&text)).transpose()?;
         create_directory(directory)?;
-        let cluster_dir = directory.join("postgres");
-        let master_key = match options.master_key_text()? {
-            Some(text) => parse_key(&text)?,
-            None => kept_key(&directory.join("master.key"), cluster_dir.exists())?,
+        let cluster_dir = directory.join(CLUSTER);
+        let master_key = match given_key {
+            Some(key) => key,
+            None => kept_key(&directory.join(MASTER_KEY), cluster_dir.exists())?,
         };
-        let started = tokio::task::spawn_blocking(move || start_cluster(&cluster_dir)).await;
-        let cluster = started.map_err(|error| CliError::new(error.to_string()))??;
+        let started = tokio::task::spawn_blocking(move || start_cluster(&installation, &cluster_dir)).await;
+        let cluster = started.map_err(|error| CliError::new(error.to_string()))?.map_err(explain)?;
         let migrated = subgrant_store::migrate(&cluster.superuser_url(NAME), Some(NAME)).await;
         migrated.map_err(|error| CliError::new(error.to_string()))?;
         let url = Zeroizing::new(cluster.url(NAME, NAME));
@@ -76,6 +85,12 @@ impl Launched {
         };
         let database = Database::connect(&connection).await.map_err(explain)?;
         maintenance::ensure_ledger_partitions(&database, MONTHS_AHEAD).await.map_err(explain)?;
+        if !master_key.belongs_to(&database).await.map_err(explain)? {
+            return Err(CliError::new(
+                "this is not the master key that the database was set up with, so that its tokens cannot be read: \
+                 name the right one with --master-key-file",
+            ));
+        }
         Ok(Self { database, master_key, cluster })
     }
 
@@ -90,24 +105,54 @@ impl Launched {
     }
 }
 
-fn start_cluster(directory: &Path) -> Result<Cluster, CliError> {
-    let explain = |error: embedded_postgres::Error| CliError::new(error.to_string());
-    let cluster = Cluster::start(&Installation::find().map_err(explain)?, &Options::durable(directory))
-        .map_err(explain)?;
-    cluster.ensure_role(NAME).map_err(explain)?;
-    cluster.ensure_database(NAME, "postgres").map_err(explain)?;
+fn start_cluster(installation: &Installation, directory: &Path) -> embedded_postgres::Result<Cluster> {
+    let cluster = Cluster::start(installation, &Options::durable(directory))?;
+    cluster.ensure_role(NAME)?;
+    cluster.ensure_database(NAME, "postgres")?;
     Ok(cluster)
+}
+
+/// Refuses a directory that holds something else, or that PostgreSQL's account cannot get to.
+fn check_directory(directory: &Path) -> Result<(), CliError> {
+    let shown = directory.display();
+    let reachable = embedded_postgres::reachable_data_dir(directory);
+    let reachable = reachable.map_err(|error| CliError::new(error.to_string()))?;
+    let absolute = std::path::absolute(directory).map_err(|error| unusable(directory, &error))?;
+    if reachable != absolute {
+        return Err(CliError::new(format!(
+            "cannot use {shown} as data directory: PostgreSQL does not run as root, and its account may not pass \
+             through the directories above; choose another with --data-dir, such as {}",
+            reachable.display()
+        )));
+    }
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(unusable(directory, &error)),
+    };
+    for entry in entries {
+        let name = entry.map_err(|error| unusable(directory, &error))?.file_name();
+        if name != CLUSTER && name != MASTER_KEY {
+            return Err(CliError::new(format!(
+                "{shown} holds other files, such as {}: choose an empty or a new directory with --data-dir",
+                name.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn unusable(directory: &Path, error: &std::io::Error) -> CliError {
+    CliError::new(format!(
+        "cannot use {} as data directory: {error}; choose another with --data-dir",
+        directory.display()
+    ))
 }
 
 /// Others may pass through, because under root PostgreSQL runs as another account; only the owner may look.
 fn create_directory(directory: &Path) -> Result<(), CliError> {
     let created = fs::DirBuilder::new().recursive(true).mode(0o711).create(directory);
-    created.map_err(|error| {
-        CliError::new(format!(
-            "cannot use {} as data directory: {error}; choose another with --data-dir",
-            directory.display()
-        ))
-    })
+    created.map_err(|error| unusable(directory, &error))
 }
 
 fn required_key(options: &DatabaseArgs) -> Result<MasterKey, CliError> {

@@ -94,12 +94,24 @@ impl App {
         tenant: TenantId,
         id: RootKeyId,
     ) -> Result<Option<Arc<TenantKey>>, ServiceError> {
+        match self.0.root_keys.get(&(tenant, id)) {
+            Some(key) => Ok(Some(key)),
+            None => self.root_key_in(&mut self.0.database.begin_read(tenant).await?, id).await,
+        }
+    }
+
+    /// The same within a transaction. Whoever holds a lock must read this way: to wait for a second connection while
+    /// others wait for the lock with theirs would starve the pool.
+    pub(crate) async fn root_key_in(
+        &self,
+        tx: &mut TenantTx,
+        id: RootKeyId,
+    ) -> Result<Option<Arc<TenantKey>>, ServiceError> {
+        let tenant = tx.tenant();
         if let Some(key) = self.0.root_keys.get(&(tenant, id)) {
             return Ok(Some(key));
         }
-        let mut tx = self.0.database.begin_read(tenant).await?;
-        let (Some(owner), Some(sealed)) =
-            (tenants::current(&mut tx).await?, root_keys::by_id(&mut tx, id).await?)
+        let (Some(owner), Some(sealed)) = (tenants::current(tx).await?, root_keys::by_id(tx, id).await?)
         else {
             return Ok(None);
         };

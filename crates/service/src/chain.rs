@@ -1,7 +1,7 @@
 //! Writing tokens: blocks, canonical chains, and the caveats that may be shown.
 
 use subgrant_domain::{AttributeText, ChildRequest, DelegationId, RootKeyId, TenantId};
-use subgrant_store::delegations::Delegation;
+use subgrant_store::{TenantTx, delegations::Delegation};
 use subgrant_token::{Caveat, DelegationClaim, Identifier, Macaroon, RootKey, TokenError, derive_nonce};
 
 use crate::{App, ServiceError};
@@ -51,13 +51,13 @@ pub(crate) fn root_token(
 /// The token of a node, written again from what is stored: nonces are derived, so nothing secret has to be kept.
 pub(crate) async fn canonical_token(
     app: &App,
-    tenant: TenantId,
+    tx: &mut TenantTx,
     delegation: &Delegation,
 ) -> Result<Macaroon, ServiceError> {
     let missing = || ServiceError::Inconsistent("a delegation's root key is missing".to_owned());
-    let root_key = app.root_key(tenant, delegation.root_key).await?.ok_or_else(missing)?;
+    let root_key = app.root_key_in(tx, delegation.root_key).await?.ok_or_else(missing)?;
     let caveats = restored(&root_key.key, &delegation.caveats)?;
-    root_token(app, tenant, root_key.id, &root_key.key)?.attenuate(&caveats).map_err(unusable)
+    root_token(app, tx.tenant(), root_key.id, &root_key.key)?.attenuate(&caveats).map_err(unusable)
 }
 
 /// Stored caveats with their nonces derived again.

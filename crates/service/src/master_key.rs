@@ -4,7 +4,9 @@ use aes_gcm::{
     Aes256Gcm, Key, Nonce,
     aead::{Aead, KeyInit, Payload},
 };
+use sha2::{Digest, Sha256};
 use subgrant_domain::{RootKeyId, TenantId};
+use subgrant_store::{Database, StoreError, maintenance};
 use subgrant_token::RootKey;
 use zeroize::Zeroizing;
 
@@ -42,6 +44,18 @@ impl MasterKey {
     /// What [`MasterKey::from_hex`] reads, for the file that keeps it.
     pub fn to_hex(&self) -> Zeroizing<String> {
         Zeroizing::new(hex::encode(*self.0))
+    }
+
+    /// By what a database remembers its master key: a digest, from which 32 random bytes cannot be found.
+    fn digest(&self) -> [u8; 32] {
+        Sha256::new().chain_update(b"subgrant/master-key/v1").chain_update(*self.0).finalize().into()
+    }
+
+    /// Whether this is the key that the root keys of `database` are sealed with. The first key that a database is used
+    /// with becomes that key.
+    pub async fn belongs_to(&self, database: &Database) -> Result<bool, StoreError> {
+        let digest = self.digest();
+        Ok(maintenance::master_key_digest(database, &digest).await? == digest)
     }
 
     /// Seals a root key: nonce, ciphertext and tag, bound to its tenant and id.

@@ -154,7 +154,7 @@ impl App {
 
         let (base, root_key_id) = self.parent_chain(principal, locked, parent).await?;
         let missing = || ServiceError::Inconsistent("the parent's root key is missing".to_owned());
-        let root_key = self.root_key(principal.tenant, root_key_id).await?.ok_or_else(missing)?;
+        let root_key = self.root_key_in(locked.tx(), root_key_id).await?.ok_or_else(missing)?;
         let block = chain::block(&root_key.key, id, &request.label, &child, &request.extra_caveats);
         let macaroon = base.attenuate(&block).map_err(MintError::TokenTooLong)?;
         let verified = token::verified(&macaroon, &root_key.key)?;
@@ -193,12 +193,10 @@ fn expiry_instant(request: ExpiryRequest, parent: &Delegation, now: Timestamp) -
         ExpiryRequest::After(duration) => duration,
     };
     let end = now.saturating_add(duration).unwrap_or(Timestamp::MAX);
-    // Whole seconds are easier to read, and rounding down never grants more than was asked for.
-    let end = Timestamp::from_second(end.as_second().min(LAST_EXPIRY_SECOND)).unwrap_or(Timestamp::MAX);
+    let end =
+        Timestamp::from_microsecond(end.as_microsecond().min(LAST_EXPIRY_SECOND * 1_000_000)).unwrap_or(end);
     match parent.node.terms.expires_at {
-        Some(parent_end)
-            if end > parent_end && duration <= parent_end.duration_since(parent.created_at) + SECOND =>
-        {
+        Some(parent_end) if end > parent_end && duration <= parent_end.duration_since(parent.created_at) => {
             parent_end
         }
         _ => end,
@@ -207,9 +205,6 @@ fn expiry_instant(request: ExpiryRequest, parent: &Delegation, now: Timestamp) -
 
 /// The end of the year 9998: the latest that a caveat can say.
 const LAST_EXPIRY_SECOND: i64 = 253_370_764_799;
-
-/// What rounding took off the parent's life.
-const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 fn audit_entry(principal: &Principal, row: &Delegation) -> audit::Entry {
     let details = serde_json::json!({

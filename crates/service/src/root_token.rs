@@ -3,13 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use subgrant_domain::{Action, DelegationId, RootKeyId, TenantId};
-use subgrant_store::{StoreError, audit, delegations, root_keys};
+use subgrant_store::{StoreError, TenantTx, audit, delegations, root_keys};
 use zeroize::Zeroizing;
 
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError, chain,
     idempotency::{self, ScopedKey},
-    locked::LockedTenant,
+    locked::{Loaded, LockedTenant},
 };
 
 pub(crate) const ROUTE: &str = "POST /root/rotate";
@@ -71,20 +71,23 @@ impl App {
     ) -> Result<Outcome<RotatedRoot>, RotateError> {
         let mut locked =
             LockedTenant::open(&self.shared().database, principal.tenant, &[&principal.path]).await?;
-        principal.check_standing(&mut locked).await?;
-        principal.require(Action::Delegate)?;
         if principal.path.depth() > 0 {
+            principal.check_standing(&mut locked).await?;
             return Err(AccessError::NotFound.into());
         }
         let key = key.map(|key| ScopedKey {
             key: principal.idempotency_key(ROUTE, key.key),
             fingerprint: key.fingerprint,
         });
+        // Looked up before the caller's standing: without a grace the rotation has ended the caller's own token, and
+        // whoever did not get the answer must be able to ask again.
         if let Some(key) = &key
             && let Some(answer) = key.find::<Answer>(&mut locked).await?
         {
-            return Ok(Outcome::replayed(self.rotated(principal.tenant, &answer).await?));
+            return Ok(Outcome::replayed(self.rotated(locked.tx(), &answer).await?));
         }
+        principal.check_standing(&mut locked).await?;
+        principal.require(Action::Delegate)?;
         let now = locked.head.now;
         if request.revoke_issued_before.is_some_and(|instant| instant > now) {
             return Err(RotateError::CutOffInTheFuture);
@@ -103,28 +106,31 @@ impl App {
         audit::append(&mut locked.tx, &entry).await?;
         let answer = Answer { root_key: id, previous_valid_until };
         idempotency::record(&mut locked, key.as_ref(), 200, &answer).await?;
+        let rotated = self.rotated(locked.tx(), &answer).await?;
         locked.tx.commit().await?;
-        Ok(Outcome::fresh(self.rotated(principal.tenant, &answer).await?))
+        Ok(Outcome::fresh(rotated))
     }
 
-    async fn rotated(&self, tenant: TenantId, answer: &Answer) -> Result<RotatedRoot, ServiceError> {
-        let root_token = self.root_token_of(tenant, answer.root_key).await?;
+    async fn rotated(&self, tx: &mut TenantTx, answer: &Answer) -> Result<RotatedRoot, ServiceError> {
+        let root_token = self.root_token_of(tx, answer.root_key).await?;
         Ok(RotatedRoot { root_token, previous_valid_until: answer.previous_valid_until })
     }
 
     async fn root_token_of(
         &self,
-        tenant: TenantId,
+        tx: &mut TenantTx,
         id: RootKeyId,
     ) -> Result<Zeroizing<String>, ServiceError> {
         let missing = || ServiceError::Inconsistent("a root key is missing".to_owned());
-        let key = self.root_key(tenant, id).await?.ok_or_else(missing)?;
-        Ok(Zeroizing::new(chain::root_token(self, tenant, key.id, &key.key)?.to_text()))
+        let key = self.root_key_in(tx, id).await?.ok_or_else(missing)?;
+        Ok(Zeroizing::new(chain::root_token(self, tx.tenant(), key.id, &key.key)?.to_text()))
     }
 
     /// The tenant's current root token, written again. For the operator's command line only: no request leads here.
     pub async fn current_root_token(&self, tenant: TenantId) -> Result<Zeroizing<String>, ServiceError> {
-        self.root_token_of(tenant, self.current_root_key(tenant).await?).await
+        let mut tx = self.shared().database.begin_read(tenant).await?;
+        let current = root_keys::current(&mut tx).await?.id;
+        self.root_token_of(&mut tx, current).await
     }
 
     /// The token of a delegation, written again. For the operator's command line only: no request leads here.
@@ -136,11 +142,6 @@ impl App {
         let mut tx = self.shared().database.begin_read(tenant).await?;
         let row = delegations::by_ids(&mut tx, &[id]).await?.pop();
         let row = row.ok_or_else(|| ServiceError::Inconsistent(format!("{id} does not exist")))?;
-        Ok(Zeroizing::new(chain::canonical_token(self, tenant, &row).await?.to_text()))
-    }
-
-    pub(crate) async fn current_root_key(&self, tenant: TenantId) -> Result<RootKeyId, ServiceError> {
-        let mut tx = self.shared().database.begin_read(tenant).await?;
-        Ok(root_keys::current(&mut tx).await?.id)
+        Ok(Zeroizing::new(chain::canonical_token(self, &mut tx, &row).await?.to_text()))
     }
 }

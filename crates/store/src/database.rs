@@ -44,6 +44,10 @@ impl Database {
     /// Opens the pool and checks that a connection can be made.
     pub async fn connect(options: &DatabaseOptions) -> Result<Self> {
         let connect: PgConnectOptions = options.url.parse()?;
+        // The pool would try again until its time-out, and then say only that time ran out.
+        let mut first = PgConnection::connect_with(&connect).await?;
+        prepare(&mut first).await?;
+        first.close().await?;
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)

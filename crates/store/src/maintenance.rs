@@ -36,3 +36,11 @@ pub async fn is_ready(database: &Database) -> Result<bool> {
     .await?;
     Ok(ready)
 }
+
+/// Enters the digest of the master key, if none was entered before, and returns the one that holds.
+pub async fn master_key_digest(database: &Database, digest: &[u8; 32]) -> Result<Vec<u8>> {
+    sqlx::query!("INSERT INTO master_key_check (digest) VALUES ($1) ON CONFLICT DO NOTHING", &digest[..])
+        .execute(database.directory())
+        .await?;
+    Ok(sqlx::query_scalar!("SELECT digest FROM master_key_check").fetch_one(database.directory()).await?)
+}

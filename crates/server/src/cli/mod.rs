@@ -24,14 +24,8 @@ impl CliError {
 }
 
 /// Delegated, budgeted credentials for software agents.
-///
-/// Start it on your laptop with its own PostgreSQL:
-///   subgrant serve --data-dir ./data
-///
-/// Or in production, after `subgrant migrate` as the database's owner:
-///   `SUBGRANT_DATABASE_URL=postgres`://… SUBGRANT_MASTER_KEY_FILE=/run/secrets/master-key subgrant serve
 #[derive(Parser)]
-#[command(name = "subgrant", version, verbatim_doc_comment)]
+#[command(name = "subgrant", version, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -53,6 +47,15 @@ enum Command {
     #[command(hide = true)]
     Openapi,
 }
+
+const EXAMPLES: &str = "\
+Start it on your laptop, with a PostgreSQL of its own:
+  subgrant serve --data-dir ./data
+
+In production, once as the owner of the database, then as a login without privileges:
+  SUBGRANT_DATABASE_URL=postgres://owner@localhost/subgrant subgrant migrate --grant-to subgrant
+  SUBGRANT_DATABASE_URL=postgres://subgrant@localhost/subgrant SUBGRANT_MASTER_KEY_FILE=/run/secrets/master-key \\
+    subgrant serve";
 
 /// Where the data are.
 #[derive(Args, Clone)]

@@ -10,6 +10,7 @@ use axum_server::Handle;
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use hyper_util::rt::TokioTimer;
 use subgrant_service::{App, AppOptions};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::{CliError, DatabaseArgs};
@@ -69,8 +70,10 @@ impl Serve {
         self.start_logging()?;
         let listener = listen(self.listen)?;
         let address = listener.local_addr().map_err(|error| CliError::new(error.to_string()))?;
+        // From here on, so that a signal while things start ends them in order as well.
+        let signals = Signals::install()?;
         let launched = Launched::open(&self.database).await?;
-        let served = self.serve(listener, address, &launched).await;
+        let served = self.serve(listener, address, &launched, signals).await;
         launched.close().await?;
         served
     }
@@ -80,6 +83,7 @@ impl Serve {
         listener: TcpListener,
         address: SocketAddr,
         launched: &Launched,
+        signals: Signals,
     ) -> Result<(), CliError> {
         let location = self.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let options = AppOptions { location: location.clone(), ..AppOptions::default() };
@@ -95,7 +99,7 @@ impl Serve {
         );
         let housekeeping = tokio::spawn(background::keep_house(app));
         let handle = Handle::new();
-        let stopping = tokio::spawn(stop_on_signal(handle.clone(), state.clone()));
+        let stopping = tokio::spawn(stop_on_signal(signals, handle.clone(), state.clone()));
         eprintln!("Listening on http://{address} (stop with Ctrl-C)");
         let mut server = axum_server::from_tcp(listener)
             .map_err(|error| CliError::new(format!("cannot listen: {error}")))?;
@@ -139,14 +143,33 @@ fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
     })
 }
 
-/// On Ctrl-C or SIGTERM: stop accepting, let what is under way finish.
-async fn stop_on_signal(handle: Handle<SocketAddr>, state: HttpState) {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .expect("the runtime has signal handling enabled");
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Ctrl-C and SIGTERM, remembered from the moment of installation.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn install() -> Result<Self, CliError> {
+        let install =
+            |kind| signal(kind).map_err(|error| CliError::new(format!("cannot handle signals: {error}")));
+        Ok(Self {
+            interrupt: install(SignalKind::interrupt())?,
+            terminate: install(SignalKind::terminate())?,
+        })
     }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// On a signal: stop accepting, let what is under way finish.
+async fn stop_on_signal(mut signals: Signals, handle: Handle<SocketAddr>, state: HttpState) {
+    signals.received().await;
     eprintln!("Stopping: waiting for requests that are under way");
     state.start_draining();
     handle.graceful_shutdown(Some(DRAIN_TIMEOUT));

@@ -25,10 +25,10 @@ pub(super) struct Create {
     #[command(flatten)]
     database: DatabaseArgs,
     /// The organisation's name.
-    #[arg(long)]
+    #[arg(long, env = "SUBGRANT_NAME")]
     name: String,
     /// The owner's e-mail address.
-    #[arg(long)]
+    #[arg(long, env = "SUBGRANT_EMAIL")]
     email: String,
     /// A file with the owner's password. Without it one is made up and printed.
     #[arg(long, env = "SUBGRANT_PASSWORD_FILE")]

@@ -1,7 +1,10 @@
 //! The child's token: what it is appended to, and how it is written again.
 
 use subgrant_domain::{NodePath, RootKeyId};
-use subgrant_store::delegations::{self, Delegation};
+use subgrant_store::{
+    delegations::{self, Delegation},
+    root_keys,
+};
 use subgrant_token::{Caveat, ErrorClass, Macaroon, RootKey, VerifiedToken};
 use zeroize::Zeroizing;
 
@@ -17,22 +20,22 @@ impl App {
     pub(super) async fn parent_chain(
         &self,
         principal: &Principal,
-        locked: &LockedTenant,
+        locked: &mut LockedTenant,
         parent: &NodePath,
     ) -> Result<(Macaroon, RootKeyId), MintError> {
-        let row = locked.row(parent.id())?;
+        let row = locked.row(parent.id())?.clone();
         let Some(credential) = principal.credential() else {
             let root_key = match parent.depth() {
-                0 => self.current_root_key(principal.tenant).await?,
+                0 => root_keys::current(locked.tx()).await?.id,
                 _ => row.root_key,
             };
-            let canonical = Delegation { root_key, ..row.clone() };
-            return Ok((chain::canonical_token(self, principal.tenant, &canonical).await?, root_key));
+            let canonical = Delegation { root_key, ..row };
+            return Ok((chain::canonical_token(self, locked.tx(), &canonical).await?, root_key));
         };
         if parent.id() == principal.path.id() {
             return Ok((credential.macaroon.clone(), credential.root_key.id));
         }
-        let canonical = chain::canonical_token(self, principal.tenant, row).await?;
+        let canonical = chain::canonical_token(self, locked.tx(), &row).await?;
         let narrowing = narrowing(principal, locked, parent)?;
         let base = canonical.attenuate(&narrowing).map_err(MintError::TokenTooLong)?;
         Ok((base, row.root_key))
@@ -50,7 +53,7 @@ impl App {
         let id = answer.delegation.id;
         let missing = || ServiceError::Inconsistent(format!("the minted delegation {id} is missing"));
         let row = delegations::by_ids(locked.tx.tx(), &[id]).await?.pop().ok_or_else(missing)?;
-        let canonical = chain::canonical_token(self, principal.tenant, &row).await?;
+        let canonical = chain::canonical_token(self, locked.tx(), &row).await?;
         let narrowing = narrowing(principal, locked, parent)?;
         let texts: Vec<_> = narrowing.iter().map(chain::public_text).collect();
         let follows_parent = row.caveats.get(locked.row(parent.id())?.caveats.len()..).unwrap_or_default();
@@ -60,7 +63,7 @@ impl App {
             canonical.attenuate(&narrowing).map_err(MintError::TokenTooLong)?
         };
         let missing = || ServiceError::Inconsistent("the delegation's root key is missing".to_owned());
-        let root_key = self.root_key(principal.tenant, row.root_key).await?.ok_or_else(missing)?;
+        let root_key = self.root_key_in(locked.tx(), row.root_key).await?.ok_or_else(missing)?;
         let verified = verified(&macaroon, &root_key.key)?;
         let mut delegation = answer.delegation;
         delegation.caveats = verified.caveats().iter().map(ToString::to_string).collect();
