@@ -6,6 +6,7 @@
 //! Deliberately absent: rules. A request that has the right shape may still be refused.
 
 mod delegation;
+mod hold;
 mod ledger;
 mod object;
 mod problem;
@@ -17,9 +18,10 @@ pub use delegation::{
     Action, Allocation, CreateDelegation, CreatedDelegation, Delegation, DelegationList, Limit, Period,
     Revocation, RevokeDelegation, Status,
 };
+pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, ReleaseHold};
 pub use ledger::{EntryKind, LedgerEntry, LedgerList};
 pub use object::Object;
 pub use problem::{FieldError, Problem};
-pub use spend::{CreateSpend, Spend};
+pub use spend::{BatchItem, BatchOutcome, CreateSpend, RefundSpend, Spend, SpendBatch, SpendBatchResult};
 pub use tenant::{RotateRoot, RotatedRoot, SignUp, SignedUp, Tenant, User};
 pub use verify::{RequestToVerify, Verification, VerifyToken};

@@ -112,6 +112,9 @@ pub mod kind {
     /// A ledger entry.
     #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct Spend;
+    /// A hold.
+    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub struct Hold;
     /// A registered resource server.
     #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct Service;
@@ -134,6 +137,9 @@ pub mod kind {
     impl IdKind for Spend {
         const PREFIX: &'static str = "spd_";
     }
+    impl IdKind for Hold {
+        const PREFIX: &'static str = "hold_";
+    }
     impl IdKind for Service {
         const PREFIX: &'static str = "svc_";
     }
@@ -153,6 +159,8 @@ pub type UserId = Id<kind::User>;
 pub type DelegationId = Id<kind::Delegation>;
 /// Identifies a ledger entry (`spd_…`).
 pub type SpendId = Id<kind::Spend>;
+/// Identifies a hold (`hold_…`).
+pub type HoldId = Id<kind::Hold>;
 /// Identifies a resource server (`svc_…`).
 pub type ServiceId = Id<kind::Service>;
 /// Identifies an HTTP request (`req_…`).

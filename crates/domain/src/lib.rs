@@ -20,15 +20,16 @@ mod window;
 pub use action::{Action, ActionSet, UnknownAction};
 pub use credits::{Credits, CreditsError};
 pub use id::{
-    DelegationId, Id, IdError, IdKind, RequestId, RootKeyId, ServiceId, SpendId, TenantId, UserId, kind,
+    DelegationId, HoldId, Id, IdError, IdKind, RequestId, RootKeyId, ServiceId, SpendId, TenantId, UserId,
+    kind,
 };
 pub use ledger::{EntryHash, EntryKind, LedgerEntry};
 pub use node::{Allocation, Node, Status, Terms, UnknownAllocation, effective_remaining, status_of};
 pub use path::{NodePath, PathError};
 pub use plan::{
     Child, ChildRequest, Denial, Hold, MintDenial, Revocation, SpendLimits, check_spend, plan_capture,
-    plan_expired_carve, plan_expired_hold, plan_hold, plan_mint, plan_release, plan_revoke, plan_spend,
-    required_windows,
+    plan_expired_carve, plan_expired_hold, plan_extend, plan_hold, plan_mint, plan_refund, plan_release,
+    plan_revoke, plan_spend, required_windows,
 };
 pub use text::{AttributeText, TextError};
 pub use tree::{Tree, WindowKey};

@@ -39,7 +39,7 @@ pub use revoke::{RevokeError, RevokeReceipt, RevokeRequest};
 pub use root_token::{RotateError, RotateRequest, RotatedRoot};
 pub use session::SessionSecret;
 pub use signup::{SignedUp, SignupError, SignupRequest};
-pub use spend::{SpendError, SpendReceipt, SpendRequest};
+pub use spend::{BatchSpend, HoldReceipt, SpendError, SpendReceipt, SpendRequest};
 pub use subgrant_store::delegations::StatusFilter;
 pub use verify::{Verification, VerifyRequest};
 pub use view::DelegationView;

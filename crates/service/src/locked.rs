@@ -2,10 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use subgrant_domain::{DelegationId, NodePath, TenantId, Tree, plan_expired_carve};
+use subgrant_domain::{
+    DelegationId, NodePath, Status, TenantId, Tree, plan_expired_carve, plan_expired_hold,
+};
 use subgrant_store::{
     Database, LockedTx, TenantTx,
     delegations::{self, Delegation},
+    holds::{self, HoldStatus, Which},
     ledger::{self, Head},
     windows,
 };
@@ -85,8 +88,31 @@ impl LockedTenant {
         let tree = Tree::new(head.now, head.zone.clone(), rows.iter().map(|row| row.node.clone()));
         let rows = rows.into_iter().map(|row| (row.node.id(), row)).collect();
         let mut locked = Self { tx, head, tree, rows };
+        locked.settle_expired_holds().await?;
         locked.settle_expired_carves().await?;
         Ok(locked)
+    }
+
+    /// Returns the credits of holds whose time has come. Before the carves, which give back what is not held.
+    async fn settle_expired_holds(&mut self) -> Result<(), ServiceError> {
+        loop {
+            let due = holds::read(self.tx.tx(), Which::Due(self.head.now, SETTLE_PAGE)).await?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            let paths: Vec<_> = due.iter().map(|stored| &stored.hold.path).collect();
+            for row in delegations::by_ids(self.tx.tx(), &ids_of(&paths)).await? {
+                self.tree.insert(row.node);
+            }
+            let mut closed = Vec::with_capacity(due.len());
+            for stored in &due {
+                let voided = matches!(self.tree.status(&stored.hold.path), Status::Revoked(_));
+                plan_expired_hold(&mut self.tree, &stored.hold);
+                closed.push((stored.id, if voided { HoldStatus::Voided } else { HoldStatus::Expired }));
+            }
+            holds::close(&mut self.tx, &closed, self.head.now).await?;
+            self.write_balances().await?;
+        }
     }
 
     async fn settle_expired_carves(&mut self) -> Result<(), ServiceError> {
@@ -131,7 +157,7 @@ impl ReadTenant {
     ) -> Result<Self, ServiceError> {
         let mut tx = database.begin_read(tenant).await?;
         let mut head = ledger::head(&mut tx).await?;
-        if delegations::has_due_carves(&mut tx, head.now).await? {
+        if delegations::has_due_carves(&mut tx, head.now).await? || holds::any_due(&mut tx, head.now).await? {
             drop(tx);
             let mut locked = LockedTenant::open(database, tenant, paths).await?;
             locked.write_changes().await?;

@@ -158,20 +158,37 @@ pub async fn list(
         .collect()
 }
 
-/// What the subtree of a window's node has spent since the window began.
+/// What the subtree of a window's node has spent since the window began; refunds do not count.
 pub async fn spent_in_window(tx: &mut TenantTx, window: WindowKey) -> Result<Credits> {
     let spent = sqlx::query_scalar!(
-        r#"SELECT coalesce(sum(CASE l.kind WHEN 'refund' THEN -l.amount ELSE l.amount END), 0)::bigint AS "spent!"
+        r#"SELECT coalesce(sum(l.amount), 0)::bigint AS "spent!"
            FROM ledger l JOIN delegations d ON d.tenant_id = l.tenant_id AND d.id = l.delegation_id
            WHERE l.tenant_id = $1 AND d.tenant_id = $1 AND (d.id = $2 OR $2 = ANY(d.ancestor_ids))
-               AND l.recorded_at >= $3"#,
+               AND l.kind <> 'refund' AND l.recorded_at >= $3"#,
         tx.tenant().as_uuid(),
         window.delegation.as_uuid(),
         window.start.to_sqlx() as _
     )
     .fetch_one(tx.connection())
     .await?;
-    credits(spent.max(0))
+    credits(spent)
+}
+
+/// What was given back of each of the given entries; those of which nothing was are left out.
+pub async fn refunded(tx: &mut TenantTx, ids: &[SpendId]) -> Result<Vec<(SpendId, Credits)>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT reverses AS "id!", sum(amount)::bigint AS "refunded!" FROM ledger
+           WHERE tenant_id = $1 AND reverses = ANY($2) GROUP BY reverses"#,
+        tx.tenant().as_uuid(),
+        &ids
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    rows.into_iter().map(|row| Ok((SpendId::from_uuid(row.id), credits(row.refunded)?))).collect()
 }
 
 fn kind(text: &str) -> Result<EntryKind> {

@@ -2,10 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{
-    funds::check_live,
-    spend::{Denial, SpendLimits, check_spend},
-};
+use super::spend::{Denial, SpendLimits, check_spend};
 use crate::{Credits, NodePath, Status, Tree, tree::Movement};
 
 /// An open hold, as stored.
@@ -28,21 +25,14 @@ pub fn plan_hold(
     expires_at: Timestamp,
 ) -> Result<Hold, Denial> {
     check_spend(tree, path, limits, amount)?;
-    let life_ends = tree.chain(path).into_iter().filter_map(|node| node.terms.expires_at);
-    let expires_at = life_ends.chain(limits.expires_at).chain([expires_at]).min().unwrap_or(expires_at);
+    let expires_at = within_life(tree, path, limits.expires_at, expires_at);
     tree.move_balances(path, Movement { spent: 0, held: amount.get().cast_signed() });
     Ok(Hold { path: path.clone(), amount, expires_at })
 }
 
 /// Spends up to the held amount and returns the rest.
 pub fn plan_capture(tree: &mut Tree, hold: &Hold, amount: Credits) -> Result<(), Denial> {
-    if let Status::Revoked(_) = tree.status(&hold.path) {
-        return Err(Denial::HoldClosed);
-    }
-    if hold.expires_at <= tree.now() {
-        return Err(Denial::HoldExpired);
-    }
-    check_live(tree, &hold.path)?;
+    check_open(tree, hold)?;
     if amount > hold.amount {
         return Err(Denial::CaptureExceedsHold { held: hold.amount });
     }
@@ -54,14 +44,32 @@ pub fn plan_capture(tree: &mut Tree, hold: &Hold, amount: Credits) -> Result<(),
 
 /// Returns a hold unused.
 pub fn plan_release(tree: &mut Tree, hold: &Hold) -> Result<(), Denial> {
-    if let Status::Revoked(_) = tree.status(&hold.path) {
-        return Err(Denial::HoldClosed);
-    }
-    if hold.expires_at <= tree.now() {
-        return Err(Denial::HoldExpired);
-    }
+    check_open(tree, hold)?;
     tree.move_balances(&hold.path, Movement { spent: 0, held: -hold.amount.get().cast_signed() });
     Ok(())
+}
+
+/// Lets a hold end at `expires_at` instead, but never later than its node; returns the instant.
+pub fn plan_extend(tree: &Tree, hold: &Hold, expires_at: Timestamp) -> Result<Timestamp, Denial> {
+    check_open(tree, hold)?;
+    Ok(within_life(tree, &hold.path, None, expires_at))
+}
+
+/// An open hold is one whose path is live and whose time has not come.
+fn check_open(tree: &Tree, hold: &Hold) -> Result<(), Denial> {
+    match tree.status(&hold.path) {
+        Status::Active | Status::Exhausted => {}
+        // Whatever revoked or froze the path has voided its holds.
+        Status::Revoked(_) | Status::Frozen(_) => return Err(Denial::HoldClosed),
+        Status::Expired(_) => return Err(Denial::HoldExpired),
+    }
+    if hold.expires_at <= tree.now() { Err(Denial::HoldExpired) } else { Ok(()) }
+}
+
+/// The earliest of what is asked for and what the path and the token live.
+fn within_life(tree: &Tree, path: &NodePath, token: Option<Timestamp>, asked: Timestamp) -> Timestamp {
+    let life_ends = tree.chain(path).into_iter().filter_map(|node| node.terms.expires_at);
+    life_ends.chain(token).fold(asked, Timestamp::min)
 }
 
 /// Stops counting a hold whose time has passed. Below a revoked node there is nothing left to return: the

@@ -63,6 +63,11 @@ pub enum Denial {
     HoldClosed,
     /// The hold expired before.
     HoldExpired,
+    /// More was to be given back than is left of the debit.
+    RefundExceedsSpend {
+        /// What is left of it.
+        refundable: Credits,
+    },
     /// More was to be captured than is held.
     CaptureExceedsHold {
         /// What is held.

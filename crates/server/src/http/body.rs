@@ -31,7 +31,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
             let detail = "Send the body as JSON, with Content-Type: application/json.";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
-        parse(&bytes).map(Self)
+        parse_json(&bytes).map(Self)
     }
 }
 
@@ -63,7 +63,7 @@ fn is_json(request: &Request) -> bool {
 }
 
 /// Reads JSON: 400 where it is none, 422 with a pointer where it has another shape than `T`.
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // JSON's parser looks only into the strings that it keeps.
     std::str::from_utf8(bytes).map_err(|_| unparsable("The body is not UTF-8."))?;
     if nests_too_deep(bytes) {
@@ -144,7 +144,7 @@ mod tests {
     use subgrant_api::CreateDelegation;
 
     fn problem(body: &str) -> (u16, String) {
-        let problem = parse::<CreateDelegation>(body.as_bytes()).unwrap_err();
+        let problem = parse_json::<CreateDelegation>(body.as_bytes()).unwrap_err();
         let response = problem.render("req_test");
         let body = tokio_test_body(response);
         let pointer = body["errors"][0]["pointer"].as_str().unwrap_or_default().to_owned();

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use subgrant_api as api;
 use subgrant_domain::{Credits, EntryKind, LedgerEntry, Period, WindowLimit};
-use subgrant_service::{DelegationView, RevokeReceipt, SpendReceipt};
+use subgrant_service::{DelegationView, HoldReceipt, RevokeReceipt, SpendReceipt};
 
 /// RFC 3339, UTC.
 pub(crate) fn time(instant: Timestamp) -> String {
@@ -78,7 +78,20 @@ pub(crate) fn spend(receipt: &SpendReceipt) -> api::Spend {
         remaining_credits: receipt.remaining.map(Credits::get),
         effective_remaining_credits: receipt.effective_remaining.map(Credits::get),
         recorded_at: time(receipt.recorded_at),
+        reverses: receipt.reverses.map(|id| id.to_string()),
         dry_run: receipt.id.is_none(),
+    }
+}
+
+pub(crate) fn hold(receipt: &HoldReceipt) -> api::Hold {
+    api::Hold {
+        id: receipt.id.to_string(),
+        delegation_id: receipt.delegation.to_string(),
+        amount_credits: receipt.amount.get(),
+        status: receipt.status.clone(),
+        expires_at: time(receipt.expires_at),
+        remaining_credits: receipt.remaining.map(Credits::get),
+        effective_remaining_credits: receipt.effective_remaining.map(Credits::get),
     }
 }
 

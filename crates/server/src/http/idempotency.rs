@@ -15,3 +15,9 @@ pub(crate) fn key(header: IdempotencyHeader, target: &str, body: &impl Serialize
         Sha256::new().chain_update(target).chain_update([0]).chain_update(body).finalize().into();
     Some(IdempotencyKey { key, fingerprint })
 }
+
+/// The key of an item that has none of its own, in a batch that has one.
+pub(crate) fn derived(batch_key: &str, position: usize) -> String {
+    let key = format!("{batch_key}#{position}");
+    if key.len() <= 255 { key } else { hex::encode(Sha256::digest(key)) }
+}

@@ -102,7 +102,11 @@ pub(crate) async fn detach(State(state): State<HttpState>, request: Request, nex
 pub(crate) async fn read_body(State(state): State<HttpState>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let expects_continue = parts.headers.contains_key(header::EXPECT);
-    let read = collect(body, state.options.max_body_bytes, expects_continue);
+    let max_bytes = match parts.uri.path() {
+        "/api/cloud/spend/batch" => state.options.max_batch_bytes,
+        _ => state.options.max_body_bytes,
+    };
+    let read = collect(body, max_bytes, expects_continue);
     let problem = match tokio::time::timeout(state.options.body_timeout, read).await {
         Ok(Ok(bytes)) => return next.run(Request::from_parts(parts, Body::from(bytes))).await,
         Ok(Err(problem)) => problem,

@@ -37,6 +37,8 @@ pub struct HttpOptions {
     pub body_timeout: Duration,
     /// The largest body, in bytes.
     pub max_body_bytes: usize,
+    /// The largest body of a batch of debits, in bytes.
+    pub max_batch_bytes: usize,
 }
 
 impl Default for HttpOptions {
@@ -46,6 +48,7 @@ impl Default for HttpOptions {
             handler_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(15),
             max_body_bytes: 1024 * 1024,
+            max_batch_bytes: 24 * 1024 * 1024,
         }
     }
 }

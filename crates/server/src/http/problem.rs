@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
-use subgrant_api::{FieldError, Problem as Document};
+use subgrant_api::{BatchOutcome, FieldError, Problem as Document};
 use subgrant_domain::{Credits, DelegationId};
 use subgrant_service::{BlockedAt, Principal};
 
@@ -101,6 +101,20 @@ impl Problem {
             BlockedAt::Ancestor => "ancestor".to_owned(),
         });
         self
+    }
+
+    /// The problem as the outcome of one item of a batch.
+    pub(crate) fn outcome(&self) -> BatchOutcome {
+        BatchOutcome {
+            status: self.status.as_u16(),
+            code: Some(self.code.to_owned()),
+            detail: Some(self.detail.clone()),
+            delegation_id: self.facts.delegation_id.clone(),
+            requested_credits: self.facts.requested,
+            max_affordable_credits: self.facts.max_affordable,
+            retry_at: self.facts.retry_at.map(|instant| instant.to_string()),
+            ..BatchOutcome::default()
+        }
     }
 
     /// The response that is finally sent.

@@ -48,6 +48,12 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         .routes(routes!(handlers::delegation::revoke))
         .routes(routes!(handlers::spend::create))
         .routes(routes!(handlers::spend::one))
+        .routes(routes!(handlers::spend::refund))
+        .routes(routes!(handlers::batch::spend))
+        .routes(routes!(handlers::hold::create))
+        .routes(routes!(handlers::hold::capture))
+        .routes(routes!(handlers::hold::extend))
+        .routes(routes!(handlers::hold::release))
         .routes(routes!(handlers::spend::ledger))
         .routes(routes!(handlers::verify::verify));
     OpenApiRouter::with_openapi(openapi::Base::openapi())

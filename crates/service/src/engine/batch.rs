@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use jiff::Timestamp;
 use subgrant_domain::{
-    EntryHash, EntryKind, LedgerEntry, Period, RootKeyId, SpendId, TenantId, check_spend, plan_spend,
-    required_windows,
+    Credits, EntryHash, Hold, HoldId, LedgerEntry, Period, RootKeyId, SpendId, TenantId, required_windows,
 };
 use subgrant_store::{
-    StoreError,
+    StoreError, audit,
+    holds::{self, HoldStatus, StoredHold, Which},
     idempotency::{self, Key, Record},
     ledger,
     root_keys::{self, SealedRootKey},
@@ -15,23 +16,21 @@ use subgrant_store::{
     windows,
 };
 
-use super::{Answer, Command};
+use super::{Answer, Command, Item, Operation};
 use crate::{
-    AccessError, App, CredentialError, EngineError, Outcome, ServiceError,
-    access::usable,
-    app::fresh_id,
-    credential::{Credential, TokenFacts},
+    App, EngineError, ServiceError,
+    credential::Credential,
     locked::{Loaded, LockedTenant},
-    spend::{Spend, SpendError, SpendReceipt},
+    spend::SpendError,
 };
 
 /// Decides and answers every command. A failure of the database leaves nothing written.
 pub(super) async fn run(app: &App, tenant: TenantId, commands: impl Iterator<Item = Command>) {
-    let (spends, replies): (Vec<_>, Vec<_>) = commands.map(|command| (command.spend, command.reply)).unzip();
-    let answers = match decide(app, tenant, &spends).await {
+    let (items, replies): (Vec<_>, Vec<_>) = commands.map(|command| (command.item, command.reply)).unzip();
+    let answers = match decide(app, tenant, &items).await {
         // One debit that the database refuses must not take its neighbours with it.
-        Err(Failure::Refused(_)) if spends.len() > 1 => one_by_one(app, tenant, &spends).await,
-        Err(failure) => spends.iter().map(|_| Err(failure.answer())).collect(),
+        Err(Failure::Refused(_)) if items.len() > 1 => one_by_one(app, tenant, &items).await,
+        Err(failure) => items.iter().map(|_| Err(failure.answer())).collect(),
         Ok(answers) => answers,
     };
     for (reply, answer) in replies.into_iter().zip(answers) {
@@ -40,10 +39,10 @@ pub(super) async fn run(app: &App, tenant: TenantId, commands: impl Iterator<Ite
     }
 }
 
-async fn one_by_one(app: &App, tenant: TenantId, spends: &[Spend]) -> Vec<Answer> {
-    let mut answers = Vec::with_capacity(spends.len());
-    for spend in spends {
-        match decide(app, tenant, std::slice::from_ref(spend)).await {
+async fn one_by_one(app: &App, tenant: TenantId, items: &[Item]) -> Vec<Answer> {
+    let mut answers = Vec::with_capacity(items.len());
+    for item in items {
+        match decide(app, tenant, std::slice::from_ref(item)).await {
             Ok(mut answer) => answers.append(&mut answer),
             Err(failure) => answers.push(Err(failure.answer())),
         }
@@ -82,10 +81,10 @@ impl From<ServiceError> for Failure {
 }
 
 /// One transaction.
-async fn decide(app: &App, tenant: TenantId, spends: &[Spend]) -> Result<Vec<Answer>, Failure> {
-    let mut batch = Batch::open(app, tenant, spends).await?;
-    let answers: Vec<_> = spends.iter().map(|spend| batch.decide(spend)).collect();
-    if batch.entries.is_empty() {
+async fn decide(app: &App, tenant: TenantId, items: &[Item]) -> Result<Vec<Answer>, Failure> {
+    let mut batch = Batch::open(app, tenant, items).await?;
+    let answers: Vec<_> = items.iter().map(|item| batch.decide(item)).collect();
+    if batch.writes.is_empty() {
         return Ok(answers);
     }
     batch.write().await?;
@@ -97,26 +96,49 @@ async fn decide(app: &App, tenant: TenantId, spends: &[Spend]) -> Result<Vec<Ans
 }
 
 /// A tenant under its lock, with everything that the decisions need.
-struct Batch {
-    tenant: LockedTenant,
-    tokens: HashMap<Digest, Token>,
-    root_keys: HashMap<RootKeyId, SealedRootKey>,
-    recorded: HashMap<Key, Record>,
-    seq: u64,
-    hash: EntryHash,
-    entries: Vec<(LedgerEntry, EntryHash)>,
-    records: Vec<(Key, Record)>,
+pub(super) struct Batch {
+    pub(super) tenant: LockedTenant,
+    pub(super) tokens: HashMap<Digest, Token>,
+    pub(super) root_keys: HashMap<RootKeyId, SealedRootKey>,
+    pub(super) recorded: HashMap<Key, Record>,
+    /// The holds that items close or extend, as they stand after the items decided so far.
+    pub(super) holds: HashMap<HoldId, StoredHold>,
+    /// What was given back of the debits that items refund, so far.
+    pub(super) refunded: HashMap<SpendId, Credits>,
+    /// The end of the ledger, entries of this batch included.
+    pub(super) seq: u64,
+    pub(super) hash: EntryHash,
+    pub(super) writes: Writes,
+}
+
+/// What is written besides balances and counters, in the order of decision.
+#[derive(Default)]
+pub(super) struct Writes {
+    pub(super) entries: Vec<(LedgerEntry, EntryHash)>,
+    pub(super) records: Vec<(Key, Record)>,
+    pub(super) new_holds: Vec<(HoldId, Hold)>,
+    pub(super) closed_holds: Vec<(HoldId, HoldStatus)>,
+    pub(super) extended_holds: Vec<(HoldId, Timestamp)>,
+    pub(super) audits: Vec<audit::Entry>,
+}
+
+impl Writes {
+    fn is_empty(&self) -> bool {
+        let holds =
+            self.new_holds.is_empty() && self.closed_holds.is_empty() && self.extended_holds.is_empty();
+        self.entries.is_empty() && holds
+    }
 }
 
 impl Batch {
     /// Locks and reads.
-    async fn open(app: &App, tenant: TenantId, spends: &[Spend]) -> Result<Self, ServiceError> {
-        let paths: Vec<_> = spends.iter().map(|spend| &spend.path).collect();
+    async fn open(app: &App, tenant: TenantId, items: &[Item]) -> Result<Self, ServiceError> {
+        let paths: Vec<_> = items.iter().map(|item| &item.path).collect();
         let mut tenant = LockedTenant::open(&app.shared().database, tenant, &paths).await?;
-        let digests: BTreeSet<_> = credentials(spends).filter_map(Credential::digest).collect();
+        let digests: BTreeSet<_> = credentials(items).filter_map(Credential::digest).collect();
         let tokens = tokens::by_digests(tenant.tx(), &digests.into_iter().collect::<Vec<_>>()).await?;
         let mut root_keys = HashMap::new();
-        for credential in credentials(spends).filter(|credential| credential.digest().is_none()) {
+        for credential in credentials(items).filter(|credential| credential.digest().is_none()) {
             let id = credential.root_key.id;
             if !root_keys.contains_key(&id)
                 && let Some(key) = root_keys::by_id(tenant.tx(), id).await?
@@ -125,119 +147,68 @@ impl Batch {
             }
         }
         let keys: Vec<_> =
-            spends.iter().filter_map(|spend| spend.key.as_ref()).map(|key| key.key.clone()).collect();
+            items.iter().filter_map(|item| item.key.as_ref()).map(|key| key.key.clone()).collect();
         let recorded = idempotency::by_keys(tenant.tx(), &keys).await?.into_iter().collect();
-        load_windows(&mut tenant, spends).await?;
+        load_windows(&mut tenant, items).await?;
+        let holds: Vec<_> = items.iter().filter_map(|item| item.operation.hold()).collect();
+        let holds = match holds.as_slice() {
+            [] => HashMap::new(),
+            ids => holds_by_id(holds::read(tenant.tx(), Which::Ids(ids)).await?),
+        };
+        let refunds: Vec<_> = items.iter().filter_map(refunded_entry).collect();
+        let refunded = ledger::refunded(tenant.tx(), &refunds).await?.into_iter().collect();
         let (seq, hash) = (tenant.head.seq, tenant.head.hash);
-        Ok(Self { tenant, tokens, root_keys, recorded, seq, hash, entries: Vec::new(), records: Vec::new() })
-    }
-
-    /// Decides one debit. Where it is refused, nothing in the batch has changed.
-    fn decide(&mut self, spend: &Spend) -> Answer {
-        if let Some(credential) = &spend.credential {
-            self.check(credential)?;
-        }
-        if let Some(key) = &spend.key
-            && let Some(record) = self.recorded.get(&key.key)
-        {
-            return Ok(Outcome::replayed(key.replay(record)?));
-        }
-        let (path, limits, amount) = (&spend.path, &spend.limits, spend.request.amount);
-        if spend.request.dry_run {
-            check_spend(&self.tenant.tree, path, limits, amount).map_err(SpendError::Denied)?;
-            let mut receipt = self.receipt(spend);
-            receipt.remaining = receipt.remaining.map(|left| left.saturating_sub(amount));
-            receipt.effective_remaining = receipt.effective_remaining.map(|left| left.saturating_sub(amount));
-            return Ok(Outcome::fresh(receipt));
-        }
-        plan_spend(&mut self.tenant.tree, path, limits, amount).map_err(SpendError::Denied)?;
-        let id = self.enter(spend);
-        let receipt = SpendReceipt { id: Some(id), ..self.receipt(spend) };
-        if let Some(key) = &spend.key {
-            let (key, record) = key.record(201, &receipt);
-            // A duplicate further down in the same batch finds it too.
-            self.recorded.insert(key.clone(), record.clone());
-            self.records.push((key, record));
-        }
-        Ok(Outcome::fresh(receipt))
-    }
-
-    /// Refuses a token that is not, or no longer, good, by the clock and the rows read under the lock.
-    fn check(&self, credential: &Credential) -> Result<(), SpendError> {
-        let root = self.tenant.row(credential.path.root_id())?;
-        let facts = match credential.digest() {
-            Some(digest) => self.tokens.get(&digest).map(|token| TokenFacts::of_token(token, root)),
-            None => {
-                self.root_keys.get(&credential.root_key.id).map(|key| TokenFacts::of_root_token(key, root))
-            }
-        };
-        let refused = |error: CredentialError| SpendError::Access(AccessError::Credential(error));
-        let facts = facts.ok_or_else(|| refused(CredentialError::Forged))?;
-        credential.check(&facts, self.tenant.head.now).map_err(refused)?;
-        usable(self.tenant.tree.status(&credential.path)).map_err(refused)
-    }
-
-    /// Appends the ledger entry of a debit that the plan has made.
-    fn enter(&mut self, spend: &Spend) -> SpendId {
-        let terms = &self.tenant.tree.node(spend.path.id()).expect("the path was locked").terms;
-        self.seq += 1;
-        let entry = LedgerEntry {
-            seq: self.seq,
-            id: fresh_id(),
-            kind: EntryKind::Spend,
-            delegation: spend.path.id(),
-            amount: spend.request.amount,
-            cost_center: terms.cost_center.clone(),
-            department: terms.department.clone(),
-            recorded_at: self.tenant.head.now,
-            idempotency_key: spend.key.as_ref().map(|key| key.key.key.clone()),
-            description: spend.request.description.clone(),
-            metadata: spend.request.metadata.clone(),
-            reverses: None,
-        };
-        let id = entry.id;
-        self.hash = self.hash.next(&entry);
-        self.entries.push((entry, self.hash));
-        id
-    }
-
-    fn receipt(&self, spend: &Spend) -> SpendReceipt {
-        let tree = &self.tenant.tree;
-        SpendReceipt {
-            id: None,
-            delegation: spend.path.id(),
-            amount: spend.request.amount,
-            remaining: tree.node(spend.path.id()).and_then(subgrant_domain::Node::remaining),
-            effective_remaining: tree.effective_remaining(&spend.path),
-            recorded_at: self.tenant.head.now,
-        }
+        let writes = Writes::default();
+        Ok(Self { tenant, tokens, root_keys, recorded, holds, refunded, seq, hash, writes })
     }
 
     /// Writes balances, counters, entries and records, without committing.
     async fn write(&mut self) -> Result<(), ServiceError> {
         self.tenant.write_changes().await?;
-        ledger::append(&mut self.tenant.tx, &self.entries).await?;
-        idempotency::insert(&mut self.tenant.tx, &self.records).await?;
+        let (tx, now, writes) = (&mut self.tenant.tx, self.tenant.head.now, &self.writes);
+        ledger::append(tx, &writes.entries).await?;
+        for (id, hold) in &writes.new_holds {
+            holds::insert(tx, *id, hold, now).await?;
+        }
+        for (id, expires_at) in &writes.extended_holds {
+            holds::extend(tx, *id, *expires_at).await?;
+        }
+        holds::close(tx, &writes.closed_holds, now).await?;
+        for entry in &writes.audits {
+            audit::append(tx, entry).await?;
+        }
+        idempotency::insert(tx, &writes.records).await?;
         Ok(())
     }
 }
 
-fn credentials(spends: &[Spend]) -> impl Iterator<Item = &Credential> {
-    spends.iter().filter_map(|spend| spend.credential.as_ref())
+fn holds_by_id(holds: Vec<StoredHold>) -> HashMap<HoldId, StoredHold> {
+    holds.into_iter().map(|stored| (stored.id, stored)).collect()
+}
+
+fn refunded_entry(item: &Item) -> Option<SpendId> {
+    match &item.operation {
+        Operation::Refund { entry, .. } => Some(entry.id),
+        _ => None,
+    }
+}
+
+fn credentials(items: &[Item]) -> impl Iterator<Item = &Credential> {
+    items.iter().filter_map(|item| item.credential.as_ref())
 }
 
 /// Loads the counters that exist for the touched nodes, and sums up from the ledger those that a limit needs and that
 /// do not exist yet.
-async fn load_windows(tenant: &mut LockedTenant, spends: &[Spend]) -> Result<(), ServiceError> {
+async fn load_windows(tenant: &mut LockedTenant, items: &[Item]) -> Result<(), ServiceError> {
     let nodes: Vec<_> = tenant.rows.keys().copied().collect();
-    let root = spends.first().map(|spend| spend.path.root_id()).expect("a batch is never empty");
+    let root = items.first().map(|item| item.path.root_id()).expect("a batch is never empty");
     let starts = Period::ALL.map(|period| (period, tenant.tree.window_key(root, period).0.start));
     for (key, spent) in windows::current(tenant.tx(), &nodes, &starts).await? {
         tenant.tree.set_window(key, spent);
     }
-    let required: BTreeSet<_> = spends
+    let required: BTreeSet<_> = items
         .iter()
-        .flat_map(|spend| required_windows(&tenant.tree, &spend.path, &spend.limits))
+        .flat_map(|item| required_windows(&tenant.tree, &item.path, &item.limits))
         .map(|(node, period)| tenant.tree.window_key(node, period).0)
         .filter(|key| tenant.tree.window(*key).is_none())
         .collect();

@@ -2,10 +2,13 @@
 //! next batch, so a lone debit goes at once and a crowd shares one commit.
 
 mod batch;
+mod decide;
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
-use subgrant_domain::TenantId;
+use jiff::SignedDuration;
+use subgrant_domain::{Credits, HoldId, LedgerEntry, NodePath, SpendLimits, TenantId};
+use subgrant_store::audit;
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
@@ -13,7 +16,9 @@ use tokio::sync::{
 
 use crate::{
     App, Outcome,
-    spend::{Spend, SpendError, SpendReceipt},
+    credential::Credential,
+    idempotency::ScopedKey,
+    spend::{Receipt, SpendError, SpendRequest},
 };
 
 /// How long an idle tenant keeps its task.
@@ -34,19 +39,51 @@ pub enum EngineError {
     OutcomeUnknown,
 }
 
-/// What a debit is answered with.
-pub(crate) type Answer = Result<Outcome<SpendReceipt>, SpendError>;
+/// What an item is answered with.
+pub(crate) type Answer = Result<Outcome<Receipt>, SpendError>;
 
-/// A debit in the queue.
+/// What the tenant's queue decides on.
+pub(crate) struct Item {
+    /// The caller's token, unless it is a session.
+    pub(crate) credential: Option<Credential>,
+    /// Whose money moves.
+    pub(crate) path: NodePath,
+    /// What the caller's token adds to the limits stored with the nodes.
+    pub(crate) limits: SpendLimits,
+    pub(crate) operation: Operation,
+    pub(crate) key: Option<ScopedKey>,
+}
+
+/// How money moves.
+pub(crate) enum Operation {
+    Spend(SpendRequest),
+    Hold { amount: Credits, lasts: SignedDuration },
+    Capture { hold: HoldId, amount: Credits },
+    Extend { hold: HoldId, lasts: SignedDuration },
+    Release { hold: HoldId },
+    Refund { entry: Box<LedgerEntry>, amount: Option<Credits>, reason: String, audit: Box<audit::Entry> },
+}
+
+impl Operation {
+    /// The hold that it closes or extends.
+    fn hold(&self) -> Option<HoldId> {
+        match self {
+            Self::Capture { hold, .. } | Self::Extend { hold, .. } | Self::Release { hold } => Some(*hold),
+            Self::Spend(_) | Self::Hold { .. } | Self::Refund { .. } => None,
+        }
+    }
+}
+
+/// An item in the queue.
 pub(crate) struct Command {
-    spend: Spend,
+    item: Item,
     reply: oneshot::Sender<Answer>,
 }
 
 impl Command {
-    pub(crate) fn new(spend: Spend) -> (Self, oneshot::Receiver<Answer>) {
+    pub(crate) fn new(item: Item) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { spend, reply }, answer)
+        (Self { item, reply }, answer)
     }
 }
 

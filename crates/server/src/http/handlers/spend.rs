@@ -8,7 +8,7 @@ use axum::{
 use jiff::Timestamp;
 use serde::Deserialize;
 use subgrant_api as api;
-use subgrant_domain::kind;
+use subgrant_domain::{Credits, kind};
 use subgrant_service::{LedgerRequest, SpendRequest};
 use utoipa::IntoParams;
 
@@ -62,7 +62,7 @@ pub(in crate::http) async fn create(
     Ok(Answer { status, location, outcome: outcome.map(|receipt| convert::spend(&receipt)) })
 }
 
-fn spend_request(body: api::CreateSpend) -> Result<SpendRequest, Problem> {
+pub(super) fn spend_request(body: api::CreateSpend) -> Result<SpendRequest, Problem> {
     let mut validator = Validator::default();
     let amount = validator.amount("/amount_credits", body.amount_credits);
     let description = validator.free_text("/description", body.description, MAX_DESCRIPTION_BYTES);
@@ -72,6 +72,43 @@ fn spend_request(body: api::CreateSpend) -> Result<SpendRequest, Problem> {
     }
     validator.finish()?;
     Ok(SpendRequest { amount: noted(amount)?, description, metadata, dry_run: body.dry_run })
+}
+
+/// Gives a spend back, wholly or in part: to the delegation and every ancestor, as a new entry.
+#[utoipa::path(
+    post,
+    path = "/spend/{id}/refund",
+    tag = "spend",
+    security(("token" = []), ("session" = [])),
+    params(
+        ("id" = String, Path, description = "`spd_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")
+    ),
+    responses(
+        (status = 201, description = "Given back", body = api::Spend),
+        (status = 409, description = "More than is left of the spend", body = api::Problem, content_type = "application/problem+json"),
+        Problems, Refusals, BodyProblems
+    )
+)]
+pub(in crate::http) async fn refund(
+    State(state): State<HttpState>,
+    OriginalUri(uri): OriginalUri,
+    Authenticated(principal): Authenticated,
+    PathId(id): PathId<kind::Spend>,
+    key: IdempotencyHeader,
+    JsonBody(body): JsonBody<api::RefundSpend>,
+) -> Result<Answer<api::Spend>, Problem> {
+    let key = idempotency::key(key, uri.path(), &body);
+    let mut validator = Validator::default();
+    let amount = body.amount_credits.map(|value| validator.amount("/amount_credits", value));
+    let reason = validator.free_text("/reason", Some(body.reason), MAX_DESCRIPTION_BYTES);
+    validator.finish()?;
+    let (amount, reason) = (amount.map(noted).transpose()?, noted(reason)?);
+    let refunded = state.app.refund(&principal, id, amount, reason, key).await;
+    let requested = amount.unwrap_or(Credits::ZERO);
+    let outcome = refunded.map_err(|error| problem::of_spend(error, &principal, requested))?;
+    let location = outcome.value.id.map(|id| format!("/api/cloud/spend/{id}")).unwrap_or_default();
+    Ok(Answer::created(location, outcome.map(|receipt| convert::spend(&receipt))))
 }
 
 /// One ledger entry of the caller's delegation or of one below it.

@@ -204,6 +204,10 @@ fn of_denial(denial: Denial, principal: &Principal, requested: Credits) -> Probl
             Problem::new(StatusCode::CONFLICT, "hold_closed", "The hold is closed already.")
         }
         Denial::HoldExpired => Problem::new(StatusCode::GONE, "hold_expired", "The hold has expired."),
+        Denial::RefundExceedsSpend { refundable } => {
+            let detail = format!("Only {refundable} credits of the spend are left to refund.");
+            Problem::new(StatusCode::CONFLICT, "refund_exceeds_spend", detail).amounts(requested, refundable)
+        }
         Denial::CaptureExceedsHold { held } => {
             let detail = format!("The hold is of {held} credits, but {requested} were to be captured.");
             payment("capture_exceeds_hold", detail).amounts(requested, held)

@@ -1,0 +1,60 @@
+//! Two-phase spending.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Credits to be held before the work.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"amount_credits": 100, "expires_in": "5m"}))]
+pub struct CreateHold {
+    /// How much.
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    pub amount_credits: u64,
+    /// How long, as a duration; never longer than the delegation lives.
+    pub expires_in: String,
+}
+
+/// A hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Hold {
+    /// `hold_…`.
+    #[schema(example = "hold_01kaq2v0j8e4kbhgdw2n4cmxf1")]
+    pub id: String,
+    /// Whose credits are held.
+    pub delegation_id: String,
+    /// How much.
+    pub amount_credits: u64,
+    /// held or released.
+    pub status: String,
+    /// When it stops counting: RFC 3339, UTC.
+    pub expires_at: String,
+    /// What remains of the delegation's budget; `null`: unlimited.
+    pub remaining_credits: Option<u64>,
+    /// The least over the path; `null`: unlimited.
+    pub effective_remaining_credits: Option<u64>,
+}
+
+/// What the work has cost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"amount_credits": 80}))]
+pub struct CaptureHold {
+    /// At most what is held; the rest returns.
+    #[schema(minimum = 1)]
+    pub amount_credits: u64,
+}
+
+/// How long a hold shall last from now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"expires_in": "5m"}))]
+pub struct ExtendHold {
+    /// A duration.
+    pub expires_in: String,
+}
+
+/// Nothing has to be said to release a hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseHold {}

@@ -1,0 +1,166 @@
+//! Two-phase spending.
+
+use axum::extract::{OriginalUri, State};
+use jiff::SignedDuration;
+use subgrant_api as api;
+use subgrant_domain::{Credits, kind};
+
+use super::noted;
+use crate::http::{
+    HttpState,
+    body::{JsonBody, OptionalJsonBody},
+    convert,
+    expiry::parse_duration,
+    extract::{Authenticated, IdempotencyHeader, PathId},
+    idempotency,
+    openapi::{BodyProblems, Problems, Refusals},
+    problem::{self, Problem},
+    respond::Answer,
+    validate::Validator,
+};
+
+/// The longest hold: who needs credits for longer mints a delegation.
+const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 31);
+
+/// Holds credits of the caller's delegation, and of every ancestor, until captured, released or expired.
+#[utoipa::path(
+    post,
+    path = "/hold",
+    tag = "spend",
+    security(("token" = []), ("session" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
+    responses(
+        (status = 201, description = "Held", body = api::Hold),
+        (status = 402, description = "A budget or limit refuses: see `max_affordable_credits`", body = api::Problem, content_type = "application/problem+json"),
+        Problems, Refusals, BodyProblems
+    )
+)]
+pub(in crate::http) async fn create(
+    State(state): State<HttpState>,
+    OriginalUri(uri): OriginalUri,
+    Authenticated(principal): Authenticated,
+    key: IdempotencyHeader,
+    JsonBody(body): JsonBody<api::CreateHold>,
+) -> Result<Answer<api::Hold>, Problem> {
+    let key = idempotency::key(key, uri.path(), &body);
+    let mut validator = Validator::default();
+    let amount = validator.amount("/amount_credits", body.amount_credits);
+    let lasts = lasts(&mut validator, &body.expires_in);
+    validator.finish()?;
+    let amount = noted(amount)?;
+    let held = state.app.hold(&principal, amount, noted(lasts)?, key).await;
+    let outcome = held.map_err(|error| problem::of_spend(error, &principal, amount))?;
+    let location = format!("/api/cloud/hold/{}", outcome.value.id);
+    Ok(Answer::created(location, outcome.map(|receipt| convert::hold(&receipt))))
+}
+
+/// Spends up to what is held, once; the rest returns.
+#[utoipa::path(
+    post,
+    path = "/hold/{id}/capture",
+    tag = "spend",
+    security(("token" = []), ("session" = [])),
+    params(
+        ("id" = String, Path, description = "`hold_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")
+    ),
+    responses(
+        (status = 201, description = "Spent", body = api::Spend),
+        (status = 409, description = "The hold is closed", body = api::Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The hold has expired", body = api::Problem, content_type = "application/problem+json"),
+        Problems, Refusals, BodyProblems
+    )
+)]
+pub(in crate::http) async fn capture(
+    State(state): State<HttpState>,
+    OriginalUri(uri): OriginalUri,
+    Authenticated(principal): Authenticated,
+    PathId(id): PathId<kind::Hold>,
+    key: IdempotencyHeader,
+    JsonBody(body): JsonBody<api::CaptureHold>,
+) -> Result<Answer<api::Spend>, Problem> {
+    let key = idempotency::key(key, uri.path(), &body);
+    let mut validator = Validator::default();
+    let amount = validator.amount("/amount_credits", body.amount_credits);
+    validator.finish()?;
+    let amount = noted(amount)?;
+    let captured = state.app.capture(&principal, id, amount, key).await;
+    let outcome = captured.map_err(|error| problem::of_spend(error, &principal, amount))?;
+    let location = outcome.value.id.map(|id| format!("/api/cloud/spend/{id}")).unwrap_or_default();
+    Ok(Answer::created(location, outcome.map(|receipt| convert::spend(&receipt))))
+}
+
+/// Lets a hold last longer, or shorter, from now on.
+#[utoipa::path(
+    post,
+    path = "/hold/{id}/extend",
+    tag = "spend",
+    security(("token" = []), ("session" = [])),
+    params(
+        ("id" = String, Path, description = "`hold_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")
+    ),
+    responses(
+        (status = 200, description = "The hold", body = api::Hold),
+        (status = 409, description = "The hold is closed", body = api::Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The hold has expired", body = api::Problem, content_type = "application/problem+json"),
+        Problems, Refusals, BodyProblems
+    )
+)]
+pub(in crate::http) async fn extend(
+    State(state): State<HttpState>,
+    OriginalUri(uri): OriginalUri,
+    Authenticated(principal): Authenticated,
+    PathId(id): PathId<kind::Hold>,
+    key: IdempotencyHeader,
+    JsonBody(body): JsonBody<api::ExtendHold>,
+) -> Result<Answer<api::Hold>, Problem> {
+    let key = idempotency::key(key, uri.path(), &body);
+    let mut validator = Validator::default();
+    let lasts = lasts(&mut validator, &body.expires_in);
+    validator.finish()?;
+    let extended = state.app.extend_hold(&principal, id, noted(lasts)?, key).await;
+    let outcome = extended.map_err(|error| problem::of_spend(error, &principal, Credits::ZERO))?;
+    Ok(Answer::ok(outcome.map(|receipt| convert::hold(&receipt))))
+}
+
+/// Returns a hold unused.
+#[utoipa::path(
+    post,
+    path = "/hold/{id}/release",
+    tag = "spend",
+    security(("token" = []), ("session" = [])),
+    params(
+        ("id" = String, Path, description = "`hold_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")
+    ),
+    request_body(content = Option<api::ReleaseHold>),
+    responses(
+        (status = 200, description = "The hold", body = api::Hold),
+        (status = 409, description = "The hold is closed", body = api::Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The hold has expired", body = api::Problem, content_type = "application/problem+json"),
+        Problems, Refusals, BodyProblems
+    )
+)]
+pub(in crate::http) async fn release(
+    State(state): State<HttpState>,
+    OriginalUri(uri): OriginalUri,
+    Authenticated(principal): Authenticated,
+    PathId(id): PathId<kind::Hold>,
+    key: IdempotencyHeader,
+    OptionalJsonBody(body): OptionalJsonBody<api::ReleaseHold>,
+) -> Result<Answer<api::Hold>, Problem> {
+    let key = idempotency::key(key, uri.path(), &body);
+    let released = state.app.release_hold(&principal, id, key).await;
+    let outcome = released.map_err(|error| problem::of_spend(error, &principal, Credits::ZERO))?;
+    Ok(Answer::ok(outcome.map(|receipt| convert::hold(&receipt))))
+}
+
+fn lasts(validator: &mut Validator, text: &str) -> Option<SignedDuration> {
+    let lasts = parse_duration(text).and_then(|lasts| match lasts {
+        lasts if !lasts.is_positive() => Err("must be longer than nothing"),
+        lasts if lasts > LONGEST => Err("must be at most 744h (31 days)"),
+        lasts => Ok(lasts),
+    });
+    validator.check("/expires_in", "invalid_duration", lasts)
+}

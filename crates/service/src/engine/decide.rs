@@ -1,0 +1,238 @@
+//! Decides one item of a batch: each all or nothing, in order, by the planner.
+
+use jiff::SignedDuration;
+use subgrant_domain::{
+    Credits, Denial, EntryKind, Hold, HoldId, LedgerEntry, Node, NodePath, SpendId, check_spend,
+    plan_capture, plan_extend, plan_hold, plan_refund, plan_release, plan_spend,
+};
+use subgrant_store::holds::{HoldStatus, StoredHold};
+
+use super::{Answer, Item, Operation, batch::Batch};
+use crate::{
+    AccessError, CredentialError, Outcome,
+    access::usable,
+    app::fresh_id,
+    credential::{Credential, TokenFacts},
+    locked::Loaded,
+    spend::{HoldReceipt, Receipt, SpendError, SpendReceipt, SpendRequest},
+};
+
+impl Batch {
+    /// Decides one item. Where it is refused, nothing in the batch has changed.
+    pub(super) fn decide(&mut self, item: &Item) -> Answer {
+        if let Some(credential) = &item.credential {
+            self.check(credential)?;
+        }
+        if let Some(key) = &item.key
+            && let Some(record) = self.recorded.get(&key.key)
+        {
+            return Ok(Outcome::replayed(key.replay(record)?));
+        }
+        let receipt = self.operate(item)?;
+        if let Some(key) = &item.key {
+            let (key, record) = key.record(201, &receipt);
+            // A duplicate further down in the same batch finds it too.
+            self.recorded.insert(key.clone(), record.clone());
+            self.writes.records.push((key, record));
+        }
+        Ok(Outcome::fresh(receipt))
+    }
+
+    fn operate(&mut self, item: &Item) -> Result<Receipt, SpendError> {
+        match &item.operation {
+            Operation::Spend(request) if request.dry_run => self.try_spend(item, request),
+            Operation::Spend(request) => self.spend(item, request),
+            Operation::Hold { amount, lasts } => self.hold(item, *amount, *lasts),
+            Operation::Capture { hold, amount } => self.capture(item, *hold, *amount),
+            Operation::Extend { hold, lasts } => self.extend(item, *hold, *lasts),
+            Operation::Release { hold } => self.release(item, *hold),
+            Operation::Refund { entry, amount, reason, audit } => {
+                let receipt = self.refund(item, entry, *amount, reason)?;
+                self.writes.audits.push((**audit).clone());
+                Ok(receipt)
+            }
+        }
+    }
+
+    /// Refuses a token that is not, or no longer, good, by the clock and the rows read under the lock.
+    fn check(&self, credential: &Credential) -> Result<(), SpendError> {
+        let root = self.tenant.row(credential.path.root_id())?;
+        let facts = match credential.digest() {
+            Some(digest) => self.tokens.get(&digest).map(|token| TokenFacts::of_token(token, root)),
+            None => {
+                self.root_keys.get(&credential.root_key.id).map(|key| TokenFacts::of_root_token(key, root))
+            }
+        };
+        let refused = |error: CredentialError| SpendError::Access(AccessError::Credential(error));
+        let facts = facts.ok_or_else(|| refused(CredentialError::Forged))?;
+        credential.check(&facts, self.tenant.head.now).map_err(refused)?;
+        usable(self.tenant.tree.status(&credential.path)).map_err(refused)
+    }
+
+    fn try_spend(&self, item: &Item, request: &SpendRequest) -> Result<Receipt, SpendError> {
+        check_spend(&self.tenant.tree, &item.path, &item.limits, request.amount)
+            .map_err(SpendError::Denied)?;
+        let after = |left: Option<Credits>| left.map(|left| left.saturating_sub(request.amount));
+        let receipt = self.entry_receipt(&item.path, None, request.amount);
+        Ok(Receipt::Entry(SpendReceipt {
+            remaining: after(receipt.remaining),
+            effective_remaining: after(receipt.effective_remaining),
+            ..receipt
+        }))
+    }
+
+    fn spend(&mut self, item: &Item, request: &SpendRequest) -> Result<Receipt, SpendError> {
+        plan_spend(&mut self.tenant.tree, &item.path, &item.limits, request.amount)
+            .map_err(SpendError::Denied)?;
+        let entry = LedgerEntry {
+            description: request.description.clone(),
+            metadata: request.metadata.clone(),
+            ..self.new_entry(item, EntryKind::Spend, request.amount)
+        };
+        let id = self.enter(entry);
+        Ok(Receipt::Entry(self.entry_receipt(&item.path, Some(id), request.amount)))
+    }
+
+    fn hold(&mut self, item: &Item, amount: Credits, lasts: SignedDuration) -> Result<Receipt, SpendError> {
+        let asked = self.after(lasts);
+        let hold = plan_hold(&mut self.tenant.tree, &item.path, &item.limits, amount, asked)
+            .map_err(SpendError::Denied)?;
+        let id = fresh_id();
+        self.writes.new_holds.push((id, hold.clone()));
+        Ok(self.hold_receipt(id, &hold, HoldStatus::Held))
+    }
+
+    fn capture(&mut self, item: &Item, id: HoldId, amount: Credits) -> Result<Receipt, SpendError> {
+        let hold = self.open_hold(id)?;
+        plan_capture(&mut self.tenant.tree, &hold, amount).map_err(SpendError::Denied)?;
+        self.close(id, HoldStatus::Captured);
+        let entry = self.new_entry(item, EntryKind::Spend, amount);
+        let entry = self.enter(entry);
+        Ok(Receipt::Entry(self.entry_receipt(&item.path, Some(entry), amount)))
+    }
+
+    fn extend(&mut self, item: &Item, id: HoldId, lasts: SignedDuration) -> Result<Receipt, SpendError> {
+        let hold = self.open_hold(id)?;
+        let asked = item.limits.expires_at.into_iter().fold(self.after(lasts), jiff::Timestamp::min);
+        let expires_at = plan_extend(&self.tenant.tree, &hold, asked).map_err(SpendError::Denied)?;
+        let hold = Hold { expires_at, ..hold };
+        self.writes.extended_holds.push((id, expires_at));
+        self.holds.insert(id, StoredHold { id, hold: hold.clone(), status: HoldStatus::Held });
+        Ok(self.hold_receipt(id, &hold, HoldStatus::Held))
+    }
+
+    fn release(&mut self, _: &Item, id: HoldId) -> Result<Receipt, SpendError> {
+        let hold = self.open_hold(id)?;
+        plan_release(&mut self.tenant.tree, &hold).map_err(SpendError::Denied)?;
+        self.close(id, HoldStatus::Released);
+        Ok(self.hold_receipt(id, &hold, HoldStatus::Released))
+    }
+
+    fn refund(
+        &mut self,
+        item: &Item,
+        spend: &LedgerEntry,
+        amount: Option<Credits>,
+        reason: &str,
+    ) -> Result<Receipt, SpendError> {
+        let before = self.refunded.get(&spend.id).copied().unwrap_or(Credits::ZERO);
+        let left = spend.amount.saturating_sub(before);
+        let amount = amount.unwrap_or(left);
+        if amount.is_zero() {
+            return Err(SpendError::Denied(Denial::RefundExceedsSpend { refundable: left }));
+        }
+        plan_refund(&mut self.tenant.tree, &item.path, spend.amount, before, amount)
+            .map_err(SpendError::Denied)?;
+        let total = before.checked_add(amount).expect("no more is given back than was spent");
+        self.refunded.insert(spend.id, total);
+        let entry = LedgerEntry {
+            // Given back where it was counted, whatever the node is attributed to now.
+            cost_center: spend.cost_center.clone(),
+            department: spend.department.clone(),
+            description: Some(reason.to_owned()),
+            reverses: Some(spend.id),
+            ..self.new_entry(item, EntryKind::Refund, amount)
+        };
+        let id = self.enter(entry);
+        let receipt = self.entry_receipt(&item.path, Some(id), amount);
+        Ok(Receipt::Entry(SpendReceipt { reverses: Some(spend.id), ..receipt }))
+    }
+
+    fn after(&self, lasts: SignedDuration) -> jiff::Timestamp {
+        self.tenant.head.now.saturating_add(lasts).unwrap_or(jiff::Timestamp::MAX)
+    }
+
+    fn open_hold(&self, id: HoldId) -> Result<Hold, SpendError> {
+        let stored = self.holds.get(&id).ok_or(AccessError::NotFound)?;
+        match stored.status {
+            HoldStatus::Held => Ok(stored.hold.clone()),
+            HoldStatus::Expired => Err(SpendError::Denied(Denial::HoldExpired)),
+            HoldStatus::Captured | HoldStatus::Released | HoldStatus::Voided => {
+                Err(SpendError::Denied(Denial::HoldClosed))
+            }
+        }
+    }
+
+    fn close(&mut self, id: HoldId, status: HoldStatus) {
+        if let Some(stored) = self.holds.get_mut(&id) {
+            stored.status = status;
+        }
+        self.writes.closed_holds.push((id, status));
+    }
+
+    /// The next ledger entry of an item's node.
+    fn new_entry(&self, item: &Item, kind: EntryKind, amount: Credits) -> LedgerEntry {
+        let terms = &self.tenant.tree.node(item.path.id()).expect("the path was locked").terms;
+        LedgerEntry {
+            seq: self.seq + 1,
+            id: fresh_id(),
+            kind,
+            delegation: item.path.id(),
+            amount,
+            cost_center: terms.cost_center.clone(),
+            department: terms.department.clone(),
+            recorded_at: self.tenant.head.now,
+            idempotency_key: item.key.as_ref().map(|key| key.key.key.clone()),
+            description: None,
+            metadata: None,
+            reverses: None,
+        }
+    }
+
+    /// Appends an entry to the chain.
+    fn enter(&mut self, entry: LedgerEntry) -> SpendId {
+        let id = entry.id;
+        self.seq = entry.seq;
+        self.hash = self.hash.next(&entry);
+        self.writes.entries.push((entry, self.hash));
+        id
+    }
+
+    fn entry_receipt(&self, path: &NodePath, id: Option<SpendId>, amount: Credits) -> SpendReceipt {
+        SpendReceipt {
+            id,
+            delegation: path.id(),
+            amount,
+            remaining: self.remaining(path),
+            effective_remaining: self.tenant.tree.effective_remaining(path),
+            recorded_at: self.tenant.head.now,
+            reverses: None,
+        }
+    }
+
+    fn hold_receipt(&self, id: HoldId, hold: &Hold, status: HoldStatus) -> Receipt {
+        Receipt::Hold(HoldReceipt {
+            id,
+            delegation: hold.path.id(),
+            amount: hold.amount,
+            status: status.as_str().to_owned(),
+            expires_at: hold.expires_at,
+            remaining: self.remaining(&hold.path),
+            effective_remaining: self.tenant.tree.effective_remaining(&hold.path),
+        })
+    }
+
+    fn remaining(&self, path: &NodePath) -> Option<Credits> {
+        self.tenant.tree.node(path.id()).and_then(Node::remaining)
+    }
+}
