@@ -230,3 +230,8 @@ pub struct Revocation {
     /// RFC 3339, UTC; `null` in a preview.
     pub revoked_at: Option<String>,
 }
+
+/// Nothing has to be said to freeze or unfreeze.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeDelegation {}

@@ -15,8 +15,8 @@ mod tenant;
 mod verify;
 
 pub use delegation::{
-    Action, Allocation, CreateDelegation, CreatedDelegation, Delegation, DelegationList, Limit, Period,
-    Revocation, RevokeDelegation, Status,
+    Action, Allocation, CreateDelegation, CreatedDelegation, Delegation, DelegationList, FreezeDelegation,
+    Limit, Period, Revocation, RevokeDelegation, Status,
 };
 pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, ReleaseHold};
 pub use ledger::{EntryKind, LedgerEntry, LedgerList};

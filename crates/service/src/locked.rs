@@ -100,10 +100,7 @@ impl LockedTenant {
             if due.is_empty() {
                 return Ok(());
             }
-            let paths: Vec<_> = due.iter().map(|stored| &stored.hold.path).collect();
-            for row in delegations::by_ids(self.tx.tx(), &ids_of(&paths)).await? {
-                self.tree.insert(row.node);
-            }
+            self.load_nodes(&due.iter().map(|stored| &stored.hold.path).collect::<Vec<_>>()).await?;
             let mut closed = Vec::with_capacity(due.len());
             for stored in &due {
                 let voided = matches!(self.tree.status(&stored.hold.path), Status::Revoked(_));
@@ -132,6 +129,14 @@ impl LockedTenant {
             // Written at once, so that the next round finds only what is still due.
             self.write_balances().await?;
         }
+    }
+
+    /// Reads the nodes of further paths into the tree.
+    pub(crate) async fn load_nodes(&mut self, paths: &[&NodePath]) -> Result<(), ServiceError> {
+        for row in delegations::by_ids(self.tx.tx(), &ids_of(paths)).await? {
+            self.tree.insert(row.node);
+        }
+        Ok(())
     }
 
     async fn write_balances(&mut self) -> Result<(), ServiceError> {

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use subgrant_domain::{Action, Credits, DelegationId, Denial, NodePath, Tree, plan_revoke};
-use subgrant_store::{StoreError, audit, delegations};
+use subgrant_store::{StoreError, audit, delegations, holds};
 
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError,
@@ -34,7 +34,7 @@ pub struct RevokeReceipt {
     pub id: DelegationId,
     /// Nodes below it.
     pub descendants: u64,
-    /// Open holds of the subtree that end. None can be opened yet, so there are none.
+    /// Open holds of the subtree that end.
     pub holds_voided: u64,
     /// Credits that were held in the subtree.
     pub held_voided: Credits,
@@ -99,11 +99,12 @@ impl App {
             return Ok(Outcome::replayed(receipt));
         }
         principal.check_standing(&mut locked).await?;
-        let mut receipt = plan(&mut locked, &path, request, active_last_hour)?;
+        let now = locked.head.now;
+        let holds_voided = holds::count_open(locked.tx(), path.id(), now).await?;
+        let mut receipt = plan(&mut locked, &path, request, active_last_hour, holds_voided)?;
         if request.dry_run {
             return Ok(Outcome::fresh(receipt));
         }
-        let now = locked.head.now;
         locked.write_changes().await?;
         delegations::revoke(&mut locked.tx, path.id(), now).await?;
         receipt.revoked_at = Some(now);
@@ -147,6 +148,7 @@ fn plan(
     path: &NodePath,
     request: &RevokeRequest,
     active_last_hour: u64,
+    holds_voided: u64,
 ) -> Result<RevokeReceipt, RevokeError> {
     let row = locked.row(path.id())?;
     let (version, descendants) = (row.version, row.node.descendants);
@@ -157,7 +159,7 @@ fn plan(
     Ok(RevokeReceipt {
         id: path.id(),
         descendants,
-        holds_voided: 0,
+        holds_voided,
         held_voided: revocation.held_voided,
         credits_freed: revocation.credits_freed,
         active_last_hour,

@@ -190,6 +190,20 @@ pub async fn revoke(tx: &mut LockedTx, id: DelegationId, at: Timestamp) -> Resul
     row::expect_rows(updated, 1)
 }
 
+/// Freezes a node (`Some`) or lets it go on (`None`); returns its new version.
+pub async fn set_frozen(tx: &mut LockedTx, id: DelegationId, at: Option<Timestamp>) -> Result<i64> {
+    let tenant = tx.tenant_uuid();
+    let version = sqlx::query_scalar!(
+        "UPDATE delegations SET frozen_at = $3, version = version + 1 WHERE tenant_id = $1 AND id = $2 RETURNING version",
+        tenant,
+        id.as_uuid(),
+        at.map(ToSqlx::to_sqlx) as _
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok(version)
+}
+
 /// Refuses, from now on, every token of the tenant that was issued before `instant`.
 pub async fn refuse_tokens_before(tx: &mut LockedTx, root: DelegationId, instant: Timestamp) -> Result<()> {
     let tenant = tx.tenant_uuid();

@@ -80,3 +80,8 @@ pub fn plan_expired_hold(tree: &mut Tree, hold: &Hold) {
         tree.move_balances(&hold.path, Movement { spent: 0, held: -hold.amount.get().cast_signed() });
     }
 }
+
+/// Ends an open hold whose path is being frozen.
+pub fn plan_void_hold(tree: &mut Tree, hold: &Hold) {
+    tree.move_balances(&hold.path, Movement { spent: 0, held: -hold.amount.get().cast_signed() });
+}

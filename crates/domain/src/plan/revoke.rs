@@ -28,6 +28,32 @@ pub fn plan_revoke(tree: &mut Tree, path: &NodePath) -> Result<Revocation, Denia
     Ok(Revocation { credits_freed: if was_carved { returned } else { held_voided }, held_voided })
 }
 
+/// Freezes a node. The open holds of its subtree are voided with [`plan_void_hold`](super::plan_void_hold), because they
+/// must not come back to life with it.
+pub fn plan_freeze(tree: &mut Tree, path: &NodePath) -> Result<(), Denial> {
+    match tree.status(path) {
+        Status::Revoked(node) => return Err(Denial::Revoked { node }),
+        Status::Expired(node) => return Err(Denial::Expired { node }),
+        Status::Frozen(_) | Status::Active | Status::Exhausted => {}
+    }
+    if tree.node(path.id()).is_some_and(|node| node.frozen_at.is_some()) {
+        return Err(Denial::Frozen { node: path.id() });
+    }
+    let now = tree.now();
+    tree.change(path.id(), |node| node.frozen_at = Some(now));
+    Ok(())
+}
+
+/// Lets a frozen node go on; says whether it was frozen.
+pub fn plan_unfreeze(tree: &mut Tree, path: &NodePath) -> Result<bool, Denial> {
+    if let Status::Revoked(node) = tree.status(path) {
+        return Err(Denial::Revoked { node });
+    }
+    let was_frozen = tree.node(path.id()).is_some_and(|node| node.frozen_at.is_some());
+    tree.change(path.id(), |node| node.frozen_at = None);
+    Ok(was_frozen)
+}
+
 /// Gives the unspent carve of a node whose life has ended back to its parent.
 pub fn plan_expired_carve(tree: &mut Tree, path: &NodePath) {
     debug_assert!(

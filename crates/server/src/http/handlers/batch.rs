@@ -79,7 +79,7 @@ pub(in crate::http) async fn spend(
     let mut outcomes = Vec::with_capacity(items.len());
     let mut spends = Vec::with_capacity(items.len());
     for (position, item) in items.into_iter().enumerate() {
-        let prepared = match item.and_then(|item| prepare(item, position, key.0.as_deref())) {
+        let prepared = match item.and_then(|item| prepare(&item, position, key.0.as_deref())) {
             Ok((token, spend)) => spenders.of(&state, token).await.map(|principal| (principal, spend)),
             Err(problem) => Err(problem),
         };
@@ -106,7 +106,7 @@ type Prepared = (subgrant_service::SpendRequest, Option<IdempotencyKey>);
 
 /// Checks one item by the rules of a single debit.
 fn prepare(
-    item: Value,
+    item: &Value,
     position: usize,
     batch_key: Option<&str>,
 ) -> Result<(Option<String>, Prepared), Problem> {

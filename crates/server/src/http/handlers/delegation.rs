@@ -7,7 +7,7 @@ use axum::{
 use serde::Deserialize;
 use subgrant_api as api;
 use subgrant_domain::{AttributeText, DelegationId, kind};
-use subgrant_service::{ListRequest, RevokeRequest, StatusFilter};
+use subgrant_service::{Freeze, ListRequest, RevokeRequest, StatusFilter};
 use utoipa::IntoParams;
 
 use super::page_limit;
@@ -200,4 +200,64 @@ pub(in crate::http) async fn revoke(
     let request = RevokeRequest { id, dry_run: body.dry_run, if_version: body.if_version, reason };
     let outcome = state.app.revoke(&principal, &request, key).await?;
     Ok(Answer::ok(outcome.map(|receipt| convert::revocation(&receipt))))
+}
+
+/// Stops a delegation and everything below it until it is unfrozen. Open holds below are voided; nothing is reclaimed.
+#[utoipa::path(
+    post,
+    path = "/delegation/{id}/freeze",
+    tag = "delegation",
+    security(("token" = []), ("session" = [])),
+    params(
+        ("id" = String, Path, description = "`dlg_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")
+    ),
+    request_body(content = Option<api::FreezeDelegation>),
+    responses(
+        (status = 200, description = "The delegation", body = api::Delegation),
+        (status = 409, description = "Frozen, revoked or expired already", body = api::Problem, content_type = "application/problem+json"),
+        Problems, Refusals, BodyProblems
+    )
+)]
+pub(in crate::http) async fn freeze(
+    State(state): State<HttpState>,
+    OriginalUri(uri): OriginalUri,
+    Authenticated(principal): Authenticated,
+    PathId(id): PathId<kind::Delegation>,
+    key: IdempotencyHeader,
+    OptionalJsonBody(body): OptionalJsonBody<api::FreezeDelegation>,
+) -> Result<Answer<api::Delegation>, Problem> {
+    let key = idempotency::key(key, uri.path(), &body);
+    let outcome = state.app.freeze(&principal, id, Freeze::On, key).await?;
+    Ok(Answer::ok(outcome.map(convert::delegation)))
+}
+
+/// Lets a frozen delegation go on.
+#[utoipa::path(
+    post,
+    path = "/delegation/{id}/unfreeze",
+    tag = "delegation",
+    security(("token" = []), ("session" = [])),
+    params(
+        ("id" = String, Path, description = "`dlg_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")
+    ),
+    request_body(content = Option<api::FreezeDelegation>),
+    responses(
+        (status = 200, description = "The delegation", body = api::Delegation),
+        (status = 409, description = "Not frozen, or revoked", body = api::Problem, content_type = "application/problem+json"),
+        Problems, Refusals, BodyProblems
+    )
+)]
+pub(in crate::http) async fn unfreeze(
+    State(state): State<HttpState>,
+    OriginalUri(uri): OriginalUri,
+    Authenticated(principal): Authenticated,
+    PathId(id): PathId<kind::Delegation>,
+    key: IdempotencyHeader,
+    OptionalJsonBody(body): OptionalJsonBody<api::FreezeDelegation>,
+) -> Result<Answer<api::Delegation>, Problem> {
+    let key = idempotency::key(key, uri.path(), &body);
+    let outcome = state.app.freeze(&principal, id, Freeze::Off, key).await?;
+    Ok(Answer::ok(outcome.map(convert::delegation)))
 }

@@ -27,6 +27,7 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 31);
     post,
     path = "/hold",
     tag = "spend",
+    request_body = api::CreateHold,
     security(("token" = []), ("session" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
     responses(
@@ -59,6 +60,7 @@ pub(in crate::http) async fn create(
     post,
     path = "/hold/{id}/capture",
     tag = "spend",
+    request_body = api::CaptureHold,
     security(("token" = []), ("session" = [])),
     params(
         ("id" = String, Path, description = "`hold_…`"),
@@ -95,6 +97,7 @@ pub(in crate::http) async fn capture(
     post,
     path = "/hold/{id}/extend",
     tag = "spend",
+    request_body = api::ExtendHold,
     security(("token" = []), ("session" = [])),
     params(
         ("id" = String, Path, description = "`hold_…`"),

@@ -79,6 +79,7 @@ pub(super) fn spend_request(body: api::CreateSpend) -> Result<SpendRequest, Prob
     post,
     path = "/spend/{id}/refund",
     tag = "spend",
+    request_body = api::RefundSpend,
     security(("token" = []), ("session" = [])),
     params(
         ("id" = String, Path, description = "`spd_…`"),

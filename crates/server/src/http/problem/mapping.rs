@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 use subgrant_domain::{Credits, DelegationId, Denial, MintDenial};
 use subgrant_service::{
-    AccessError, BlockedAt, CredentialError, EngineError, MintError, Principal, RevokeError, RotateError,
-    ServiceError, SignupError, SpendError,
+    AccessError, BlockedAt, CredentialError, EngineError, FreezeError, MintError, Principal, RevokeError,
+    RotateError, ServiceError, SignupError, SpendError,
 };
 use subgrant_store::StoreError;
 
@@ -92,6 +92,27 @@ impl From<RevokeError> for Problem {
                 "stale_version",
                 format!("The delegation has changed: its version is {current} now. Preview again."),
             ),
+        }
+    }
+}
+
+impl From<FreezeError> for Problem {
+    fn from(error: FreezeError) -> Self {
+        let conflict = |code, detail| Self::new(StatusCode::CONFLICT, code, detail);
+        match error {
+            FreezeError::Access(error) => error.into(),
+            FreezeError::NotFrozen => {
+                conflict("not_frozen", "The delegation itself is not frozen; one above it may be.")
+            }
+            FreezeError::Denied(Denial::Frozen { .. }) => {
+                conflict("already_frozen", "The delegation is frozen already.")
+            }
+            FreezeError::Denied(Denial::Expired { .. }) => {
+                conflict("expired", "The delegation, or one above it, has expired.")
+            }
+            FreezeError::Denied(_) => {
+                conflict("already_revoked", "The delegation, or one above it, is revoked for good.")
+            }
         }
     }
 }
