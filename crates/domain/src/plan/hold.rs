@@ -58,7 +58,7 @@ pub fn plan_extend(tree: &Tree, hold: &Hold, expires_at: Timestamp) -> Result<Ti
 /// An open hold is one whose path is live and whose time has not come.
 fn check_open(tree: &Tree, hold: &Hold) -> Result<(), Denial> {
     match tree.status(&hold.path) {
-        Status::Active | Status::Exhausted => {}
+        Status::Active | Status::Exhausted(_) => {}
         // Whatever revoked or froze the path has voided its holds.
         Status::Revoked(_) | Status::Frozen(_) => return Err(Denial::HoldClosed),
         Status::Expired(_) => return Err(Denial::HoldExpired),

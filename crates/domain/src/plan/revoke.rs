@@ -34,7 +34,7 @@ pub fn plan_freeze(tree: &mut Tree, path: &NodePath) -> Result<(), Denial> {
     match tree.status(path) {
         Status::Revoked(node) => return Err(Denial::Revoked { node }),
         Status::Expired(node) => return Err(Denial::Expired { node }),
-        Status::Frozen(_) | Status::Active | Status::Exhausted => {}
+        Status::Frozen(_) | Status::Active | Status::Exhausted(_) => {}
     }
     if tree.node(path.id()).is_some_and(|node| node.frozen_at.is_some()) {
         return Err(Denial::Frozen { node: path.id() });
