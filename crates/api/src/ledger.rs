@@ -54,3 +54,42 @@ pub struct LedgerList {
     /// Where the next page begins; `null` on the last one.
     pub next_cursor: Option<String>,
 }
+
+/// Whether the ledger is what was written, and the balances are what it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LedgerProof {
+    /// Whether everything is as it must be.
+    pub intact: bool,
+    /// How many entries the hash chain was checked through.
+    pub entries: u64,
+    /// When the last of them was recorded; `null` where there is none.
+    pub through: Option<String>,
+    /// The hash that covers them all: 64 hexadecimal digits.
+    pub head_hash: String,
+    /// The two identities of the books.
+    pub identities: Identities,
+    /// The first thing that is not as it must be.
+    pub first_fault: Option<LedgerFault>,
+}
+
+/// The two identities of the books.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Identities {
+    /// The ledger's debits less its refunds are what the root has spent.
+    pub ledger_equals_root: bool,
+    /// Every node has spent its own entries plus what its children have spent.
+    pub nodes_equal_own_plus_children: bool,
+}
+
+/// Something that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LedgerFault {
+    /// `hash_mismatch`, `gap`, `truncated`, `ledger_unequal_root` or `node_unequal_children`.
+    pub kind: String,
+    /// At which position of the ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// At which delegation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegation_id: Option<String>,
+}

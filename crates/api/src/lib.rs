@@ -5,6 +5,7 @@
 //!
 //! Deliberately absent: rules. A request that has the right shape may still be refused.
 
+mod audit;
 mod delegation;
 mod hold;
 mod ledger;
@@ -14,14 +15,15 @@ mod spend;
 mod tenant;
 mod verify;
 
+pub use audit::{AuditEntry, AuditList};
 pub use delegation::{
     Action, Allocation, CreateDelegation, CreatedDelegation, Delegation, DelegationList, FreezeDelegation,
     Limit, Period, Revocation, RevokeDelegation, Status,
 };
 pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, ReleaseHold};
-pub use ledger::{EntryKind, LedgerEntry, LedgerList};
+pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof};
 pub use object::Object;
 pub use problem::{FieldError, Problem};
 pub use spend::{BatchItem, BatchOutcome, CreateSpend, RefundSpend, Spend, SpendBatch, SpendBatchResult};
-pub use tenant::{RotateRoot, RotatedRoot, SignUp, SignedUp, Tenant, User};
+pub use tenant::{RotateRoot, RotatedRoot, Session, SignIn, SignUp, SignedUp, Tenant, User};
 pub use verify::{RequestToVerify, Verification, VerifyToken};

@@ -76,3 +76,23 @@ pub struct RotatedRoot {
     /// Until when the old root tokens are good.
     pub previous_valid_until: String,
 }
+
+/// Who signs in.
+#[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"email": "owner@acme.example", "password": "correct horse battery staple"}))]
+pub struct SignIn {
+    /// The address.
+    pub email: String,
+    /// The password.
+    pub password: String,
+}
+
+/// Who is signed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Session {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The user.
+    pub user: User,
+}

@@ -118,6 +118,9 @@ pub mod kind {
     /// A registered resource server.
     #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct Service;
+    /// Something that happened, in the audit log.
+    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub struct Event;
     /// One HTTP request.
     #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct Request;
@@ -143,6 +146,9 @@ pub mod kind {
     impl IdKind for Service {
         const PREFIX: &'static str = "svc_";
     }
+    impl IdKind for Event {
+        const PREFIX: &'static str = "evt_";
+    }
     impl IdKind for Request {
         const PREFIX: &'static str = "req_";
     }
@@ -163,6 +169,8 @@ pub type SpendId = Id<kind::Spend>;
 pub type HoldId = Id<kind::Hold>;
 /// Identifies a resource server (`svc_…`).
 pub type ServiceId = Id<kind::Service>;
+/// Identifies an entry of the audit log (`evt_…`).
+pub type EventId = Id<kind::Event>;
 /// Identifies an HTTP request (`req_…`).
 pub type RequestId = Id<kind::Request>;
 /// Identifies a macaroon root key; part of a token's identifier, never shown by the API.

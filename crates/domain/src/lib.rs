@@ -20,8 +20,8 @@ mod window;
 pub use action::{Action, ActionSet, UnknownAction};
 pub use credits::{Credits, CreditsError};
 pub use id::{
-    DelegationId, HoldId, Id, IdError, IdKind, RequestId, RootKeyId, ServiceId, SpendId, TenantId, UserId,
-    kind,
+    DelegationId, EventId, HoldId, Id, IdError, IdKind, RequestId, RootKeyId, ServiceId, SpendId, TenantId,
+    UserId, kind,
 };
 pub use ledger::{EntryHash, EntryKind, LedgerEntry};
 pub use node::{Allocation, Node, Status, Terms, UnknownAllocation, effective_remaining, status_of};

@@ -8,6 +8,7 @@
 
 mod access;
 mod app;
+mod audit;
 mod chain;
 mod credential;
 mod delegation;
@@ -19,6 +20,7 @@ mod locked;
 mod master_key;
 mod mint;
 mod password;
+mod proof;
 mod revoke;
 mod root_token;
 mod session;
@@ -29,6 +31,7 @@ mod view;
 
 pub use access::{AccessError, BlockedAt, Principal, Via};
 pub use app::{App, AppOptions, ServiceError};
+pub use audit::AuditPage;
 pub use credential::CredentialError;
 pub use delegation::{DelegationPage, ListRequest};
 pub use engine::EngineError;
@@ -37,11 +40,12 @@ pub use idempotency::{IdempotencyKey, Outcome};
 pub use ledger::{LedgerPage, LedgerRequest};
 pub use master_key::{MasterKey, MasterKeyError};
 pub use mint::{ExpiryRequest, MintError, MintRequest, Minted};
+pub use proof::{Fault, Proof};
 pub use revoke::{RevokeError, RevokeReceipt, RevokeRequest};
 pub use root_token::{RotateError, RotateRequest, RotatedRoot};
-pub use session::SessionSecret;
+pub use session::{SessionSecret, SignedIn};
 pub use signup::{SignedUp, SignupError, SignupRequest};
 pub use spend::{BatchSpend, HoldReceipt, SpendError, SpendReceipt, SpendRequest};
-pub use subgrant_store::delegations::StatusFilter;
+pub use subgrant_store::{audit::Recorded, delegations::StatusFilter};
 pub use verify::{Verification, VerifyRequest};
 pub use view::DelegationView;

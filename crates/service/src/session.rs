@@ -51,7 +51,56 @@ pub(crate) async fn open(
     Ok(session)
 }
 
+/// Who is signed in.
+pub struct SignedIn {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The user.
+    pub user: User,
+}
+
 impl App {
+    /// Opens a session, if address and password belong together.
+    pub async fn sign_in(
+        &self,
+        email: &str,
+        password: Zeroizing<String>,
+    ) -> Result<Option<(SignedIn, SessionSecret)>, ServiceError> {
+        let account = tenants::account_by_email(&self.shared().database, email).await?;
+        let Some((id, user)) = account else {
+            // Who tries addresses learns nothing from the time that the answer takes.
+            self.hash_password(password).await?;
+            return Ok(None);
+        };
+        let inconsistent =
+            || ServiceError::Inconsistent(format!("the directory names an unknown account in {id}"));
+        let mut tx = self.shared().database.begin_read(id).await?;
+        let user = tenants::user_by_id(&mut tx, user).await?.ok_or_else(inconsistent)?;
+        drop(tx);
+        if !self.is_password(password, user.password_hash.clone()).await? {
+            return Ok(None);
+        }
+        let mut tx = self.shared().database.begin(id).await?;
+        let tenant = tenants::current(&mut tx).await?.ok_or_else(inconsistent)?;
+        let now = subgrant_store::ledger::head(&mut tx).await?.now;
+        let session = open(&mut tx, user.id, now).await?;
+        tx.commit().await?;
+        Ok(Some((SignedIn { tenant, user }, session)))
+    }
+
+    /// Who is signed in with a session.
+    pub async fn signed_in(&self, session: &SessionSecret) -> Result<Option<SignedIn>, ServiceError> {
+        Ok(self.session_user(session).await?.map(|(tenant, user)| SignedIn { tenant, user }))
+    }
+
+    /// Ends a session; says whether there was one.
+    pub async fn sign_out(&self, session: &SessionSecret) -> Result<bool, ServiceError> {
+        let mut tx = self.shared().database.begin(session.tenant).await?;
+        let ended = tenants::delete_session(&mut tx, &session.digest()).await?;
+        tx.commit().await?;
+        Ok(ended)
+    }
+
     /// The user of a session that has not ended.
     pub(crate) async fn session_user(
         &self,

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
+use jiff::Timestamp;
 use subgrant_domain::RequestId;
 use uuid::Uuid;
 
-use crate::{LockedTx, Result};
+use crate::{LockedTx, Result, TenantTx, error::read};
 
 /// One entry of the audit log.
 #[derive(Debug, Clone)]
@@ -44,4 +45,53 @@ pub async fn append(tx: &mut LockedTx, entry: &Entry) -> Result<()> {
     .execute(tx.connection())
     .await?;
     Ok(())
+}
+
+/// An entry as it was recorded.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// The entry's id, ordered by time.
+    pub id: Uuid,
+    /// When it was recorded, by the database's clock.
+    pub at: Timestamp,
+    /// Who acted.
+    pub actor: String,
+    /// What was done.
+    pub action: String,
+    /// To what.
+    pub target: String,
+    /// Before and after, or a receipt, as JSON.
+    pub details: String,
+    /// From where.
+    pub source_ip: Option<IpAddr>,
+    /// In which request.
+    pub request_id: Option<RequestId>,
+}
+
+/// Lists entries, oldest first, from the one after `after` on; at most `limit`.
+pub async fn list(tx: &mut TenantTx, after: Option<Uuid>, limit: i64) -> Result<Vec<Recorded>> {
+    let rows = sqlx::query!(
+        r#"SELECT id, at AS "at: jiff_sqlx::Timestamp", actor, action, target, details::text AS "details!",
+               host(source_ip) AS source_ip, request_id
+           FROM audit WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3"#,
+        tx.tenant().as_uuid(),
+        after,
+        limit
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Recorded {
+                id: row.id,
+                at: row.at.to_jiff(),
+                actor: row.actor,
+                action: row.action,
+                target: row.target,
+                details: row.details,
+                source_ip: row.source_ip.map(|text| read(text.parse())).transpose()?,
+                request_id: row.request_id.map(RequestId::from_uuid),
+            })
+        })
+        .collect()
 }

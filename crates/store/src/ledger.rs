@@ -118,9 +118,10 @@ pub async fn list(
     range: &Range,
     limit: i64,
 ) -> Result<Vec<LedgerEntry>> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        EntryRow,
         r#"SELECT l.seq, l.id, l.kind, l.delegation_id, l.amount, l.cost_center, l.department,
-               l.recorded_at AS "recorded_at: jiff_sqlx::Timestamp", l.idempotency_key, l.description,
+               l.recorded_at AS "recorded_at: _", l.idempotency_key, l.description,
                l.metadata::text AS metadata, l.reverses
            FROM ledger l JOIN delegations d ON d.tenant_id = l.tenant_id AND d.id = l.delegation_id
            WHERE l.tenant_id = $1 AND d.tenant_id = $1 AND (d.id = $2 OR $2 = ANY(d.ancestor_ids)) AND l.seq > $3
@@ -138,24 +139,116 @@ pub async fn list(
     )
     .fetch_all(tx.connection())
     .await?;
+    rows.into_iter().map(EntryRow::into_entry).collect()
+}
+
+/// A row of `ledger`, as selected.
+struct EntryRow {
+    seq: i64,
+    id: uuid::Uuid,
+    kind: String,
+    delegation_id: uuid::Uuid,
+    amount: i64,
+    cost_center: Option<String>,
+    department: Option<String>,
+    recorded_at: jiff_sqlx::Timestamp,
+    idempotency_key: Option<String>,
+    description: Option<String>,
+    metadata: Option<String>,
+    reverses: Option<uuid::Uuid>,
+}
+
+impl EntryRow {
+    fn into_entry(self) -> Result<LedgerEntry> {
+        Ok(LedgerEntry {
+            seq: self.seq.cast_unsigned(),
+            id: SpendId::from_uuid(self.id),
+            kind: kind(&self.kind)?,
+            delegation: DelegationId::from_uuid(self.delegation_id),
+            amount: credits(self.amount)?,
+            cost_center: self.cost_center.map(text).transpose()?,
+            department: self.department.map(text).transpose()?,
+            recorded_at: self.recorded_at.to_jiff(),
+            idempotency_key: self.idempotency_key,
+            description: self.description,
+            metadata: self.metadata,
+            reverses: self.reverses.map(SpendId::from_uuid),
+        })
+    }
+}
+
+/// Reads the tenant's whole ledger in the order of its chain, each entry with the hash that is stored for it; from the
+/// position after `after_seq` on, at most `limit`.
+pub async fn chain(tx: &mut TenantTx, after_seq: u64, limit: i64) -> Result<Vec<(LedgerEntry, EntryHash)>> {
+    let rows = sqlx::query!(
+        r#"SELECT seq, id, kind, delegation_id, amount, cost_center, department,
+               recorded_at AS "recorded_at: jiff_sqlx::Timestamp", idempotency_key, description,
+               metadata::text AS metadata, reverses, hash
+           FROM ledger WHERE tenant_id = $1 AND seq > $2 ORDER BY seq LIMIT $3"#,
+        tx.tenant().as_uuid(),
+        after_seq.cast_signed(),
+        limit
+    )
+    .fetch_all(tx.connection())
+    .await?;
     rows.into_iter()
         .map(|row| {
-            Ok(LedgerEntry {
-                seq: row.seq.cast_unsigned(),
-                id: SpendId::from_uuid(row.id),
-                kind: kind(&row.kind)?,
-                delegation: DelegationId::from_uuid(row.delegation_id),
-                amount: credits(row.amount)?,
-                cost_center: row.cost_center.map(text).transpose()?,
-                department: row.department.map(text).transpose()?,
-                recorded_at: row.recorded_at.to_jiff(),
+            let hash = EntryHash(read(row.hash.as_slice().try_into())?);
+            let entry = EntryRow {
+                seq: row.seq,
+                id: row.id,
+                kind: row.kind,
+                delegation_id: row.delegation_id,
+                amount: row.amount,
+                cost_center: row.cost_center,
+                department: row.department,
+                recorded_at: row.recorded_at,
                 idempotency_key: row.idempotency_key,
                 description: row.description,
                 metadata: row.metadata,
-                reverses: row.reverses.map(SpendId::from_uuid),
-            })
+                reverses: row.reverses,
+            };
+            Ok((entry.into_entry()?, hash))
         })
         .collect()
+}
+
+/// The two identities of the books, as of the transaction's instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identities {
+    /// Whether the ledger's debits less its refunds are what the root has spent.
+    pub ledger_equals_root: bool,
+    /// A node whose spent is not its own entries plus its children's spent.
+    pub unequal_node: Option<DelegationId>,
+}
+
+/// Checks both identities.
+pub async fn identities(tx: &mut TenantTx) -> Result<Identities> {
+    let tenant = tx.tenant().as_uuid();
+    let ledger_equals_root = sqlx::query_scalar!(
+        r#"SELECT (SELECT coalesce(sum(CASE kind WHEN 'refund' THEN -amount ELSE amount END), 0) FROM ledger
+                   WHERE tenant_id = $1)
+               = (SELECT spent FROM delegations WHERE tenant_id = $1 AND depth = 0) AS "equal!""#,
+        tenant
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    let unequal_node = sqlx::query_scalar!(
+        r#"WITH own AS (
+               SELECT delegation_id AS id, sum(CASE kind WHEN 'refund' THEN -amount ELSE amount END) AS spent
+               FROM ledger WHERE tenant_id = $1 GROUP BY delegation_id
+           ), below AS (
+               SELECT parent_id AS id, sum(spent) AS spent FROM delegations
+               WHERE tenant_id = $1 AND parent_id IS NOT NULL GROUP BY parent_id
+           )
+           SELECT d.id FROM delegations d LEFT JOIN own ON own.id = d.id LEFT JOIN below ON below.id = d.id
+           WHERE d.tenant_id = $1 AND d.spent <> coalesce(own.spent, 0) + coalesce(below.spent, 0)
+           ORDER BY d.depth, d.id LIMIT 1"#,
+        tenant
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(Identities { ledger_equals_root, unequal_node: unequal_node.map(DelegationId::from_uuid) })
 }
 
 /// What the subtree of a window's node has spent since the window began; refunds do not count.

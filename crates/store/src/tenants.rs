@@ -156,3 +156,16 @@ pub async fn user_by_session(tx: &mut TenantTx, digest: &[u8; 32]) -> Result<Opt
         None => Ok(None),
     }
 }
+
+/// Ends a session; says whether there was one.
+pub async fn delete_session(tx: &mut TenantTx, digest: &[u8; 32]) -> Result<bool> {
+    let deleted = sqlx::query!(
+        "DELETE FROM sessions WHERE tenant_id = $1 AND digest = $2",
+        tx.tenant().as_uuid(),
+        &digest[..]
+    )
+    .execute(tx.connection())
+    .await?
+    .rows_affected();
+    Ok(deleted > 0)
+}

@@ -57,6 +57,9 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         .routes(routes!(handlers::hold::extend))
         .routes(routes!(handlers::hold::release))
         .routes(routes!(handlers::spend::ledger))
+        .routes(routes!(handlers::books::proof))
+        .routes(routes!(handlers::books::audit))
+        .routes(routes!(handlers::session::create, handlers::session::show, handlers::session::delete))
         .routes(routes!(handlers::verify::verify));
     OpenApiRouter::with_openapi(openapi::Base::openapi())
         .nest(BASE, api)

@@ -15,7 +15,7 @@ use subgrant_domain::RequestId;
 
 use super::problem::Problem;
 
-pub(crate) use principal::Authenticated;
+pub(crate) use principal::{Authenticated, check_same_origin, session_cookie};
 pub(crate) use query::{PathId, Query};
 
 /// From where and in which request.

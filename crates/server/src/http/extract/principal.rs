@@ -49,14 +49,15 @@ fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     }
 }
 
-fn session_cookie(headers: &HeaderMap) -> Option<SessionSecret> {
+/// The session of the cookie, if there is one of ours.
+pub(crate) fn session_cookie(headers: &HeaderMap) -> Option<SessionSecret> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, _)| *name == SESSION_COOKIE).and_then(|(_, value)| SessionSecret::parse(value))
 }
 
 /// A browser sends cookies wherever a page of another site tells it to; the `Origin` tells them apart.
-fn check_same_origin(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn check_same_origin(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     if method.is_safe() {
         return Ok(());
     }

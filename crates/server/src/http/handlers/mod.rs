@@ -1,9 +1,11 @@
 //! Handlers: parse at the boundary, call one use case, translate its answer.
 
 pub(super) mod batch;
+pub(super) mod books;
 pub(super) mod delegation;
 pub(super) mod health;
 pub(super) mod hold;
+pub(super) mod session;
 pub(super) mod spend;
 pub(super) mod tenant;
 pub(super) mod verify;

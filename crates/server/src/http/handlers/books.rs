@@ -1,0 +1,112 @@
+//! What auditors ask for: the proof and the audit log.
+
+use axum::{Json, extract::State};
+use serde::Deserialize;
+use subgrant_api as api;
+use subgrant_domain::{EventId, Id};
+use subgrant_service::{Fault, Proof, Recorded};
+use utoipa::IntoParams;
+
+use super::{noted, page_limit};
+use crate::http::{
+    HttpState,
+    convert::time,
+    extract::{Authenticated, Query},
+    openapi::{Problems, Refusals},
+    problem::Problem,
+    validate::Validator,
+};
+
+/// Recomputes the hash chain of the tenant's ledger and checks both identities of its books, at one instant.
+///
+/// Only for the root's token or a session.
+#[utoipa::path(
+    get,
+    path = "/ledger/proof",
+    tag = "spend",
+    security(("token" = []), ("session" = [])),
+    responses((status = 200, description = "What was checked and found", body = api::LedgerProof), Problems, Refusals)
+)]
+pub(in crate::http) async fn proof(
+    State(state): State<HttpState>,
+    Authenticated(principal): Authenticated,
+) -> Result<Json<api::LedgerProof>, Problem> {
+    let proof = state.app.proof(&principal).await?;
+    Ok(Json(document(&proof)))
+}
+
+fn document(proof: &Proof) -> api::LedgerProof {
+    api::LedgerProof {
+        intact: proof.first_fault.is_none(),
+        entries: proof.entries,
+        through: proof.through.map(time),
+        head_hash: hex::encode(proof.head_hash.0),
+        identities: api::Identities {
+            ledger_equals_root: proof.identities.ledger_equals_root,
+            nodes_equal_own_plus_children: proof.identities.unequal_node.is_none(),
+        },
+        first_fault: proof.first_fault.map(fault),
+    }
+}
+
+fn fault(fault: Fault) -> api::LedgerFault {
+    let (kind, seq, node) = match fault {
+        Fault::HashMismatch { seq } => ("hash_mismatch", Some(seq), None),
+        Fault::Gap { seq } => ("gap", Some(seq), None),
+        Fault::Truncated { head_seq } => ("truncated", Some(head_seq), None),
+        Fault::LedgerUnequalRoot => ("ledger_unequal_root", None, None),
+        Fault::NodeUnequalChildren { node } => ("node_unequal_children", None, Some(node)),
+    };
+    api::LedgerFault { kind: kind.to_owned(), seq, delegation_id: node.map(|node| node.to_string()) }
+}
+
+/// Which entries to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct AuditQuery {
+    /// 1–100; 50 where nothing is said.
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Lists who did what to what, when and from where, oldest first. Only for the root's token or a session.
+#[utoipa::path(
+    get,
+    path = "/audit",
+    tag = "tenant",
+    security(("token" = []), ("session" = [])),
+    params(AuditQuery),
+    responses((status = 200, description = "A page", body = api::AuditList), Problems, Refusals)
+)]
+pub(in crate::http) async fn audit(
+    State(state): State<HttpState>,
+    Authenticated(principal): Authenticated,
+    Query(query): Query<AuditQuery>,
+) -> Result<Json<api::AuditList>, Problem> {
+    let mut validator = Validator::default();
+    let limit = page_limit(&mut validator, query.limit);
+    let after = query.cursor.map(|cursor| EventId::from_suffix(&cursor)).transpose();
+    let after =
+        validator.check("?cursor", "invalid_cursor", after.map_err(|_| "is not a cursor of this list"));
+    validator.finish()?;
+    let page = state.app.audit(&principal, noted(after)?.map(Id::as_uuid), limit).await?;
+    Ok(Json(api::AuditList {
+        data: page.entries.into_iter().map(entry).collect(),
+        next_cursor: page.next.map(|id| EventId::from_uuid(id).suffix()),
+    }))
+}
+
+fn entry(entry: Recorded) -> api::AuditEntry {
+    api::AuditEntry {
+        id: EventId::from_uuid(entry.id).to_string(),
+        at: time(entry.at),
+        actor: entry.actor,
+        action: entry.action,
+        target: entry.target,
+        details: serde_json::from_str(&entry.details).unwrap_or_default(),
+        source_ip: entry.source_ip.map(|address| address.to_string()),
+        request_id: entry.request_id.map(|id| id.to_string()),
+    }
+}
