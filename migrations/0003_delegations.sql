@@ -27,8 +27,11 @@ CREATE TABLE delegations (
     -- Window limits as written in caveats: '100/day'.
     limits text[] NOT NULL DEFAULT '{}',
     max_depth integer CHECK (max_depth >= 0),
-    -- Every caveat of the node's canonical token, in order, without the nonces.
+    -- Every caveat of the node's canonical token, in order. In place of a nonce, which is derived again, stands how often
+    -- the token had been rotated: 'delegation = dlg_…', later 'delegation = dlg_…+1'.
     caveats text[] NOT NULL,
+    -- How often the node's own token was rotated.
+    token_generation integer NOT NULL DEFAULT 0 CHECK (token_generation >= 0),
     -- The root key under which the canonical token is derived.
     root_key_id uuid NOT NULL,
     expires_at timestamptz,

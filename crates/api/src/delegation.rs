@@ -235,3 +235,44 @@ pub struct Revocation {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeDelegation {}
+
+/// How to replace a delegation's token.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"grace": "1h"}))]
+pub struct RotateDelegation {
+    /// How long its older tokens stay good, as a duration; absent: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<String>,
+}
+
+/// A new token of the same delegation, shown once.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct RotatedDelegation {
+    /// The delegation.
+    pub id: String,
+    /// Its new token.
+    pub token: String,
+    /// Until when its older tokens are good: RFC 3339, UTC.
+    pub previous_valid_until: String,
+}
+
+/// Caveats to append to the caller's token.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"caveats": ["max_per_spend = 5", "route = /v1/*"]}))]
+pub struct RestrictDelegation {
+    /// As `name = value`.
+    pub caveats: Vec<String>,
+}
+
+/// A narrower copy of the caller's token. The original stays as it is.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct RestrictedDelegation {
+    /// The delegation.
+    pub id: String,
+    /// The narrower token.
+    pub token: String,
+    /// Every caveat of it, in order.
+    pub caveats: Vec<String>,
+}

@@ -2,7 +2,9 @@
 
 use subgrant_domain::{AttributeText, ChildRequest, DelegationId, RootKeyId, TenantId};
 use subgrant_store::{TenantTx, delegations::Delegation};
-use subgrant_token::{Caveat, DelegationClaim, Identifier, Macaroon, RootKey, TokenError, derive_nonce};
+use subgrant_token::{
+    Caveat, DelegationClaim, Identifier, Macaroon, RootKey, TokenError, derive_nonce, derive_rotated_nonce,
+};
 
 use crate::{App, ServiceError};
 
@@ -37,6 +39,36 @@ pub(crate) fn public_text(caveat: &Caveat) -> String {
     }
 }
 
+/// A caveat as it is stored: in place of a nonce stands the generation whose nonce it is, from 0 to `newest(id)`.
+/// `None`: the nonce was not derived from the root key.
+pub(crate) fn stored_text(
+    root_key: &RootKey,
+    caveat: &Caveat,
+    newest: impl Fn(DelegationId) -> u32,
+) -> Option<String> {
+    let Caveat::Delegation(claim) = caveat else { return Some(caveat.to_string()) };
+    let is_nonce_of = |generation: &u32| derive_rotated_nonce(root_key, claim.id, *generation) == claim.nonce;
+    (0..=newest(claim.id)).find(is_nonce_of).map(|generation| opening(claim.id, generation))
+}
+
+/// The stored form of the caveat that opens a node's block.
+pub(crate) fn opening(id: DelegationId, generation: u32) -> String {
+    match generation {
+        0 => format!("{OPENING}{id}"),
+        _ => format!("{OPENING}{id}+{generation}"),
+    }
+}
+
+/// A stored caveat as listings show it.
+pub(crate) fn listed(stored: &str) -> String {
+    match stored.split_once('+') {
+        Some((opening, _)) if stored.starts_with(OPENING) => opening.to_owned(),
+        _ => stored.to_owned(),
+    }
+}
+
+const OPENING: &str = "delegation = ";
+
 /// The tenant's root token under one of its root keys.
 pub(crate) fn root_token(
     app: &App,
@@ -62,16 +94,16 @@ pub(crate) async fn canonical_token(
 
 /// Stored caveats with their nonces derived again.
 pub(crate) fn restored(root_key: &RootKey, caveats: &[String]) -> Result<Vec<Caveat>, ServiceError> {
-    caveats
-        .iter()
-        .map(|text| {
-            if let Some(id) = text.strip_prefix("delegation = ") {
-                let id = id.parse().map_err(|_| ServiceError::Inconsistent("a stored caveat".to_owned()))?;
-                return Ok(Caveat::Delegation(DelegationClaim { id, nonce: derive_nonce(root_key, id) }));
-            }
-            text.parse().map_err(|_| ServiceError::Inconsistent("a stored caveat".to_owned()))
-        })
-        .collect()
+    let malformed = || ServiceError::Inconsistent("a stored caveat is malformed".to_owned());
+    let restore = |text: &String| {
+        let Some(opened) = text.strip_prefix(OPENING) else { return text.parse().map_err(|_| malformed()) };
+        let (id, generation) = opened.split_once('+').unwrap_or((opened, "0"));
+        let id = id.parse().map_err(|_| malformed())?;
+        let generation = generation.parse().map_err(|_| malformed())?;
+        let nonce = derive_rotated_nonce(root_key, id, generation);
+        Ok(Caveat::Delegation(DelegationClaim { id, nonce }))
+    };
+    caveats.iter().map(restore).collect()
 }
 
 fn unusable(error: TokenError) -> ServiceError {

@@ -8,7 +8,7 @@ use subgrant_store::{
     delegations::{self, Delegation},
     tokens,
 };
-use subgrant_token::{Caveat, TokenError};
+use subgrant_token::{Caveat, RootKey, TokenError, VerifiedToken};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     locked::{Loaded, LockedTenant},
 };
 
-mod token;
+pub(crate) mod token;
 
 pub(crate) const ROUTE: &str = "POST /delegation";
 
@@ -163,7 +163,8 @@ impl App {
         let row = Delegation {
             node: locked.tree.node(id).expect("the plan added it").clone(),
             label: request.label.clone(),
-            caveats: verified.caveats().iter().map(chain::public_text).collect(),
+            caveats: stored_caveats(locked, &root_key.key, &verified)?,
+            token_generation: 0,
             root_key: root_key.id,
             tokens_valid_from: None,
             version: 1,
@@ -205,6 +206,18 @@ fn expiry_instant(request: ExpiryRequest, parent: &Delegation, now: Timestamp) -
 
 /// The end of the year 9998: the latest that a caveat can say.
 const LAST_EXPIRY_SECOND: i64 = 253_370_764_799;
+
+/// The child's chain as it is stored.
+fn stored_caveats(
+    locked: &LockedTenant,
+    root_key: &RootKey,
+    verified: &VerifiedToken,
+) -> Result<Vec<String>, ServiceError> {
+    let newest = |id| locked.rows.get(&id).map_or(0, |row| row.token_generation);
+    let stored = verified.caveats().iter().map(|caveat| chain::stored_text(root_key, caveat, newest));
+    let unknown = || ServiceError::Inconsistent("a nonce that was not derived here".to_owned());
+    stored.collect::<Option<_>>().ok_or_else(unknown)
+}
 
 fn audit_entry(principal: &Principal, row: &Delegation) -> audit::Entry {
     let details = serde_json::json!({

@@ -134,6 +134,7 @@ fn root_row(id: DelegationId, root_key: RootKeyId, created_at: Timestamp) -> Del
         node: Node::root(id),
         label: AttributeText::new("Root Key").expect("a plain label"),
         caveats: Vec::new(),
+        token_generation: 0,
         root_key,
         tokens_valid_from: None,
         version: 1,

@@ -7,7 +7,7 @@ use subgrant_domain::{
 };
 use subgrant_store::delegations::Delegation;
 
-use crate::{BlockedAt, Principal};
+use crate::{BlockedAt, Principal, chain};
 
 /// Settings, balances and state at one instant. Also what is recorded to answer a repeated request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ impl DelegationView {
             cost_center: node.terms.cost_center.clone(),
             department: node.terms.department.clone(),
             expires_at: node.terms.expires_at,
-            caveats: row.caveats.clone(),
+            caveats: row.caveats.iter().map(|text| chain::listed(text)).collect(),
             depth: path.depth(),
             descendants: node.descendants,
             version: row.version,

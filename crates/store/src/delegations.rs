@@ -18,8 +18,11 @@ pub struct Delegation {
     pub node: Node,
     /// The node's name.
     pub label: AttributeText,
-    /// Every caveat of the node's canonical token, in order, without the nonces.
+    /// Every caveat of the node's canonical token, in order. In place of each nonce stands how often the token had been
+    /// rotated.
     pub caveats: Vec<String>,
+    /// How often the node's own token was rotated.
+    pub token_generation: u32,
     /// The root key under which the canonical token is derived.
     pub root_key: RootKeyId,
     /// Root only: tokens issued before this instant are refused.
@@ -53,7 +56,7 @@ pub async fn by_ids(tx: &mut TenantTx, ids: &[DelegationId]) -> Result<Vec<Deleg
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT id, ancestor_ids, label, cost_center, department, allocation, budget, spent, held, reserved,
-               descendants, carve_returned, actions, max_per_spend, limits, max_depth, caveats, root_key_id,
+               descendants, carve_returned, actions, max_per_spend, limits, max_depth, caveats, token_generation, root_key_id,
                expires_at AS "expires_at: _", frozen_at AS "frozen_at: _", revoked_at AS "revoked_at: _",
                tokens_valid_from AS "tokens_valid_from: _", version, created_at AS "created_at: _"
            FROM delegations WHERE tenant_id = $1 AND id = ANY($2)"#,
@@ -188,6 +191,27 @@ pub async fn revoke(tx: &mut LockedTx, id: DelegationId, at: Timestamp) -> Resul
     .await?
     .rows_affected();
     row::expect_rows(updated, 1)
+}
+
+/// Replaces a node's canonical token; returns the node's new version.
+pub async fn set_token(
+    tx: &mut LockedTx,
+    id: DelegationId,
+    generation: u32,
+    caveats: &[String],
+) -> Result<i64> {
+    let tenant = tx.tenant_uuid();
+    let version = sqlx::query_scalar!(
+        "UPDATE delegations SET token_generation = $3, caveats = $4, version = version + 1
+         WHERE tenant_id = $1 AND id = $2 RETURNING version",
+        tenant,
+        id.as_uuid(),
+        generation.cast_signed(),
+        caveats
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok(version)
 }
 
 /// Freezes a node (`Some`) or lets it go on (`None`); returns its new version.

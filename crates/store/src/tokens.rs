@@ -84,3 +84,24 @@ pub async fn insert(
     .await?;
     Ok(())
 }
+
+/// Ends the life of every token of a node but one, at `at` or earlier.
+pub async fn expire_others(
+    tx: &mut LockedTx,
+    node: DelegationId,
+    keep: &Digest,
+    at: Timestamp,
+) -> Result<()> {
+    let tenant = tx.tenant_uuid();
+    sqlx::query!(
+        "UPDATE tokens SET valid_until = least(valid_until, $4)
+         WHERE tenant_id = $1 AND delegation_id = $2 AND digest <> $3",
+        tenant,
+        node.as_uuid(),
+        &keep[..],
+        at.to_sqlx() as _
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}

@@ -48,6 +48,8 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         .routes(routes!(handlers::delegation::revoke))
         .routes(routes!(handlers::delegation::freeze))
         .routes(routes!(handlers::delegation::unfreeze))
+        .routes(routes!(handlers::delegation::token::rotate))
+        .routes(routes!(handlers::delegation::token::restrict))
         .routes(routes!(handlers::spend::create))
         .routes(routes!(handlers::spend::one))
         .routes(routes!(handlers::spend::refund))

@@ -75,7 +75,7 @@ impl App {
 ///
 /// A name stays with its node, and levels are counted by the plan: below the caller's own node both stand in the
 /// presented token anyway; further down they would say something else.
-fn narrowing(
+pub(crate) fn narrowing(
     principal: &Principal,
     locked: &LockedTenant,
     parent: &NodePath,

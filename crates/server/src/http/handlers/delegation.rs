@@ -24,6 +24,7 @@ use crate::http::{
 };
 
 mod create;
+pub(in crate::http) mod token;
 
 /// Mints a child delegation.
 ///

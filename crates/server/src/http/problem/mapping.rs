@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 use subgrant_domain::{Credits, DelegationId, Denial, MintDenial};
 use subgrant_service::{
-    AccessError, BlockedAt, CredentialError, EngineError, FreezeError, MintError, Principal, RevokeError,
-    RotateError, ServiceError, SignupError, SpendError,
+    AccessError, BlockedAt, CredentialError, EngineError, FreezeError, MintError, Principal, RestrictError,
+    RevokeError, RotateDelegationError, RotateError, ServiceError, SignupError, SpendError,
 };
 use subgrant_store::StoreError;
 
@@ -112,6 +112,34 @@ impl From<FreezeError> for Problem {
             }
             FreezeError::Denied(_) => {
                 conflict("already_revoked", "The delegation, or one above it, is revoked for good.")
+            }
+        }
+    }
+}
+
+impl From<RotateDelegationError> for Problem {
+    fn from(error: RotateDelegationError) -> Self {
+        match error {
+            RotateDelegationError::Access(error) => error.into(),
+            RotateDelegationError::IsRoot => Self::new(
+                StatusCode::CONFLICT,
+                "is_root",
+                "The root token is rotated with POST /root/rotate.",
+            ),
+            RotateDelegationError::Over => {
+                let detail = "The delegation, or one above it, is revoked or expired.";
+                Self::new(StatusCode::CONFLICT, "already_revoked", detail)
+            }
+        }
+    }
+}
+
+impl From<RestrictError> for Problem {
+    fn from(error: RestrictError) -> Self {
+        match error {
+            RestrictError::Access(error) => error.into(),
+            RestrictError::Refused(why) => {
+                Self::field("narrower_than_parent", "/caveats", format!("the token would be refused: {why}"))
             }
         }
     }

@@ -52,7 +52,7 @@ pub(super) fn mint_request(body: api::CreateDelegation) -> Result<MintRequest, P
     Ok(MintRequest { parent, label: noted(label)?, child, expiry, extra_caveats })
 }
 
-fn parse_caveat(text: &str) -> Result<Caveat, &'static str> {
+pub(super) fn parse_caveat(text: &str) -> Result<Caveat, &'static str> {
     text.parse().map_err(|error| match error {
         CaveatError::Unknown => {
             "names a caveat that Subgrant does not know, so that every use would be denied"
