@@ -276,3 +276,19 @@ pub struct RestrictedDelegation {
     /// Every caveat of it, in order.
     pub caveats: Vec<String>,
 }
+
+/// A delegation with what is below it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DelegationTree {
+    /// The delegation.
+    #[serde(flatten)]
+    pub delegation: Delegation,
+    /// What it has spent itself, without the delegations below it.
+    pub own_spent_credits: u64,
+    /// The first delegations below it, oldest first; absent where the picture ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(no_recursion)]
+    pub children: Option<Vec<DelegationTree>>,
+    /// Where `GET /delegation?parent_id=…&cursor=…` goes on, where there are more; `null` otherwise.
+    pub children_next_cursor: Option<String>,
+}

@@ -17,9 +17,9 @@ mod verify;
 
 pub use audit::{AuditEntry, AuditList};
 pub use delegation::{
-    Action, Allocation, CreateDelegation, CreatedDelegation, Delegation, DelegationList, FreezeDelegation,
-    Limit, Period, RestrictDelegation, RestrictedDelegation, Revocation, RevokeDelegation, RotateDelegation,
-    RotatedDelegation, Status,
+    Action, Allocation, CreateDelegation, CreatedDelegation, Delegation, DelegationList, DelegationTree,
+    FreezeDelegation, Limit, Period, RestrictDelegation, RestrictedDelegation, Revocation, RevokeDelegation,
+    RotateDelegation, RotatedDelegation, Status,
 };
 pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, ReleaseHold};
 pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof};

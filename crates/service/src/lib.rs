@@ -27,6 +27,7 @@ mod rotate;
 mod session;
 mod signup;
 mod spend;
+mod tree;
 mod verify;
 mod view;
 
@@ -49,5 +50,6 @@ pub use session::{SessionSecret, SignedIn};
 pub use signup::{SignedUp, SignupError, SignupRequest};
 pub use spend::{BatchSpend, HoldReceipt, SpendError, SpendReceipt, SpendRequest};
 pub use subgrant_store::{audit::Recorded, delegations::StatusFilter};
+pub use tree::Branch;
 pub use verify::{Verification, VerifyRequest};
 pub use view::DelegationView;

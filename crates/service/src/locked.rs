@@ -175,14 +175,19 @@ impl ReadTenant {
         Ok(read)
     }
 
-    /// Reads the nodes of further paths, at the same instant.
-    pub(crate) async fn load(&mut self, paths: &[&NodePath]) -> Result<(), ServiceError> {
-        let missing: Vec<_> = ids_of(paths).into_iter().filter(|id| !self.rows.contains_key(id)).collect();
-        for row in delegations::by_ids(&mut self.tx, &missing).await? {
+    /// Reads further nodes, whose ancestors are read already, at the same instant.
+    pub(crate) async fn load_nodes(&mut self, ids: &[DelegationId]) -> Result<(), ServiceError> {
+        for row in delegations::by_ids(&mut self.tx, ids).await? {
             self.tree.insert(row.node.clone());
             self.rows.insert(row.node.id(), row);
         }
         Ok(())
+    }
+
+    /// Reads the nodes of further paths, at the same instant.
+    pub(crate) async fn load(&mut self, paths: &[&NodePath]) -> Result<(), ServiceError> {
+        let missing: Vec<_> = ids_of(paths).into_iter().filter(|id| !self.rows.contains_key(id)).collect();
+        self.load_nodes(&missing).await
     }
 }
 

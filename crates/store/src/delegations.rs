@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use subgrant_domain::{AttributeText, DelegationId, Node, NodePath, RootKeyId};
 
-pub use list::{Filter, Page, StatusFilter, count_active, list};
+pub use list::{Filter, Page, StatusFilter, count_active, first_children, list, spent_by_children};
 
 use crate::{LockedTx, Result, TenantTx, delegations::row::Row};
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use subgrant_api as api;
 use subgrant_domain::{Credits, EntryKind, LedgerEntry, Period, WindowLimit};
-use subgrant_service::{DelegationView, HoldReceipt, RevokeReceipt, SpendReceipt};
+use subgrant_service::{Branch, DelegationView, HoldReceipt, RevokeReceipt, SpendReceipt};
 
 /// RFC 3339, UTC.
 pub(crate) fn time(instant: Timestamp) -> String {
@@ -38,6 +38,15 @@ pub(crate) fn delegation(view: DelegationView) -> api::Delegation {
         descendants: view.descendants,
         version: view.version,
         created_at: time(view.created_at),
+    }
+}
+
+pub(crate) fn tree(branch: Branch) -> api::DelegationTree {
+    api::DelegationTree {
+        delegation: delegation(branch.delegation),
+        own_spent_credits: branch.own_spent.get(),
+        children: branch.children.map(|children| children.into_iter().map(tree).collect()),
+        children_next_cursor: branch.more_after.map(subgrant_domain::Id::suffix),
     }
 }
 

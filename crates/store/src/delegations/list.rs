@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use subgrant_domain::{DelegationId, NodePath};
+use subgrant_domain::{Credits, DelegationId, NodePath};
 
 use super::Delegation;
 use crate::{Result, TenantTx};
@@ -108,6 +108,47 @@ pub async fn list(
     let mut delegations = super::by_ids(tx, &ids).await?;
     delegations.sort_by_key(|delegation| delegation.node.id());
     Ok(Page { delegations, has_more })
+}
+
+/// The first children of each of the given nodes, oldest first: at most `limit` per parent.
+pub async fn first_children(
+    tx: &mut TenantTx,
+    parents: &[DelegationId],
+    limit: i64,
+) -> Result<Vec<(DelegationId, DelegationId)>> {
+    let parents: Vec<_> = parents.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT p.id AS "parent!", c.id FROM unnest($2::uuid[]) AS p (id)
+           CROSS JOIN LATERAL (
+               SELECT d.id FROM delegations d WHERE d.tenant_id = $1 AND d.parent_id = p.id ORDER BY d.id LIMIT $3
+           ) c ORDER BY c.id"#,
+        tx.tenant().as_uuid(),
+        &parents,
+        limit
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    let pair = |parent, child| (DelegationId::from_uuid(parent), DelegationId::from_uuid(child));
+    Ok(rows.into_iter().map(|row| pair(row.parent, row.id)).collect())
+}
+
+/// What the children of each of the given nodes have spent, with their subtrees; childless nodes are left out.
+pub async fn spent_by_children(
+    tx: &mut TenantTx,
+    parents: &[DelegationId],
+) -> Result<Vec<(DelegationId, Credits)>> {
+    let parents: Vec<_> = parents.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT parent_id AS "parent!", sum(spent)::bigint AS "spent!" FROM delegations
+           WHERE tenant_id = $1 AND parent_id = ANY($2) GROUP BY parent_id"#,
+        tx.tenant().as_uuid(),
+        &parents
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    rows.into_iter()
+        .map(|row| Ok((DelegationId::from_uuid(row.parent), super::row::credits(row.spent)?)))
+        .collect()
 }
 
 /// How many nodes of a subtree, its top included, have ledger entries since `since`.

@@ -10,7 +10,7 @@ use subgrant_domain::{AttributeText, DelegationId, kind};
 use subgrant_service::{Freeze, ListRequest, RevokeRequest, StatusFilter};
 use utoipa::IntoParams;
 
-use super::page_limit;
+use super::{noted, page_limit};
 use crate::http::{
     HttpState,
     body::{JsonBody, OptionalJsonBody},
@@ -133,6 +133,42 @@ fn list_request(query: ListQuery) -> Result<ListRequest, Problem> {
         after,
         limit,
     })
+}
+
+/// Which part of the tree to show.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct TreeQuery {
+    /// From this delegation down; absent: from the caller's own.
+    root: Option<String>,
+    /// How many levels below it: 0–32; 3 where nothing is said.
+    depth: Option<u64>,
+}
+
+/// The caller's delegation, or one below it, with what is below that, nested.
+///
+/// A node shows its first 50 children; `children_next_cursor` continues them with `GET /delegation?parent_id=`.
+#[utoipa::path(
+    get,
+    path = "/delegation/tree",
+    tag = "delegation",
+    security(("token" = []), ("session" = [])),
+    params(TreeQuery),
+    responses((status = 200, description = "The tree", body = api::DelegationTree), Problems, Refusals)
+)]
+pub(in crate::http) async fn tree(
+    State(state): State<HttpState>,
+    Authenticated(principal): Authenticated,
+    Query(query): Query<TreeQuery>,
+) -> Result<Json<api::DelegationTree>, Problem> {
+    let mut validator = Validator::default();
+    let depth = usize::try_from(query.depth.unwrap_or(3)).ok().filter(|depth| *depth <= 32);
+    let depth = validator.check("?depth", "out_of_range", depth.ok_or("must be from 0 to 32"));
+    validator.finish()?;
+    let top = query.root.map(|id| id.parse()).transpose().map_err(|_| Problem::not_found())?;
+    let branch = state.app.tree(&principal, top, noted(depth)?).await?;
+    Ok(Json(convert::tree(branch)))
 }
 
 /// The caller's own delegation; for a session, the root.
