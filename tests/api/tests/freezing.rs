@@ -88,7 +88,7 @@ async fn those_above_see_what_is_frozen_and_by_whom() {
     assert_eq!(ids(&listed), [json!(middle_id), json!(leaf_id)], "{}", listed.body);
     let listed = team.get("/delegation?status=active").await;
     assert_eq!(ids(&listed), [json!(team_id)], "{}", listed.body);
-    for token in [middle.token(), Some(&attenuate(middle.token().expect("a token"), &[b"budget = 5"]))] {
+    for token in [middle.token(), Some(&attenuate(middle.token().expect("a token"), &[b"actions = spend"]))] {
         let verdict = root.post("/verify", &json!({ "token": token })).await;
         assert_eq!((verdict.status, verdict.code()), (200, "frozen"), "{}", verdict.body);
         assert_eq!(verdict.body["valid"], json!(false));
@@ -223,8 +223,18 @@ async fn a_session_freezes_and_unfreezes_from_the_same_origin_only() {
     assert_eq!(team.spend(1).await.refusal(), (403, "frozen"));
     assert_eq!(send("unfreeze", &server.api.origin).await.status, 200);
     assert_eq!(team.spend(1).await.status, 201);
-    let root_id = &tenant.root_id;
-    let path = format!("/delegation/{root_id}/freeze");
-    assert_eq!(root.post(&path, &json!({})).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_frozen_root_stops_the_tenant_and_only_its_people_can_thaw_it() {
+    let (server, tenant, root) = start().await;
+    let (team, _) = root.child("team", 100).await;
+    assert_done(&root, &tenant.root_id, "freeze").await;
+    root.act(&tenant.root_id, "unfreeze").await.assert_problem(403, "frozen", "the root token itself");
     assert_eq!(team.spend(1).await.refusal(), (403, "frozen"));
+    let request = server.api.request(Method::POST, &format!("/delegation/{}/unfreeze", tenant.root_id));
+    let request = request.header("Cookie", format!("__Host-session={}", tenant.session));
+    let thawed = Reply::of(request.header("Origin", &server.api.origin)).await;
+    assert_eq!((thawed.status, thawed.text("/status")), (200, "active".to_owned()), "{}", thawed.body);
+    assert_eq!((team.spend(1).await.status, root.spend(1).await.status), (201, 201));
 }

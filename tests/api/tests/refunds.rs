@@ -210,7 +210,7 @@ async fn a_window_limit_does_not_get_a_refund_back() {
     let refused = leaf.spend(11).await;
     assert_eq!((refused.refusal(), refused.number("/max_affordable_credits")), ((402, "limit_exceeded"), 10));
     // Summed up from the ledger, where no counter exists yet.
-    let appended = subgrant_tests::attenuate(leaf.token().expect("a token"), &[b"limit = 95 per week"]);
+    let appended = subgrant_tests::attenuate(leaf.token().expect("a token"), &[b"limit = 95/week"]);
     let refused = leaf.with_token(&appended).spend(6).await;
     assert_eq!((refused.refusal(), refused.number("/max_affordable_credits")), ((402, "limit_exceeded"), 5));
     assert_books_balance(&server, &tenant).await;
