@@ -28,7 +28,8 @@ pub async fn assert_books_balance(server: &TestServer, tenant: &Tenant) {
 /// How many entries the tenant's ledger has, and their sum: refunds count against it.
 pub async fn ledger_totals(server: &TestServer, tenant: &Tenant) -> (u64, u64) {
     let pool = server.database.superuser().await;
-    let statement = "SELECT count(*), coalesce(sum(CASE kind WHEN 'refund' THEN -amount ELSE amount END), 0)::bigint
+    let statement =
+        "SELECT count(*), coalesce(sum(CASE kind WHEN 'refund' THEN -amount ELSE amount END), 0)::bigint
          FROM ledger WHERE tenant_id = $1";
     let row = sqlx::query(statement).bind(tenant_uuid(tenant)).fetch_one(&pool).await.unwrap();
     (row.get::<i64, _>(0).cast_unsigned(), row.get::<i64, _>(1).cast_unsigned())

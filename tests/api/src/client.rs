@@ -121,8 +121,7 @@ impl Api {
     pub async fn balances(&self) -> Value {
         let own = self.get("/delegation/self").await;
         assert_eq!(own.status, 200, "{}", own.body);
-        let fields =
-            ["spent_credits", "held_credits", "reserved_for_children_credits", "available_credits"];
+        let fields = ["spent_credits", "held_credits", "reserved_for_children_credits", "available_credits"];
         json!(fields.map(|field| &own.body[field]))
     }
 }

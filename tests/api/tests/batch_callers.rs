@@ -1,7 +1,9 @@
 //! Who may send a batch, and what each item's caller may do in it.
 
 use serde_json::{Value, json};
-use subgrant_tests::{Api, Tenant, TestServer, assert_books_balance, assert_no_deadlocks, attenuate, ledger_totals};
+use subgrant_tests::{
+    Api, Tenant, TestServer, assert_books_balance, assert_no_deadlocks, attenuate, ledger_totals,
+};
 
 async fn start() -> (TestServer, Tenant, Api) {
     let server = TestServer::start().await;
@@ -31,12 +33,22 @@ async fn an_item_is_bound_by_its_own_tokens_caveats() {
     let (leaf, _) = root.child("leaf", 100).await;
     let token = leaf.token().expect("a token");
     let item = |caveat: &[u8]| json!({ "amount_credits": 5, "token": attenuate(token, &[caveat]) });
-    let items = [item(b"max_per_spend = 4"), item(b"actions = read"), item(b"max_per_spend = 5"), item(b"limit = 7/day")];
+    let items = [
+        item(b"max_per_spend = 4"),
+        item(b"actions = read"),
+        item(b"max_per_spend = 5"),
+        item(b"limit = 7/day"),
+    ];
     let reply = leaf.post("/spend/batch", &json!({ "items": items })).await;
-    let told: Vec<_> =
-        [0, 1, 2, 3].map(|at| json!([reply.body["data"][at]["status"], reply.body["data"][at]["code"]])).into();
-    let expected =
-        [json!([402, "max_per_spend_exceeded"]), json!([403, "action_not_permitted"]), json!([201, null]), json!([402, "limit_exceeded"])];
+    let told: Vec<_> = [0, 1, 2, 3]
+        .map(|at| json!([reply.body["data"][at]["status"], reply.body["data"][at]["code"]]))
+        .into();
+    let expected = [
+        json!([402, "max_per_spend_exceeded"]),
+        json!([403, "action_not_permitted"]),
+        json!([201, null]),
+        json!([402, "limit_exceeded"]),
+    ];
     assert_eq!(told, expected, "{}", reply.body);
     assert_eq!(leaf.balances().await, json!([5, 0, 0, 95]));
     assert_books_balance(&server, &tenant).await;

@@ -204,7 +204,8 @@ async fn refunds_below_expired_frozen_and_capped_nodes_reach_who_can_use_them() 
 #[tokio::test]
 async fn a_window_limit_does_not_get_a_refund_back() {
     let (server, tenant, root) = start().await;
-    let body = json!({ "label": "leaf", "budget_credits": 500, "limits": [{ "per": "month", "credits": 100 }] });
+    let body =
+        json!({ "label": "leaf", "budget_credits": 500, "limits": [{ "per": "month", "credits": 100 }] });
     let leaf = mint(&root, body).await;
     assert_eq!(root.refund(&spent(&leaf, 90).await, None).await.status, 201);
     let refused = leaf.spend(11).await;
