@@ -25,10 +25,12 @@ pub async fn assert_books_balance(server: &TestServer, tenant: &Tenant) {
     assert_chain_is_intact(server, tenant, &pool).await;
 }
 
-/// How many entries the tenant's ledger has, and their sum.
+/// How many entries the tenant's ledger has, and their sum: refunds count against it.
 pub async fn ledger_totals(server: &TestServer, tenant: &Tenant) -> (u64, u64) {
     let pool = server.database.superuser().await;
-    let statement = "SELECT count(*), coalesce(sum(amount), 0)::bigint FROM ledger WHERE tenant_id = $1";
+    let statement =
+        "SELECT count(*), coalesce(sum(CASE kind WHEN 'refund' THEN -amount ELSE amount END), 0)::bigint
+         FROM ledger WHERE tenant_id = $1";
     let row = sqlx::query(statement).bind(tenant_uuid(tenant)).fetch_one(&pool).await.unwrap();
     (row.get::<i64, _>(0).cast_unsigned(), row.get::<i64, _>(1).cast_unsigned())
 }
@@ -52,13 +54,15 @@ const RULES: &[(&str, &str)] = &[
     (
         "spent(n) = own + the children's",
         "SELECT d.id FROM delegations d WHERE d.tenant_id = $1 AND d.spent <>
-             (SELECT coalesce(sum(l.amount), 0) FROM ledger l WHERE l.tenant_id = $1 AND l.delegation_id = d.id)
+             (SELECT coalesce(sum(CASE l.kind WHEN 'refund' THEN -l.amount ELSE l.amount END), 0) FROM ledger l
+              WHERE l.tenant_id = $1 AND l.delegation_id = d.id)
              + (SELECT coalesce(sum(c.spent), 0) FROM delegations c WHERE c.tenant_id = $1 AND c.parent_id = d.id)",
     ),
     (
         "the ledger's sum = the root's spent",
         "SELECT d.id FROM delegations d WHERE d.tenant_id = $1 AND d.depth = 0 AND d.spent <>
-             (SELECT coalesce(sum(l.amount), 0) FROM ledger l WHERE l.tenant_id = $1)",
+             (SELECT coalesce(sum(CASE l.kind WHEN 'refund' THEN -l.amount ELSE l.amount END), 0) FROM ledger l
+              WHERE l.tenant_id = $1)",
     ),
     (
         "reserved(n) = what live carve children have not consumed",
@@ -66,6 +70,32 @@ const RULES: &[(&str, &str)] = &[
              (SELECT coalesce(sum(c.budget - c.spent - c.held), 0) FROM delegations c
               WHERE c.tenant_id = $1 AND c.parent_id = d.id AND c.allocation = 'carve' AND c.revoked_at IS NULL
                   AND (c.expires_at IS NULL OR c.expires_at > clock_timestamp()))",
+    ),
+    (
+        "held(n) = the open holds of a subtree that no revocation has voided",
+        "SELECT d.id FROM delegations d WHERE d.tenant_id = $1
+             AND NOT EXISTS (SELECT FROM delegations a WHERE a.tenant_id = $1 AND a.revoked_at IS NOT NULL
+                 AND a.id = ANY(d.ancestor_ids || d.id))
+             AND d.held <> (SELECT coalesce(sum(h.amount), 0)
+                 FROM holds h JOIN delegations o ON o.tenant_id = $1 AND o.id = h.delegation_id
+                 WHERE h.tenant_id = $1 AND h.status = 'held' AND d.id = ANY(o.ancestor_ids || o.id)
+                     AND NOT EXISTS (SELECT FROM delegations a WHERE a.tenant_id = $1
+                         AND a.revoked_at IS NOT NULL AND a.id = ANY(o.ancestor_ids || o.id)))",
+    ),
+    (
+        "nothing is held below a frozen node",
+        "SELECT o.id FROM holds h JOIN delegations o ON o.tenant_id = $1 AND o.id = h.delegation_id
+         JOIN delegations a ON a.tenant_id = $1 AND a.id = ANY(o.ancestor_ids || o.id)
+         WHERE h.tenant_id = $1 AND h.status = 'held' AND h.expires_at > clock_timestamp()
+             AND a.frozen_at IS NOT NULL AND a.revoked_at IS NULL AND o.held > 0",
+    ),
+    (
+        "no refund exceeds its spend, nor moves to another node or attribution",
+        "SELECT s.id FROM ledger s JOIN ledger r ON r.tenant_id = $1 AND r.reverses = s.id
+         WHERE s.tenant_id = $1 GROUP BY s.id, s.amount, s.kind
+         HAVING sum(r.amount) > s.amount OR s.kind <> 'spend'
+             OR bool_or(r.delegation_id <> s.delegation_id
+                 OR r.cost_center IS DISTINCT FROM s.cost_center OR r.department IS DISTINCT FROM s.department)",
     ),
     (
         "no budget is exceeded",
@@ -78,9 +108,9 @@ const RULES: &[(&str, &str)] = &[
              (SELECT count(*) FROM delegations c WHERE c.tenant_id = $1 AND d.id = ANY(c.ancestor_ids))",
     ),
     (
-        "every entry belongs to a node that was live at that time",
+        "every debit belongs to a node that was live at that time",
         "SELECT l.id FROM ledger l LEFT JOIN delegations d ON d.tenant_id = $1 AND d.id = l.delegation_id
-         WHERE l.tenant_id = $1 AND (d.id IS NULL OR EXISTS (
+         WHERE l.tenant_id = $1 AND (d.id IS NULL OR l.kind <> 'refund' AND EXISTS (
              SELECT FROM delegations a WHERE a.tenant_id = $1 AND a.id = ANY(d.ancestor_ids || d.id)
                  AND (a.revoked_at < l.recorded_at OR a.expires_at <= l.recorded_at)))",
     ),

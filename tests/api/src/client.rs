@@ -85,6 +85,45 @@ impl Api {
     pub async fn spend(&self, amount: u64) -> Reply {
         self.post("/spend", &json!({ "amount_credits": amount })).await
     }
+
+    /// Holds credits of the token's own node for some time, such as `5m`.
+    pub async fn hold(&self, amount: u64, expires_in: &str) -> Reply {
+        self.post("/hold", &json!({ "amount_credits": amount, "expires_in": expires_in })).await
+    }
+
+    /// Makes a hold that must succeed and outlasts the test, and returns its id.
+    pub async fn held(&self, amount: u64) -> String {
+        let reply = self.hold(amount, "1h").await;
+        assert_eq!(reply.status, 201, "{}", reply.body);
+        reply.text("/id")
+    }
+
+    /// Captures a hold.
+    pub async fn capture(&self, hold: &str, amount: u64) -> Reply {
+        self.post(&format!("/hold/{hold}/capture"), &json!({ "amount_credits": amount })).await
+    }
+
+    /// Does what a path ending says to a delegation: `revoke`, `freeze`, `unfreeze`.
+    pub async fn act(&self, delegation: &str, verb: &str) -> Reply {
+        self.post(&format!("/delegation/{delegation}/{verb}"), &json!({})).await
+    }
+
+    /// Gives a spend back, wholly or in part.
+    pub async fn refund(&self, spend: &str, amount: Option<u64>) -> Reply {
+        let body = match amount {
+            Some(amount) => json!({ "amount_credits": amount, "reason": "test" }),
+            None => json!({ "reason": "test" }),
+        };
+        self.post(&format!("/spend/{spend}/refund"), &body).await
+    }
+
+    /// What the token's own node has spent, held, set aside for children, and available.
+    pub async fn balances(&self) -> Value {
+        let own = self.get("/delegation/self").await;
+        assert_eq!(own.status, 200, "{}", own.body);
+        let fields = ["spent_credits", "held_credits", "reserved_for_children_credits", "available_credits"];
+        json!(fields.map(|field| &own.body[field]))
+    }
 }
 
 impl Reply {

@@ -22,6 +22,7 @@ struct Other {
     root: Api,
     id: String,
     spend_id: String,
+    hold_id: String,
     leaf_token: String,
 }
 
@@ -56,6 +57,7 @@ impl Caller {
     async fn try_operation(&self, operation: &str, other: &Other) {
         let ids = [other.id.as_str(), UNKNOWN];
         let spend_ids = [other.spend_id.as_str(), "spd_01jd0000000000000000000001"];
+        let hold_ids = [other.hold_id.as_str(), "hold_01jd0000000000000000000001"];
         match operation {
             // The rotation comes last of all, because it ends the caller's own root token.
             "GET /livez" | "GET /readyz" | "POST /api/cloud/root/rotate" => {}
@@ -80,6 +82,28 @@ impl Caller {
                 for body in [json!({}), json!({ "dry_run": true })] {
                     self.assert_unknown(Method::POST, "/delegation/{id}/revoke", ids, Some(&body)).await;
                 }
+            }
+            "POST /api/cloud/delegation/{id}/freeze" | "POST /api/cloud/delegation/{id}/unfreeze" => {
+                let path = below_base(operation);
+                self.assert_unknown(Method::POST, path, ids, Some(&json!({}))).await;
+            }
+            "POST /api/cloud/hold/{id}/capture"
+            | "POST /api/cloud/hold/{id}/extend"
+            | "POST /api/cloud/hold/{id}/release"
+            | "POST /api/cloud/spend/{id}/refund" => {
+                let path = below_base(operation);
+                let ids = if path.starts_with("/hold") { hold_ids } else { spend_ids };
+                self.assert_unknown(Method::POST, path, ids, Some(&good_body(path))).await;
+            }
+            "POST /api/cloud/hold" => {
+                let held = self.send(Method::POST, "/hold", Some(good_body("/hold/{id}/hold"))).await;
+                assert_eq!((held.status, held.text("/delegation_id")), (201, self.own_id.clone()));
+            }
+            "POST /api/cloud/spend/batch" => {
+                let body = json!({ "items": [{ "amount_credits": 1, "token": other.leaf_token }] });
+                let batch = self.send(Method::POST, "/spend/batch", Some(body)).await;
+                let told = (batch.status, batch.number("/data/0/status"), batch.text("/data/0/code"));
+                assert_eq!(told, (200, 404, "not_found".to_owned()), "{}", batch.body);
             }
             "GET /api/cloud/ledger" => {
                 self.assert_unknown(Method::GET, "/ledger?delegation_id={id}", ids, None).await;
@@ -114,6 +138,22 @@ impl Caller {
     }
 }
 
+/// `POST /api/cloud/x` → `/x`.
+fn below_base(operation: &str) -> &str {
+    operation.split_once("/api/cloud").expect("the operation is below the base path").1
+}
+
+/// A body with which the operation at `path` would succeed, were the thing the caller's.
+fn good_body(path: &str) -> Value {
+    match path.rsplit('/').next().unwrap_or_default() {
+        "capture" => json!({ "amount_credits": 1 }),
+        "extend" => json!({ "expires_in": "1h" }),
+        "hold" => json!({ "amount_credits": 1, "expires_in": "1h" }),
+        "refund" => json!({ "reason": "theirs" }),
+        _ => json!({}),
+    }
+}
+
 #[tokio::test]
 async fn no_operation_reaches_another_tenant() {
     let server = TestServer::start().await;
@@ -123,8 +163,10 @@ async fn no_operation_reaches_another_tenant() {
     let leaf = root.mint("Our leaf", 100).await;
     let their_leaf = their_root.mint("Their leaf", 100).await;
     let leaf_token = their_leaf.text("/token");
-    let spend_id = their_root.with_token(&leaf_token).spend(7).await.text("/id");
-    let other = Other { tenant: theirs, root: their_root, id: their_leaf.text("/id"), spend_id, leaf_token };
+    let spender = their_root.with_token(&leaf_token);
+    let (spend_id, hold_id) = (spender.spend(7).await.text("/id"), spender.held(5).await);
+    let id = their_leaf.text("/id");
+    let other = Other { tenant: theirs, root: their_root, id, spend_id, hold_id, leaf_token };
     let caller = |name, api: Api, own_id: &str| Caller { name, api, cookie: None, own_id: own_id.to_owned() };
     let cookie = Some(format!("__Host-session={}", tenant.session));
     let callers = [
@@ -153,16 +195,20 @@ async fn the_others_credentials_open_nothing_of_ours() {
     let (tenant, theirs) = (server.sign_up().await, server.sign_up().await);
     let root = server.api.with_token(&tenant.root_token);
     let (_, id) = root.child("Ours", 100).await;
-    let spend_id = root.spend(5).await.text("/id");
+    let (spend_id, hold_id) = (root.spend(5).await.text("/id"), root.held(5).await);
     let before = root.snapshot().await;
     let their_root = server.api.with_token(&theirs.root_token);
     let (their_leaf, _) = their_root.child("Theirs", 10).await;
     for operation in operations(&server.api).await.iter().filter(|operation| operation.path.contains("{id}"))
     {
         for ours in [&id, &tenant.root_id] {
-            let thing = if operation.path.contains("/spend/") { &spend_id } else { ours };
+            let thing = match operation.path.split('/').nth(3) {
+                Some("spend") => &spend_id,
+                Some("hold") => &hold_id,
+                _ => ours,
+            };
             let path = operation.path.replace("/api/cloud", "").replace("{id}", thing);
-            let body = if operation.method == "GET" { None } else { Some(json!({})) };
+            let body = if operation.method == "GET" { None } else { Some(good_body(&operation.path)) };
             for api in [&their_root, &their_leaf] {
                 let request = api.request(operation.verb(), &path);
                 let reply =

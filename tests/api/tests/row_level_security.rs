@@ -14,8 +14,8 @@ async fn stage() -> (TestServer, Uuid, Uuid) {
         let root = server.api.with_token(&tenant.root_token);
         let body = json!({ "label": "x", "budget_credits": 10, "limits": [{ "per": "day", "credits": 5 }] });
         let minted = root.post_with_key("/delegation", "key", &body).await;
-        let spent = root.with_token(&minted.text("/token")).spend(1).await;
-        assert_eq!(spent.status, 201, "{}", spent.body);
+        let child = root.with_token(&minted.text("/token"));
+        assert_eq!((child.spend(1).await.status, child.hold(1, "1h").await.status), (201, 201));
     }
     let uuid = |tenant: &Tenant| tenant.id.parse::<TenantId>().expect("a tenant's id").as_uuid();
     let (visitor, other) = (uuid(&visitor), uuid(&other));
@@ -92,6 +92,7 @@ async fn the_check_reports_every_way_of_losing_the_policy() {
             "reading the other tenant gives Ok(",
         ),
         ("ALTER TABLE ledger DISABLE ROW LEVEL SECURITY", "ledger", "reading the other tenant gives Ok("),
+        ("ALTER TABLE holds DISABLE ROW LEVEL SECURITY", "holds", "reading the other tenant gives Ok("),
         ("ALTER TABLE tokens NO FORCE ROW LEVEL SECURITY", "tokens", "not forced"),
         ("CREATE POLICY open ON users USING (true)", "users", "reading the other tenant gives Ok("),
         ("CREATE POLICY open ON audit FOR INSERT WITH CHECK (true)", "audit", "inserting gives"),
