@@ -83,9 +83,25 @@ impl Caller {
                     self.assert_unknown(Method::POST, "/delegation/{id}/revoke", ids, Some(&body)).await;
                 }
             }
-            "POST /api/cloud/delegation/{id}/freeze" | "POST /api/cloud/delegation/{id}/unfreeze" => {
+            "GET /api/cloud/delegation/tree" => {
+                self.assert_unknown(Method::GET, "/delegation/tree?root={id}", ids, None).await;
+            }
+            "POST /api/cloud/delegation/{id}/freeze"
+            | "POST /api/cloud/delegation/{id}/unfreeze"
+            | "POST /api/cloud/delegation/{id}/rotate"
+            | "POST /api/cloud/delegation/{id}/restrict" => {
                 let path = below_base(operation);
-                self.assert_unknown(Method::POST, path, ids, Some(&json!({}))).await;
+                self.assert_unknown(Method::POST, path, ids, Some(&good_body(path))).await;
+            }
+            "GET /api/cloud/audit" | "GET /api/cloud/ledger/proof" => {
+                let own = self.send(Method::GET, below_base(operation), None).await;
+                assert!([200, 403].contains(&own.status), "{}", own.body);
+                assert!(!own.body.to_string().contains(&other.tenant.id), "{}", own.body);
+            }
+            "POST /api/cloud/session" | "GET /api/cloud/session" | "DELETE /api/cloud/session" => {
+                let stolen = json!({ "email": "owner1@tenant.example", "password": "guessed horse" });
+                let refused = self.send(Method::POST, "/session", Some(stolen)).await;
+                refused.assert_problem(401, "invalid_credentials", "the other's account");
             }
             "POST /api/cloud/hold/{id}/capture"
             | "POST /api/cloud/hold/{id}/extend"
@@ -150,6 +166,7 @@ fn good_body(path: &str) -> Value {
         "extend" => json!({ "expires_in": "1h" }),
         "hold" => json!({ "amount_credits": 1, "expires_in": "1h" }),
         "refund" => json!({ "reason": "theirs" }),
+        "restrict" => json!({ "caveats": ["max_per_spend = 1"] }),
         _ => json!({}),
     }
 }

@@ -5,10 +5,10 @@ use serde_json::json;
 use subgrant_tests::{Operation, Reply, TestServer, operations};
 
 /// What anybody may call.
-const PUBLIC: [&str; 3] = ["GET /livez", "GET /readyz", "POST /api/cloud/signup"];
+const PUBLIC: [&str; 4] = ["GET /livez", "GET /readyz", "POST /api/cloud/session", "POST /api/cloud/signup"];
 
 #[tokio::test]
-async fn every_operation_but_three_is_401_missing_without_a_credential() {
+async fn every_operation_but_those_that_open_the_door_is_401_missing_without_a_credential() {
     let server = TestServer::start().await;
     let tenant = server.sign_up().await;
     let root = server.api.with_token(&tenant.root_token);

@@ -98,6 +98,9 @@ pub(in crate::http) async fn delete(
 }
 
 fn required(headers: &HeaderMap) -> Result<SessionSecret, Problem> {
+    if headers.contains_key(header::AUTHORIZATION) {
+        return Err(Problem::unauthorized("malformed", "Send the session's cookie here, and no token."));
+    }
     session_cookie(headers)
         .ok_or_else(|| Problem::unauthorized("missing", "Sign in first: there is no session."))
 }
