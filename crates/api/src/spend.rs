@@ -1,7 +1,7 @@
 //! Debits.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 use utoipa::ToSchema;
 
 /// A debit from the caller's delegation and every ancestor.
@@ -69,7 +69,7 @@ pub struct RefundSpend {
 pub struct SpendBatch {
     /// The debits. One that is not well-formed gets an outcome of its own and harms no other.
     #[schema(value_type = Vec<BatchItem>)]
-    pub items: Vec<Value>,
+    pub items: Vec<Box<RawValue>>,
 }
 
 /// One debit of a batch.

@@ -3,7 +3,9 @@
 use subgrant_domain::{Action, DelegationId, NodePath};
 use subgrant_store::delegations::{self, Filter, StatusFilter};
 
-use crate::{AccessError, App, DelegationView, Principal, ServiceError, locked::ReadTenant};
+use crate::{
+    AccessError, App, DelegationView, Principal, ServiceError, idempotency::ScopedKey, locked::ReadTenant,
+};
 
 /// Which delegations to list.
 #[derive(Debug, Clone, Default)]
@@ -77,12 +79,39 @@ impl App {
         Ok(DelegationPage { delegations: views, next })
     }
 
+    /// Refuses unless the caller's credential is good now. For requests that only carry others' credentials.
+    pub async fn check_standing(&self, principal: &Principal) -> Result<(), AccessError> {
+        self.read(principal).await.map(drop)
+    }
+
     /// The caller's path as seen at one instant, after the caller's credential was found good at that instant.
     pub(crate) async fn read(&self, principal: &Principal) -> Result<ReadTenant, AccessError> {
         let mut read =
             ReadTenant::open(&self.shared().database, principal.tenant, &[&principal.path]).await?;
         principal.check_standing(&mut read).await?;
         Ok(read)
+    }
+}
+
+impl App {
+    /// The path of a node that the caller may change, with the instant at which that was found.
+    ///
+    /// A caller whose credential is no longer good gets further where its request may be a repetition: what it did to
+    /// itself must not keep the answer from it. Under the lock, the answer is then found, or the refusal is given.
+    pub(crate) async fn target(
+        &self,
+        principal: &Principal,
+        id: DelegationId,
+        key: Option<&ScopedKey>,
+    ) -> Result<(ReadTenant, NodePath), AccessError> {
+        let mut read =
+            ReadTenant::open(&self.shared().database, principal.tenant, &[&principal.path]).await?;
+        let standing = principal.check_standing(&mut read).await;
+        match (visible_path(&mut read, principal, Some(id)).await, standing) {
+            (Ok(path), Err(_)) if key.is_some() => Ok((read, path)),
+            (_, Err(refused)) | (Err(refused), _) => Err(refused),
+            (Ok(path), Ok(())) => Ok((read, path)),
+        }
     }
 }
 

@@ -8,7 +8,6 @@ use subgrant_store::{
 
 use crate::{
     AccessError, App, DelegationView, IdempotencyKey, Outcome, Principal, ServiceError,
-    delegation::visible_path,
     idempotency::{self, ScopedKey},
     locked::{Loaded, LockedTenant},
 };
@@ -58,25 +57,25 @@ impl App {
         freeze: Freeze,
         key: Option<IdempotencyKey>,
     ) -> Result<Outcome<DelegationView>, FreezeError> {
-        let path = visible_path(&mut self.read(principal).await?, principal, Some(id)).await?;
-        principal.require(Action::Delegate)?;
-        let mut locked =
-            LockedTenant::open(&self.shared().database, principal.tenant, &[&principal.path, &path]).await?;
-        principal.check_standing(&mut locked).await?;
-        let route = if freeze == Freeze::On {
-            "POST /delegation/{id}/freeze"
-        } else {
-            "POST /delegation/{id}/unfreeze"
+        let route = match freeze {
+            Freeze::On => "POST /delegation/{id}/freeze",
+            Freeze::Off => "POST /delegation/{id}/unfreeze",
         };
         let key = key.map(|key| ScopedKey {
             key: principal.idempotency_key(route, key.key),
             fingerprint: key.fingerprint,
         });
+        let (_, path) = self.target(principal, id, key.as_ref()).await?;
+        principal.require(Action::Delegate)?;
+        let mut locked =
+            LockedTenant::open(&self.shared().database, principal.tenant, &[&principal.path, &path]).await?;
+        // Looked up before the caller's standing, because whoever freezes itself may ask again for the answer.
         if let Some(key) = &key
             && let Some(view) = key.find(&mut locked).await?
         {
             return Ok(Outcome::replayed(view));
         }
+        principal.check_standing(&mut locked).await?;
         let voided = match freeze {
             Freeze::On => turn_on(&mut locked, &path).await?,
             Freeze::Off if plan_unfreeze(&mut locked.tree, &path).map_err(FreezeError::Denied)? => 0,

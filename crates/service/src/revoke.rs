@@ -7,9 +7,8 @@ use subgrant_store::{StoreError, audit, delegations, holds};
 
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError,
-    delegation::visible_path,
     idempotency::{self, ScopedKey},
-    locked::{Loaded, LockedTenant, ReadTenant},
+    locked::{Loaded, LockedTenant},
 };
 
 pub(crate) const ROUTE: &str = "POST /delegation/{id}/revoke";
@@ -89,7 +88,7 @@ impl App {
             key: principal.idempotency_key(ROUTE, key.key),
             fingerprint: key.fingerprint,
         });
-        let (path, active_last_hour) = self.revocable(principal, request.id, key.is_some()).await?;
+        let (path, active_last_hour) = self.revocable(principal, request.id, key.as_ref()).await?;
         let mut locked =
             LockedTenant::open(&self.shared().database, principal.tenant, &[&principal.path, &path]).await?;
         // Looked up before the caller's standing, because whoever revokes itself may ask again for the receipt.
@@ -123,16 +122,9 @@ impl App {
         &self,
         principal: &Principal,
         id: DelegationId,
-        may_be_replay: bool,
+        key: Option<&ScopedKey>,
     ) -> Result<(NodePath, u64), RevokeError> {
-        let mut read =
-            ReadTenant::open(&self.shared().database, principal.tenant, &[&principal.path]).await?;
-        let standing = principal.check_standing(&mut read).await;
-        let path = match (visible_path(&mut read, principal, Some(id)).await, standing) {
-            (Ok(path), Err(_)) if may_be_replay => path,
-            (_, Err(refused)) | (Err(refused), _) => return Err(refused.into()),
-            (Ok(path), Ok(())) => path,
-        };
+        let (mut read, path) = self.target(principal, id, key).await?;
         if principal.credential().is_none() || id != principal.path.id() {
             principal.require(Action::Delegate)?;
         }

@@ -15,7 +15,7 @@ use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError, chain,
     delegation::visible_path,
     idempotency::{self, ScopedKey},
-    locked::{Loaded, LockedTenant, ReadTenant},
+    locked::{Loaded, LockedTenant},
     mint::token::narrowing,
 };
 
@@ -75,7 +75,7 @@ impl App {
             key: principal.idempotency_key("POST /delegation/{id}/rotate", key.key),
             fingerprint: key.fingerprint,
         });
-        let path = self.rotatable(principal, id).await?;
+        let path = self.rotatable(principal, id, key.as_ref()).await?;
         let mut locked =
             LockedTenant::open(&self.shared().database, principal.tenant, &[&principal.path, &path]).await?;
         // Looked up before the caller's standing: without a grace the rotation has ended the caller's own token.
@@ -115,16 +115,9 @@ impl App {
         &self,
         principal: &Principal,
         id: DelegationId,
+        key: Option<&ScopedKey>,
     ) -> Result<NodePath, RotateDelegationError> {
-        let mut read =
-            ReadTenant::open(&self.shared().database, principal.tenant, &[&principal.path]).await?;
-        let path = match visible_path(&mut read, principal, Some(id)).await {
-            Ok(path) => path,
-            Err(unknown) => {
-                principal.check_standing(&mut read).await?;
-                return Err(unknown.into());
-            }
-        };
+        let (_, path) = self.target(principal, id, key).await?;
         if principal.credential().is_none() || id != principal.path.id() {
             principal.require(Action::Delegate)?;
         }

@@ -68,10 +68,14 @@ impl DelegationView {
     /// The view of a node whose whole path is in `tree`.
     pub(crate) fn new(tree: &Tree, row: &Delegation, principal: &Principal) -> Self {
         let path = &row.node.path;
-        // Balances come from the tree, which may have moved since the row was read.
-        let node = tree.node(path.id()).unwrap_or(&row.node);
         let status = tree.status(path);
         let is_dead = matches!(status, Status::Revoked(_));
+        // Balances come from the tree, which may have moved since the row was read.
+        let mut node = tree.node(path.id()).unwrap_or(&row.node).clone();
+        if is_dead {
+            // A revocation voids what the whole subtree holds and sets aside, without touching its rows.
+            (node.held, node.reserved) = (Credits::ZERO, 0);
+        }
         Self {
             id: path.id(),
             // No secret: every token names the nodes above its own in its caveats.
@@ -81,12 +85,11 @@ impl DelegationView {
             deactivated_by: deactivated_by(status, path, principal),
             budget: node.budget,
             spent: node.spent,
-            // A revocation voids the holds of the whole subtree without touching its rows.
-            held: if is_dead { Credits::ZERO } else { node.held },
-            reserved_for_children: if is_dead { 0 } else { node.reserved },
+            held: node.held,
+            reserved_for_children: node.reserved,
             available: node.available(),
             remaining: node.remaining(),
-            effective_remaining: tree.effective_remaining(path),
+            effective_remaining: if is_dead { node.remaining() } else { tree.effective_remaining(path) },
             allocation: node.allocation.to_string(),
             limits: node.terms.limits.iter().map(WindowLimit::to_string).collect(),
             max_per_spend: node.terms.max_per_spend,

@@ -118,13 +118,16 @@ pub async fn any_due(tx: &mut TenantTx, now: Timestamp) -> Result<bool> {
     Ok(found)
 }
 
-/// How many holds of a subtree are open at `now`.
+/// How many holds of a subtree are open at `now`; those that a revocation has voided are not.
 pub async fn count_open(tx: &mut TenantTx, within: DelegationId, now: Timestamp) -> Result<u64> {
     let open = sqlx::query_scalar!(
         r#"SELECT count(*) AS "open!" FROM holds h
            JOIN delegations d ON d.tenant_id = h.tenant_id AND d.id = h.delegation_id
            WHERE h.tenant_id = $1 AND d.tenant_id = $1 AND h.status = 'held' AND h.expires_at > $3
-               AND (d.id = $2 OR $2 = ANY(d.ancestor_ids))"#,
+               AND (d.id = $2 OR $2 = ANY(d.ancestor_ids))
+               AND NOT EXISTS (
+                   SELECT FROM delegations a WHERE a.tenant_id = $1 AND a.id = ANY(d.ancestor_ids || d.id)
+                       AND a.revoked_at IS NOT NULL)"#,
         tx.tenant().as_uuid(),
         within.as_uuid(),
         now.to_sqlx() as _

@@ -24,8 +24,12 @@ async fn unknown_paths_and_methods_are_problem_documents() {
             at(method, path).await.assert_problem(404, "not_found", path);
         }
     }
-    for operation in operations(&server.api).await {
+    let all = operations(&server.api).await;
+    for operation in &all {
         for method in [Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS, "BREW".parse().unwrap()] {
+            if all.iter().any(|other| other.path == operation.path && other.verb() == method) {
+                continue;
+            }
             let path = operation.path.replace("{id}", "dlg_01jd0000000000000000000001");
             let (reply, case) = (at(method.clone(), &path).await, format!("{method} {path}"));
             reply.assert_problem(405, "method_not_allowed", &case);

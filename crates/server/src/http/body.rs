@@ -25,13 +25,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
-        let is_json = is_json(&request);
-        let bytes = bytes(request, state).await?;
-        if !is_json {
-            let detail = "Send the body as JSON, with Content-Type: application/json.";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
-        }
-        parse_json(&bytes).map(Self)
+        parse_json(&json_bytes(request, state).await?).map(Self)
     }
 }
 
@@ -40,7 +34,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let (parts, body) = request.into_parts();
-        let bytes = bytes(Request::from_parts(parts.clone(), body), state).await?;
+        let bytes = body_bytes(Request::from_parts(parts.clone(), body), state).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -49,9 +43,21 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
     }
 }
 
-async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+/// The whole body, whatever it is.
+pub(crate) async fn body_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     // The outer layers have read the whole body, within its limits of size and time.
     Bytes::from_request(request, state).await.map_err(|_| unparsable("The body could not be read."))
+}
+
+/// The whole body of a request that says that it is JSON.
+pub(crate) async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let is_json = is_json(&request);
+    let bytes = body_bytes(request, state).await?;
+    if !is_json {
+        let detail = "Send the body as JSON, with Content-Type: application/json.";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+    }
+    Ok(bytes)
 }
 
 /// `application/json` and its relatives (`application/merge-patch+json`), with any parameters.
@@ -77,6 +83,19 @@ pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem
     read.map(|Object(value)| value).map_err(|error| match error.inner().classify() {
         Category::Data => Problem::validation(vec![field_error(&error)]),
         _ => not_json(error.inner()),
+    })
+}
+
+/// Reads JSON whose parts are to be read later, each with [`parse_json`] and errors of its own.
+pub(crate) fn parse_unread<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let read = serde_json::from_slice::<Object<T>>(bytes);
+    read.map(|Object(value)| value).map_err(|error| match error.classify() {
+        Category::Data => Problem::validation(vec![FieldError {
+            pointer: String::new(),
+            code: "invalid_type".to_owned(),
+            detail: error.to_string(),
+        }]),
+        _ => unparsable(format!("The body is not JSON: {error}.")),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     http::HeaderValue,
     middleware,
     response::{IntoResponse, Redirect},
@@ -31,6 +32,8 @@ pub fn router(state: HttpState) -> Router {
         .route(&format!("{BASE}/docs"), get(|| async { Redirect::permanent("/docs/") }))
         .merge(docs)
         .fallback(|| async { Problem::not_found() })
+        // The layer below has read the body within limits of its own.
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(state.clone(), layers::detach))
         .layer(middleware::from_fn_with_state(state.clone(), layers::read_body))
         .layer(middleware::from_fn(layers::identify))

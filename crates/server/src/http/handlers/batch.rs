@@ -7,7 +7,6 @@ use axum::{
     extract::{FromRequest, Request, State},
     http::header,
 };
-use serde_json::Value;
 use subgrant_api as api;
 use subgrant_domain::Credits;
 use subgrant_service::{BatchSpend, IdempotencyKey, Outcome, Principal, SpendError, SpendReceipt};
@@ -15,7 +14,7 @@ use subgrant_service::{BatchSpend, IdempotencyKey, Outcome, Principal, SpendErro
 use super::spend::spend_request;
 use crate::http::{
     HttpState,
-    body::{JsonBody, parse_json},
+    body::{body_bytes, json_bytes, parse_json, parse_unread},
     extract::{Authenticated, IdempotencyHeader},
     idempotency,
     openapi::{BodyProblems, Problems, Refusals},
@@ -25,8 +24,8 @@ use crate::http::{
 
 const MAX_ITEMS: usize = 10_000;
 
-/// The items of a batch: a JSON object, or one item per line (NDJSON).
-pub(in crate::http) struct Items(Vec<Result<Value, Problem>>);
+/// The items of a batch, unread: a JSON object with a list, or one item per line (NDJSON).
+pub(in crate::http) struct Items(Vec<Box<[u8]>>);
 
 impl FromRequest<HttpState> for Items {
     type Rejection = Problem;
@@ -35,14 +34,14 @@ impl FromRequest<HttpState> for Items {
         let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let is_lines =
             content_type.is_some_and(|value| value.to_ascii_lowercase().starts_with("application/x-ndjson"));
-        let items: Vec<_> = if is_lines {
-            let body =
-                axum::body::Bytes::from_request(request, state).await.map_err(|_| Problem::internal())?;
+        let body =
+            if is_lines { body_bytes(request, state).await } else { json_bytes(request, state).await }?;
+        let items: Vec<Box<[u8]>> = if is_lines {
             let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-            lines.map(parse_json).collect()
+            lines.map(Box::from).collect()
         } else {
-            let JsonBody(body) = JsonBody::<api::SpendBatch>::from_request(request, state).await?;
-            body.items.into_iter().map(Ok).collect()
+            let batch: api::SpendBatch = parse_unread(&body)?;
+            batch.items.iter().map(|item| Box::from(item.get().as_bytes())).collect()
         };
         if items.is_empty() || items.len() > MAX_ITEMS {
             let mut validator = Validator::default();
@@ -75,11 +74,12 @@ pub(in crate::http) async fn spend(
     key: IdempotencyHeader,
     Items(items): Items,
 ) -> Result<Json<api::SpendBatchResult>, Problem> {
+    state.app.check_standing(&principal).await?;
     let mut spenders = Spenders { own: principal, others: HashMap::new() };
     let mut outcomes = Vec::with_capacity(items.len());
     let mut spends = Vec::with_capacity(items.len());
     for (position, item) in items.into_iter().enumerate() {
-        let prepared = match item.and_then(|item| prepare(&item, position, key.0.as_deref())) {
+        let prepared = match prepare(&item, position, key.0.as_deref()) {
             Ok((token, spend)) => spenders.of(&state, token).await.map(|principal| (principal, spend)),
             Err(problem) => Err(problem),
         };
@@ -106,11 +106,11 @@ type Prepared = (subgrant_service::SpendRequest, Option<IdempotencyKey>);
 
 /// Checks one item by the rules of a single debit.
 fn prepare(
-    item: &Value,
+    item: &[u8],
     position: usize,
     batch_key: Option<&str>,
 ) -> Result<(Option<String>, Prepared), Problem> {
-    let item: api::BatchItem = parse_json(item.to_string().as_bytes())?;
+    let item: api::BatchItem = parse_json(item)?;
     if item.idempotency_key.as_ref().is_some_and(|key| {
         !(1..=255).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic())
     }) {

@@ -15,7 +15,7 @@ use crate::http::{
     body::JsonBody,
     convert::time,
     extract::{check_same_origin, session_cookie},
-    openapi::{BodyProblems, Problems},
+    openapi::{BodyProblems, Problems, Refusals},
     problem::Problem,
     respond::{SESSION_COOKIE, with_session},
 };
@@ -58,8 +58,7 @@ pub(in crate::http) async fn create(
     security(("session" = [])),
     responses(
         (status = 200, description = "Signed in", body = api::Session),
-        (status = 401, description = "Not signed in", body = api::Problem, content_type = "application/problem+json"),
-        Problems
+        Problems, Refusals
     )
 )]
 pub(in crate::http) async fn show(
@@ -79,9 +78,7 @@ pub(in crate::http) async fn show(
     security(("session" = [])),
     responses(
         (status = 204, description = "Signed out"),
-        (status = 401, description = "Not signed in", body = api::Problem, content_type = "application/problem+json"),
-        (status = 403, description = "Asked for by another site", body = api::Problem, content_type = "application/problem+json"),
-        Problems
+        Problems, Refusals
     )
 )]
 pub(in crate::http) async fn delete(
