@@ -75,28 +75,25 @@ pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem
     if nests_too_deep(bytes) {
         return Err(unparsable("The body nests deeper than 32 levels."));
     }
-    let not_json = |error: &serde_json::Error| unparsable(format!("The body is not JSON: {error}."));
     // Whether it is JSON at all comes first, so that a wrong field before a syntax error does not hide it.
     serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| not_json(&error))?;
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let read = serde_path_to_error::deserialize::<_, Object<T>>(&mut deserializer);
-    read.map(|Object(value)| value).map_err(|error| match error.inner().classify() {
-        Category::Data => Problem::validation(vec![field_error(&error)]),
-        _ => not_json(error.inner()),
-    })
+    parse_unread(bytes)
 }
 
-/// Reads JSON whose parts are to be read later, each with [`parse_json`] and errors of its own.
+/// Reads JSON whose parts, if they are raw, are to be read later: each with [`parse_json`] and errors of its own.
 pub(crate) fn parse_unread<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let read = serde_json::from_slice::<Object<T>>(bytes);
-    read.map(|Object(value)| value).map_err(|error| match error.classify() {
-        Category::Data => Problem::validation(vec![FieldError {
-            pointer: String::new(),
-            code: "invalid_type".to_owned(),
-            detail: error.to_string(),
-        }]),
-        _ => unparsable(format!("The body is not JSON: {error}.")),
-    })
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize::<_, Object<T>>(&mut deserializer);
+    let value = read.map(|Object(value)| value).map_err(|error| match error.inner().classify() {
+        Category::Data => Problem::validation(vec![field_error(&error)]),
+        _ => not_json(error.inner()),
+    })?;
+    deserializer.end().map_err(|error| not_json(&error))?;
+    Ok(value)
+}
+
+fn not_json(error: &serde_json::Error) -> Problem {
+    unparsable(format!("The body is not JSON: {error}."))
 }
 
 fn unparsable(detail: impl Into<String>) -> Problem {
