@@ -1,18 +1,16 @@
-//! Moving money: spend, hold, capture, extend, release, refund. Verified here, decided in the tenant's queue.
+//! Debits and refunds: verified here, decided in the tenant's queue.
 
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
-use subgrant_domain::{
-    Action, Credits, DelegationId, Denial, EntryKind, HoldId, LedgerEntry, NodePath, SpendId,
-};
-use subgrant_store::{holds, ledger};
+use subgrant_domain::{Action, Credits, EntryKind, LedgerEntry, NodePath, SpendId};
+use subgrant_store::ledger;
 
 use crate::{
-    AccessError, App, EngineError, IdempotencyKey, Outcome, Principal, ServiceError,
+    AccessError, App, EngineError, IdempotencyKey, Outcome, Principal, ServiceError, SpendError,
+    SpendReceipt,
     credential::Credential,
     delegation::visible_path,
     engine::{Answer, Command, Item, Operation},
     idempotency::ScopedKey,
+    receipt::Receipt,
 };
 
 /// A debit from the caller's own node.
@@ -28,80 +26,6 @@ pub struct SpendRequest {
     pub dry_run: bool,
 }
 
-/// An acknowledged debit, or an acknowledged refund of one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SpendReceipt {
-    /// The ledger entry; `None` for a dry run.
-    pub id: Option<SpendId>,
-    /// The node that spent.
-    pub delegation: DelegationId,
-    /// How much.
-    pub amount: Credits,
-    /// What remains of the node's budget; `None`: unlimited.
-    pub remaining: Option<Credits>,
-    /// The least over the path; `None`: unlimited.
-    pub effective_remaining: Option<Credits>,
-    /// When it was decided.
-    pub recorded_at: Timestamp,
-    /// The entry that a refund gives back; `None` for a debit.
-    pub reverses: Option<SpendId>,
-}
-
-/// A hold, as it is now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HoldReceipt {
-    /// The hold.
-    pub id: HoldId,
-    /// The node whose credits are held.
-    pub delegation: DelegationId,
-    /// How much.
-    pub amount: Credits,
-    /// held or released.
-    pub status: String,
-    /// When it stops counting.
-    pub expires_at: Timestamp,
-    /// What remains of the node's budget; `None`: unlimited.
-    pub remaining: Option<Credits>,
-    /// The least over the path; `None`: unlimited.
-    pub effective_remaining: Option<Credits>,
-}
-
-/// What an operation is answered with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Receipt {
-    /// A debit or a refund.
-    Entry(SpendReceipt),
-    /// A hold that was made, extended or released.
-    Hold(HoldReceipt),
-}
-
-/// Why no money moved.
-#[derive(Debug, thiserror::Error)]
-pub enum SpendError {
-    /// The caller may not do this.
-    #[error(transparent)]
-    Access(#[from] AccessError),
-    /// The books refuse it.
-    #[error("the books refuse it")]
-    Denied(Denial),
-    /// The queue is full or gone.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-}
-
-impl From<ServiceError> for SpendError {
-    fn from(error: ServiceError) -> Self {
-        Self::Access(error.into())
-    }
-}
-
-impl From<subgrant_store::StoreError> for SpendError {
-    fn from(error: subgrant_store::StoreError) -> Self {
-        Self::Access(error.into())
-    }
-}
-
 impl App {
     /// Debits the caller's node and every ancestor, or nothing.
     pub async fn spend(
@@ -114,57 +38,6 @@ impl App {
         let key = key.filter(|_| !request.dry_run);
         let item = own_item(principal, Operation::Spend(request), scoped(principal, "POST /spend", key));
         self.entry(principal, item).await
-    }
-
-    /// Holds credits of the caller's node for `lasts`, or as long as the node and the token live.
-    pub async fn hold(
-        &self,
-        principal: &Principal,
-        amount: Credits,
-        lasts: SignedDuration,
-        key: Option<IdempotencyKey>,
-    ) -> Result<Outcome<HoldReceipt>, SpendError> {
-        principal.require(Action::Spend)?;
-        let operation = Operation::Hold { amount, lasts };
-        self.held(principal, own_item(principal, operation, scoped(principal, "POST /hold", key))).await
-    }
-
-    /// Spends up to what is held, and returns the rest.
-    pub async fn capture(
-        &self,
-        principal: &Principal,
-        hold: HoldId,
-        amount: Credits,
-        key: Option<IdempotencyKey>,
-    ) -> Result<Outcome<SpendReceipt>, SpendError> {
-        let key = scoped(principal, "POST /hold/{id}/capture", key);
-        let item = self.hold_item(principal, hold, Operation::Capture { hold, amount }, key).await?;
-        self.entry(principal, item).await
-    }
-
-    /// Lets a hold end `lasts` from now.
-    pub async fn extend_hold(
-        &self,
-        principal: &Principal,
-        hold: HoldId,
-        lasts: SignedDuration,
-        key: Option<IdempotencyKey>,
-    ) -> Result<Outcome<HoldReceipt>, SpendError> {
-        let key = scoped(principal, "POST /hold/{id}/extend", key);
-        let item = self.hold_item(principal, hold, Operation::Extend { hold, lasts }, key).await?;
-        self.held(principal, item).await
-    }
-
-    /// Returns a hold unused.
-    pub async fn release_hold(
-        &self,
-        principal: &Principal,
-        hold: HoldId,
-        key: Option<IdempotencyKey>,
-    ) -> Result<Outcome<HoldReceipt>, SpendError> {
-        let key = scoped(principal, "POST /hold/{id}/release", key);
-        let item = self.hold_item(principal, hold, Operation::Release { hold }, key).await?;
-        self.held(principal, item).await
     }
 
     /// Gives a debit back, wholly (`None`) or in part. By a holder above the node that spent, or for the whole tenant.
@@ -202,30 +75,12 @@ impl App {
         Ok((entry, path))
     }
 
-    async fn hold_item(
+    pub(crate) async fn entry(
         &self,
         principal: &Principal,
-        hold: HoldId,
-        operation: Operation,
-        key: Option<ScopedKey>,
-    ) -> Result<Item, SpendError> {
-        principal.require(Action::Spend)?;
-        let mut read = self.read(principal).await?;
-        let path = holds::path_by_id(&mut read.tx, hold).await?;
-        let path = path.filter(|path| path.is_within(principal.path.id())).ok_or(AccessError::NotFound)?;
-        Ok(item(principal, path, operation, key))
-    }
-
-    async fn entry(&self, principal: &Principal, item: Item) -> Result<Outcome<SpendReceipt>, SpendError> {
+        item: Item,
+    ) -> Result<Outcome<SpendReceipt>, SpendError> {
         only_entry(self.submit(principal, item).await?)
-    }
-
-    async fn held(&self, principal: &Principal, item: Item) -> Result<Outcome<HoldReceipt>, SpendError> {
-        let outcome = self.submit(principal, item).await?;
-        match outcome.value {
-            Receipt::Hold(receipt) => Ok(Outcome { value: receipt, replayed: outcome.replayed }),
-            Receipt::Entry(_) => Err(ServiceError::Inconsistent("a debit answers a hold".to_owned()).into()),
-        }
     }
 
     pub(crate) async fn submit(
@@ -292,15 +147,24 @@ fn only_entry(outcome: Outcome<Receipt>) -> Result<Outcome<SpendReceipt>, SpendE
     }
 }
 
-fn scoped(principal: &Principal, route: &'static str, key: Option<IdempotencyKey>) -> Option<ScopedKey> {
+pub(crate) fn scoped(
+    principal: &Principal,
+    route: &'static str,
+    key: Option<IdempotencyKey>,
+) -> Option<ScopedKey> {
     key.map(|key| ScopedKey { key: principal.idempotency_key(route, key.key), fingerprint: key.fingerprint })
 }
 
-fn own_item(principal: &Principal, operation: Operation, key: Option<ScopedKey>) -> Item {
+pub(crate) fn own_item(principal: &Principal, operation: Operation, key: Option<ScopedKey>) -> Item {
     item(principal, principal.path.clone(), operation, key)
 }
 
-fn item(principal: &Principal, path: NodePath, operation: Operation, key: Option<ScopedKey>) -> Item {
+pub(crate) fn item(
+    principal: &Principal,
+    path: NodePath,
+    operation: Operation,
+    key: Option<ScopedKey>,
+) -> Item {
     Item {
         credential: principal.credential().cloned(),
         path,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     Credits, DelegationId, NodePath, Status, Tree, WindowLimit,
-    plan::spend::{Denial, SpendLimits},
+    plan::denial::{Denial, SpendLimits},
 };
 
 /// One bound on an amount.

@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::spend::{Denial, SpendLimits, check_spend};
+use super::{
+    denial::{Denial, SpendLimits},
+    spend::check_spend,
+};
 use crate::{Credits, NodePath, Status, Tree, tree::Movement};
 
 /// An open hold, as stored.

@@ -1,6 +1,6 @@
 //! Giving a debit back.
 
-use super::spend::Denial;
+use super::denial::Denial;
 use crate::{Credits, NodePath, Tree, tree::Movement};
 
 /// Gives `amount` of an entry of `spent` credits back, of which `refunded` were given back before: to the node at `path`

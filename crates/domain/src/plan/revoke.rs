@@ -1,6 +1,6 @@
 //! Ending lives: revocation, and what an expired carve gives back.
 
-use super::spend::Denial;
+use super::denial::Denial;
 use crate::{Credits, NodePath, Status, Tree, tree::Movement};
 
 /// What a revocation does to the books.

@@ -21,7 +21,7 @@ use crate::{
     App, EngineError, ServiceError,
     credential::Credential,
     locked::{Loaded, LockedTenant},
-    spend::SpendError,
+    receipt::SpendError,
 };
 
 /// Decides and answers every command. A failure of the database leaves nothing written.

@@ -14,7 +14,8 @@ use crate::{
     app::fresh_id,
     credential::{Credential, TokenFacts},
     locked::Loaded,
-    spend::{HoldReceipt, Receipt, SpendError, SpendReceipt, SpendRequest},
+    receipt::{HoldReceipt, Receipt, SpendError, SpendReceipt},
+    spend::SpendRequest,
 };
 
 impl Batch {

@@ -18,7 +18,8 @@ use crate::{
     App, Outcome,
     credential::Credential,
     idempotency::ScopedKey,
-    spend::{Receipt, SpendError, SpendRequest},
+    receipt::{Receipt, SpendError},
+    spend::SpendRequest,
 };
 
 /// How long an idle tenant keeps its task.
