@@ -34,6 +34,8 @@ CREATE TABLE delegations (
     token_generation integer NOT NULL DEFAULT 0 CHECK (token_generation >= 0),
     -- The root key under which the canonical token is derived.
     root_key_id uuid NOT NULL,
+    -- Created by its parent's holder without the server, and entered here when it was first used.
+    made_offline boolean NOT NULL DEFAULT false,
     expires_at timestamptz,
     frozen_at timestamptz,
     revoked_at timestamptz,

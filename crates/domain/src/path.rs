@@ -36,6 +36,12 @@ impl NodePath {
         Ok(Self(self.0.iter().copied().chain([child]).collect()))
     }
 
+    /// The path of the ancestor at `depth`, or the whole path where it is not deeper.
+    #[must_use]
+    pub fn prefix(&self, depth: usize) -> Self {
+        Self(self.0.iter().take(depth + 1).copied().collect())
+    }
+
     /// Reads the `ltree` text form.
     pub fn from_ltree(text: &str) -> Result<Self, PathError> {
         let ids: Vec<_> = text.split('.').map(DelegationId::from_suffix).collect::<Result<_, _>>()?;

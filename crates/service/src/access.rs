@@ -7,6 +7,7 @@ use subgrant_store::{audit, idempotency};
 
 use crate::{
     App, CredentialError, ServiceError, SessionSecret,
+    adoption::{AdoptionFacts, adopt},
     credential::{Credential, TokenFacts},
     locked::Loaded,
 };
@@ -196,6 +197,11 @@ impl Principal {
         let root = loaded.row(self.path.root_id())?.clone();
         let facts = TokenFacts::read(loaded.tx(), credential, &root).await?.ok_or(CredentialError::Forged)?;
         credential.check(&facts, loaded.tree().now())?;
+        if !credential.is_registered() {
+            let mut facts = AdoptionFacts::read(loaded.tx(), std::iter::once(credential)).await?;
+            let adopted = adopt(loaded.tree_mut(), &mut facts, credential)?;
+            loaded.take_in(adopted);
+        }
         Ok(usable(loaded.tree().status(&self.path))?)
     }
 }

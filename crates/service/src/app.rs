@@ -20,11 +20,18 @@ pub struct AppOptions {
     pub queue_capacity: usize,
     /// The most debits decided in one transaction.
     pub batch_size: usize,
+    /// The most children made offline that one delegation may have in the ledger.
+    pub max_offline_children: u64,
 }
 
 impl Default for AppOptions {
     fn default() -> Self {
-        Self { location: "http://localhost:8402".to_owned(), queue_capacity: 10_000, batch_size: 1_000 }
+        Self {
+            location: "http://localhost:8402".to_owned(),
+            queue_capacity: 10_000,
+            batch_size: 1_000,
+            max_offline_children: 10_000,
+        }
     }
 }
 
@@ -60,6 +67,9 @@ pub enum ServiceError {
     /// A root key cannot be unsealed.
     #[error(transparent)]
     Unseal(#[from] UnsealError),
+    /// The token of a delegation that was made offline cannot be written again: its nonce is not ours.
+    #[error("the delegation, or one above it, was made offline")]
+    MadeOffline,
     /// A stored token chain or answer cannot be used.
     #[error("stored data is inconsistent: {0}")]
     Inconsistent(String),

@@ -39,16 +39,18 @@ pub(crate) fn public_text(caveat: &Caveat) -> String {
     }
 }
 
-/// A caveat as it is stored: in place of a nonce stands the generation whose nonce it is, from 0 to `newest(id)`.
-/// `None`: the nonce was not derived from the root key.
+/// A caveat as it is stored: in place of a nonce stands the generation whose nonce it is, from 0 to `newest(id)`, or a
+/// mark that the nonce was not derived here, because the block was made offline.
 pub(crate) fn stored_text(
     root_key: &RootKey,
     caveat: &Caveat,
     newest: impl Fn(DelegationId) -> u32,
-) -> Option<String> {
-    let Caveat::Delegation(claim) = caveat else { return Some(caveat.to_string()) };
+) -> String {
+    let Caveat::Delegation(claim) = caveat else { return caveat.to_string() };
     let is_nonce_of = |generation: &u32| derive_rotated_nonce(root_key, claim.id, *generation) == claim.nonce;
-    (0..=newest(claim.id)).find(is_nonce_of).map(|generation| opening(claim.id, generation))
+    let derived = (0..=newest(claim.id)).find(is_nonce_of);
+    derived
+        .map_or_else(|| format!("{OPENING}{}{FOREIGN}", claim.id), |generation| opening(claim.id, generation))
 }
 
 /// The stored form of the caveat that opens a node's block.
@@ -61,13 +63,16 @@ pub(crate) fn opening(id: DelegationId, generation: u32) -> String {
 
 /// A stored caveat as listings show it.
 pub(crate) fn listed(stored: &str) -> String {
-    match stored.split_once('+') {
+    match stored.split_once(['+', FOREIGN]) {
         Some((opening, _)) if stored.starts_with(OPENING) => opening.to_owned(),
         _ => stored.to_owned(),
     }
 }
 
 const OPENING: &str = "delegation = ";
+
+/// Marks a nonce that was not derived here.
+const FOREIGN: char = '~';
 
 /// The tenant's root token under one of its root keys.
 pub(crate) fn root_token(
@@ -97,6 +102,9 @@ pub(crate) fn restored(root_key: &RootKey, caveats: &[String]) -> Result<Vec<Cav
     let malformed = || ServiceError::Inconsistent("a stored caveat is malformed".to_owned());
     let restore = |text: &String| {
         let Some(opened) = text.strip_prefix(OPENING) else { return text.parse().map_err(|_| malformed()) };
+        if opened.ends_with(FOREIGN) {
+            return Err(ServiceError::MadeOffline);
+        }
         let (id, generation) = opened.split_once('+').unwrap_or((opened, "0"));
         let id = id.parse().map_err(|_| malformed())?;
         let generation = generation.parse().map_err(|_| malformed())?;

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use jiff::Timestamp;
-use subgrant_domain::{NodePath, SpendLimits, Terms};
+use subgrant_domain::{DelegationId, NodePath, SpendLimits, TenantId, Terms};
 use subgrant_store::{
     TenantTx,
     delegations::Delegation,
@@ -20,8 +20,12 @@ use crate::{App, ServiceError, app::TenantKey};
 pub(crate) struct Credential {
     pub(crate) macaroon: Macaroon,
     pub(crate) token: VerifiedToken,
+    /// From the root to the token's node, whether the ledger knows all of it or not.
     pub(crate) path: Arc<NodePath>,
+    /// How many levels of the path the ledger knew when the token was read. The others were made offline.
+    pub(crate) registered: usize,
     pub(crate) root_key: Arc<TenantKey>,
+    pub(crate) max_offline_children: u64,
 }
 
 /// Why a token is not accepted.
@@ -76,19 +80,44 @@ impl App {
         let (tenant, root_key) = (macaroon.identifier().tenant(), macaroon.identifier().root_key());
         let root_key = self.root_key(tenant, root_key).await?.ok_or(CredentialError::Forged)?;
         let token = macaroon.verify(&root_key.key)?;
-        let path = match token.last_digest() {
-            None => Arc::new(NodePath::root(root_key.root)),
-            Some(digest) => {
-                let found = self.path_by_digest(tenant, *digest.as_bytes()).await?;
-                found.ok_or(CredentialError::Forged)?
+        let (path, registered) = self.path_of(tenant, &token, root_key.root).await?;
+        let max_offline_children = self.shared().options.max_offline_children;
+        Ok(Credential { macaroon, token, path, registered, root_key, max_offline_children })
+    }
+
+    /// The path of a token's node, and how many of its levels the ledger knows. What lies beyond the deepest registered
+    /// block was made offline: the signature proves that its parent's holder did it.
+    async fn path_of(
+        &self,
+        tenant: TenantId,
+        token: &VerifiedToken,
+        root: DelegationId,
+    ) -> Result<(Arc<NodePath>, usize), CredentialError> {
+        let nodes = token.nodes();
+        let (mut path, mut registered) = (Arc::new(NodePath::root(root)), 0);
+        for (index, node) in nodes.iter().enumerate().rev() {
+            if let Some(found) = self.path_by_digest(tenant, *node.digest.as_bytes()).await? {
+                (path, registered) = (found, index + 1);
+                break;
             }
-        };
-        Ok(Credential { macaroon, token, path, root_key })
+        }
+        if path.depth() != registered {
+            return Err(CredentialError::Forged);
+        }
+        if registered == nodes.len() {
+            return Ok((path, registered));
+        }
+        let mut whole = NodePath::clone(&path);
+        for node in &nodes[registered..] {
+            let id = node.claim.map_or_else(|| node.digest.derived_id(), |claim| claim.id);
+            whole = whole.child(id).map_err(|error| CredentialError::Caveat(error.to_string()))?;
+        }
+        Ok((Arc::new(whole), registered))
     }
 }
 
 impl Credential {
-    pub(crate) fn tenant(&self) -> subgrant_domain::TenantId {
+    pub(crate) fn tenant(&self) -> TenantId {
         self.macaroon.identifier().tenant()
     }
 
@@ -96,9 +125,15 @@ impl Credential {
         self.token.scope()
     }
 
-    /// The digest by which the token is registered; a root token has none.
+    /// The digest by which the token, or its nearest registered ancestor, is registered; a root token has none.
     pub(crate) fn digest(&self) -> Option<Digest> {
-        self.token.last_digest().map(|digest| *digest.as_bytes())
+        let last = self.registered.checked_sub(1)?;
+        self.token.nodes().get(last).map(|node| *node.digest.as_bytes())
+    }
+
+    /// Whether the ledger knew the token's node when the token was read.
+    pub(crate) fn is_registered(&self) -> bool {
+        self.registered == self.path.depth()
     }
 
     /// Refuses a token that may not be used at Subgrant itself. Conditions about a resource server's requests

@@ -7,6 +7,7 @@
 //! Deliberately absent: HTTP. Callers may be handlers, background work or a command line.
 
 mod access;
+mod adoption;
 mod app;
 mod audit;
 mod chain;

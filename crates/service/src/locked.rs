@@ -6,14 +6,14 @@ use subgrant_domain::{
     DelegationId, NodePath, Status, TenantId, Tree, plan_expired_carve, plan_expired_hold,
 };
 use subgrant_store::{
-    Database, LockedTx, TenantTx,
+    Database, LockedTx, TenantTx, audit,
     delegations::{self, Delegation},
     holds::{self, HoldStatus, Which},
     ledger::{self, Head},
-    windows,
+    tokens, windows,
 };
 
-use crate::ServiceError;
+use crate::{ServiceError, adoption::Adopted};
 
 /// How many expired carves are settled per round trip.
 const SETTLE_PAGE: i64 = 1_000;
@@ -23,6 +23,9 @@ pub(crate) trait Loaded {
     fn tx(&mut self) -> &mut TenantTx;
     fn tree(&self) -> &Tree;
     fn rows(&self) -> &HashMap<DelegationId, Delegation>;
+    fn tree_mut(&mut self) -> &mut Tree;
+    /// Takes nodes in that were made offline and are used for the first time.
+    fn take_in(&mut self, adopted: Vec<Adopted>);
 
     fn row(&self, id: DelegationId) -> Result<&Delegation, ServiceError> {
         self.rows().get(&id).ok_or_else(|| ServiceError::Inconsistent(format!("{id} was not loaded")))
@@ -35,6 +38,8 @@ pub(crate) struct LockedTenant {
     pub(crate) head: Head,
     pub(crate) tree: Tree,
     pub(crate) rows: HashMap<DelegationId, Delegation>,
+    /// Nodes that were made offline and are written with the write that first uses them.
+    adopted: Vec<Adopted>,
 }
 
 /// A tenant as seen by a read-only transaction.
@@ -45,6 +50,15 @@ pub(crate) struct ReadTenant {
 }
 
 impl Loaded for LockedTenant {
+    fn tree_mut(&mut self) -> &mut Tree {
+        &mut self.tree
+    }
+
+    fn take_in(&mut self, adopted: Vec<Adopted>) {
+        self.rows.extend(adopted.iter().map(|adopted| (adopted.row.node.id(), adopted.row.clone())));
+        self.adopted.extend(adopted);
+    }
+
     fn tx(&mut self) -> &mut TenantTx {
         self.tx.tx()
     }
@@ -59,6 +73,15 @@ impl Loaded for LockedTenant {
 }
 
 impl Loaded for ReadTenant {
+    fn tree_mut(&mut self) -> &mut Tree {
+        &mut self.tree
+    }
+
+    /// A reader sees them as they would be; the ledger learns of them when they are first used.
+    fn take_in(&mut self, adopted: Vec<Adopted>) {
+        self.rows.extend(adopted.into_iter().map(|adopted| (adopted.row.node.id(), adopted.row)));
+    }
+
     fn tx(&mut self) -> &mut TenantTx {
         &mut self.tx
     }
@@ -87,7 +110,7 @@ impl LockedTenant {
         let rows = delegations::by_ids(tx.tx(), &ids).await?;
         let tree = Tree::new(head.now, head.zone.clone(), rows.iter().map(|row| row.node.clone()));
         let rows = rows.into_iter().map(|row| (row.node.id(), row)).collect();
-        let mut locked = Self { tx, head, tree, rows };
+        let mut locked = Self { tx, head, tree, rows, adopted: Vec::new() };
         locked.settle_expired_holds().await?;
         locked.settle_expired_carves().await?;
         Ok(locked)
@@ -144,8 +167,14 @@ impl LockedTenant {
         Ok(())
     }
 
-    /// Writes every balance and counter that plans changed.
+    /// Writes every balance and counter that plans changed, after the nodes that are new to the ledger.
     pub(crate) async fn write_changes(&mut self) -> Result<(), ServiceError> {
+        for Adopted { row, digest } in std::mem::take(&mut self.adopted) {
+            let (id, now) = (row.node.id(), self.head.now);
+            delegations::insert(&mut self.tx, &row).await?;
+            tokens::insert(&mut self.tx, &digest, id, now).await?;
+            audit::append(&mut self.tx, &adoption_entry(&row)).await?;
+        }
         self.write_balances().await?;
         windows::upsert(&mut self.tx, &self.tree.changed_windows()).await?;
         Ok(())
@@ -188,6 +217,19 @@ impl ReadTenant {
     pub(crate) async fn load(&mut self, paths: &[&NodePath]) -> Result<(), ServiceError> {
         let missing: Vec<_> = ids_of(paths).into_iter().filter(|id| !self.rows.contains_key(id)).collect();
         self.load_nodes(&missing).await
+    }
+}
+
+fn adoption_entry(row: &Delegation) -> audit::Entry {
+    let details = serde_json::json!({ "budget_credits": row.node.budget, "label": row.label });
+    audit::Entry {
+        id: uuid::Uuid::now_v7(),
+        actor: row.node.path.parent_id().map(|id| id.to_string()).unwrap_or_default(),
+        action: "delegation.adopt",
+        target: row.node.id().to_string(),
+        details: details.to_string(),
+        source_ip: None,
+        request_id: None,
     }
 }
 

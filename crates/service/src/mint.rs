@@ -163,16 +163,17 @@ impl App {
         let row = Delegation {
             node: locked.tree.node(id).expect("the plan added it").clone(),
             label: request.label.clone(),
-            caveats: stored_caveats(locked, &root_key.key, &verified)?,
+            caveats: stored_caveats(locked, &root_key.key, &verified),
             token_generation: 0,
+            made_offline: false,
             root_key: root_key.id,
             tokens_valid_from: None,
             version: 1,
             created_at: now,
         };
+        locked.write_changes().await?;
         delegations::insert(&mut locked.tx, &row).await?;
         tokens::insert(&mut locked.tx, digest.as_bytes(), id, now).await?;
-        locked.write_changes().await?;
         audit::append(&mut locked.tx, &audit_entry(principal, &row)).await?;
 
         let mut delegation = DelegationView::new(&locked.tree, &row, principal);
@@ -208,15 +209,9 @@ fn expiry_instant(request: ExpiryRequest, parent: &Delegation, now: Timestamp) -
 const LAST_EXPIRY_SECOND: i64 = 253_370_764_799;
 
 /// The child's chain as it is stored.
-fn stored_caveats(
-    locked: &LockedTenant,
-    root_key: &RootKey,
-    verified: &VerifiedToken,
-) -> Result<Vec<String>, ServiceError> {
+fn stored_caveats(locked: &LockedTenant, root_key: &RootKey, verified: &VerifiedToken) -> Vec<String> {
     let newest = |id| locked.rows.get(&id).map_or(0, |row| row.token_generation);
-    let stored = verified.caveats().iter().map(|caveat| chain::stored_text(root_key, caveat, newest));
-    let unknown = || ServiceError::Inconsistent("a nonce that was not derived here".to_owned());
-    stored.collect::<Option<_>>().ok_or_else(unknown)
+    verified.caveats().iter().map(|caveat| chain::stored_text(root_key, caveat, newest)).collect()
 }
 
 fn audit_entry(principal: &Principal, row: &Delegation) -> audit::Entry {

@@ -189,13 +189,17 @@ pub enum RestrictError {
     Refused(TokenError),
 }
 
-/// A node's stored chain with its own block opened by another generation's nonce.
+/// A node's stored chain with its own block opened by another generation's nonce. A block that was made offline thereby
+/// becomes one that can be written again.
 fn of_generation(row: &Delegation, generation: u32) -> Vec<String> {
     let id = row.node.id();
-    let own = row.caveats.iter().rposition(|text| chain::listed(text) == chain::opening(id, 0));
-    let replaced =
-        row.caveats.iter().enumerate().map(|(index, text)| {
-            if Some(index) == own { chain::opening(id, generation) } else { text.clone() }
-        });
-    replaced.collect()
+    let mut caveats = row.caveats.clone();
+    if let Some(own) = caveats.iter().rposition(|text| chain::listed(text) == chain::opening(id, 0)) {
+        caveats[own] = chain::opening(id, generation);
+    } else {
+        // A plain library wrote the budget alone.
+        let budget = caveats.iter().rposition(|text| text.starts_with("budget = ")).unwrap_or(caveats.len());
+        caveats.insert(budget, chain::opening(id, generation));
+    }
+    caveats
 }

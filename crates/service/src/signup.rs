@@ -135,6 +135,7 @@ fn root_row(id: DelegationId, root_key: RootKeyId, created_at: Timestamp) -> Del
         label: AttributeText::new("Root Key").expect("a plain label"),
         caveats: Vec::new(),
         token_generation: 0,
+        made_offline: false,
         root_key,
         tokens_valid_from: None,
         version: 1,

@@ -25,6 +25,8 @@ pub struct Delegation {
     pub token_generation: u32,
     /// The root key under which the canonical token is derived.
     pub root_key: RootKeyId,
+    /// Whether it was created without the server, and entered when it was first used.
+    pub made_offline: bool,
     /// Root only: tokens issued before this instant are refused.
     pub tokens_valid_from: Option<Timestamp>,
     /// Counts changes of settings.
@@ -56,7 +58,7 @@ pub async fn by_ids(tx: &mut TenantTx, ids: &[DelegationId]) -> Result<Vec<Deleg
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT id, ancestor_ids, label, cost_center, department, allocation, budget, spent, held, reserved,
-               descendants, carve_returned, actions, max_per_spend, limits, max_depth, caveats, token_generation, root_key_id,
+               descendants, carve_returned, actions, max_per_spend, limits, max_depth, caveats, token_generation, root_key_id, made_offline,
                expires_at AS "expires_at: _", frozen_at AS "frozen_at: _", revoked_at AS "revoked_at: _",
                tokens_valid_from AS "tokens_valid_from: _", version, created_at AS "created_at: _"
            FROM delegations WHERE tenant_id = $1 AND id = ANY($2)"#,
@@ -117,8 +119,8 @@ pub async fn insert(tx: &mut LockedTx, delegation: &Delegation) -> Result<()> {
     sqlx::query!(
         "INSERT INTO delegations (tenant_id, id, parent_id, path, ancestor_ids, depth, label, cost_center, department,
              allocation, budget, carve_returned, actions, max_per_spend, limits, max_depth, caveats, root_key_id,
-             expires_at, created_at)
-         VALUES ($1, $2, $3, text2ltree($4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+             expires_at, created_at, made_offline)
+         VALUES ($1, $2, $3, text2ltree($4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
         tenant,
         path.id().as_uuid(),
         path.parent_id().map(subgrant_domain::Id::as_uuid),
@@ -139,10 +141,31 @@ pub async fn insert(tx: &mut LockedTx, delegation: &Delegation) -> Result<()> {
         delegation.root_key.as_uuid(),
         terms.expires_at.map(ToSqlx::to_sqlx) as _,
         delegation.created_at.to_sqlx() as _,
+        delegation.made_offline,
     )
     .execute(tx.connection())
     .await?;
     Ok(())
+}
+
+/// How many children that were made offline each of the given nodes has; those without any are left out.
+pub async fn count_made_offline(
+    tx: &mut TenantTx,
+    parents: &[DelegationId],
+) -> Result<Vec<(DelegationId, u64)>> {
+    let parents: Vec<_> = parents.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT parent_id AS "parent!", count(*) AS "children!" FROM delegations
+           WHERE tenant_id = $1 AND parent_id = ANY($2) AND made_offline GROUP BY parent_id"#,
+        tx.tenant().as_uuid(),
+        &parents
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (DelegationId::from_uuid(row.parent), row.children.cast_unsigned()))
+        .collect())
 }
 
 /// Writes the balances and the state of nodes that a plan changed.

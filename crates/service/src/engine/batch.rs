@@ -19,6 +19,7 @@ use subgrant_store::{
 use super::{Answer, Command, Item, Operation};
 use crate::{
     App, EngineError, ServiceError,
+    adoption::AdoptionFacts,
     credential::Credential,
     locked::{Loaded, LockedTenant},
     receipt::SpendError,
@@ -101,6 +102,7 @@ pub(super) struct Batch {
     pub(super) tokens: HashMap<Digest, Token>,
     pub(super) root_keys: HashMap<RootKeyId, SealedRootKey>,
     pub(super) recorded: HashMap<Key, Record>,
+    pub(super) adoption: AdoptionFacts,
     /// The holds that items close or extend, as they stand after the items decided so far.
     pub(super) holds: HashMap<HoldId, StoredHold>,
     /// What was given back of the debits that items refund, so far.
@@ -149,6 +151,7 @@ impl Batch {
         let keys: Vec<_> =
             items.iter().filter_map(|item| item.key.as_ref()).map(|key| key.key.clone()).collect();
         let recorded = idempotency::by_keys(tenant.tx(), &keys).await?.into_iter().collect();
+        let adoption = AdoptionFacts::read(tenant.tx(), credentials(items)).await?;
         load_windows(&mut tenant, items).await?;
         let holds: Vec<_> = items.iter().filter_map(|item| item.operation.hold()).collect();
         let holds = match holds.as_slice() {
@@ -159,7 +162,7 @@ impl Batch {
         let refunded = ledger::refunded(tenant.tx(), &refunds).await?.into_iter().collect();
         let (seq, hash) = (tenant.head.seq, tenant.head.hash);
         let writes = Writes::default();
-        Ok(Self { tenant, tokens, root_keys, recorded, holds, refunded, seq, hash, writes })
+        Ok(Self { tenant, tokens, root_keys, recorded, adoption, holds, refunded, seq, hash, writes })
     }
 
     /// Writes balances, counters, entries and records, without committing.
@@ -193,7 +196,7 @@ fn refunded_entry(item: &Item) -> Option<SpendId> {
     }
 }
 
-fn credentials(items: &[Item]) -> impl Iterator<Item = &Credential> {
+fn credentials(items: &[Item]) -> impl Iterator<Item = &Credential> + Clone {
     items.iter().filter_map(|item| item.credential.as_ref())
 }
 
@@ -208,7 +211,10 @@ async fn load_windows(tenant: &mut LockedTenant, items: &[Item]) -> Result<(), S
     }
     let required: BTreeSet<_> = items
         .iter()
-        .flat_map(|item| required_windows(&tenant.tree, &item.path, &item.limits))
+        .flat_map(|item| {
+            let known = item.known_path();
+            required_windows(&tenant.tree, &known, &item.limits).collect::<Vec<_>>()
+        })
         .map(|(node, period)| tenant.tree.window_key(node, period).0)
         .filter(|key| tenant.tree.window(*key).is_none())
         .collect();

@@ -11,6 +11,7 @@ use super::{Answer, Item, Operation, batch::Batch};
 use crate::{
     AccessError, CredentialError, Outcome,
     access::usable,
+    adoption::adopt,
     app::fresh_id,
     credential::{Credential, TokenFacts},
     locked::Loaded,
@@ -21,9 +22,37 @@ use crate::{
 impl Batch {
     /// Decides one item. Where it is refused, nothing in the batch has changed.
     pub(super) fn decide(&mut self, item: &Item) -> Answer {
-        if let Some(credential) = &item.credential {
-            self.check(credential)?;
+        match &item.credential {
+            Some(credential) if !credential.is_registered() => self.decide_offline(item, credential),
+            Some(credential) => self.check(credential).and_then(|()| self.decide_checked(item)),
+            None => self.decide_checked(item),
         }
+    }
+
+    /// The same for a token whose node was made offline: it is entered if, and only if, the item is not refused.
+    fn decide_offline(&mut self, item: &Item, credential: &Credential) -> Answer {
+        self.check_token(credential)?;
+        let before = (self.tenant.tree.clone(), self.adoption.clone());
+        let adopted = adopt(&mut self.tenant.tree, &mut self.adoption, credential);
+        let adopted = adopted.map_err(|error| SpendError::Access(AccessError::Credential(error)));
+        let answer = adopted.and_then(|adopted| {
+            usable(self.tenant.tree.status(&credential.path))
+                .map_err(|error| AccessError::Credential(error).into())
+                .and_then(|()| self.decide_checked(item).map(|outcome| (adopted, outcome)))
+        });
+        match answer {
+            Ok((adopted, outcome)) if !item.operation.is_dry_run() => {
+                self.tenant.take_in(adopted);
+                Ok(outcome)
+            }
+            other => {
+                (self.tenant.tree, self.adoption) = before;
+                other.map(|(_, outcome)| outcome)
+            }
+        }
+    }
+
+    fn decide_checked(&mut self, item: &Item) -> Answer {
         if let Some(key) = &item.key
             && let Some(record) = self.recorded.get(&key.key)
         {
@@ -57,6 +86,12 @@ impl Batch {
 
     /// Refuses a token that is not, or no longer, good, by the clock and the rows read under the lock.
     fn check(&self, credential: &Credential) -> Result<(), SpendError> {
+        self.check_token(credential)?;
+        let usable = usable(self.tenant.tree.status(&credential.path));
+        usable.map_err(|error| AccessError::Credential(error).into())
+    }
+
+    fn check_token(&self, credential: &Credential) -> Result<(), SpendError> {
         let root = self.tenant.row(credential.path.root_id())?;
         let facts = match credential.digest() {
             Some(digest) => self.tokens.get(&digest).map(|token| TokenFacts::of_token(token, root)),
@@ -66,8 +101,7 @@ impl Batch {
         };
         let refused = |error: CredentialError| SpendError::Access(AccessError::Credential(error));
         let facts = facts.ok_or_else(|| refused(CredentialError::Forged))?;
-        credential.check(&facts, self.tenant.head.now).map_err(refused)?;
-        usable(self.tenant.tree.status(&credential.path)).map_err(refused)
+        credential.check(&facts, self.tenant.head.now).map_err(refused)
     }
 
     fn try_spend(&self, item: &Item, request: &SpendRequest) -> Result<Receipt, SpendError> {
@@ -184,14 +218,20 @@ impl Batch {
     /// The next ledger entry of an item's node.
     fn new_entry(&self, item: &Item, kind: EntryKind, amount: Credits) -> LedgerEntry {
         let terms = &self.tenant.tree.node(item.path.id()).expect("the path was locked").terms;
+        // A copy of an offline child's token may say more than the one that was first used.
+        let scope = item
+            .credential
+            .as_ref()
+            .filter(|credential| *credential.path == item.path)
+            .map(Credential::scope);
         LedgerEntry {
             seq: self.seq + 1,
             id: fresh_id(),
             kind,
             delegation: item.path.id(),
             amount,
-            cost_center: terms.cost_center.clone(),
-            department: terms.department.clone(),
+            cost_center: terms.cost_center.clone().or_else(|| scope?.cost_center.clone()),
+            department: terms.department.clone().or_else(|| scope?.department.clone()),
             recorded_at: self.tenant.head.now,
             idempotency_key: item.key.as_ref().map(|key| key.key.key.clone()),
             description: None,

@@ -55,6 +55,16 @@ pub(crate) struct Item {
     pub(crate) key: Option<ScopedKey>,
 }
 
+impl Item {
+    /// The part of the path that the ledger knew when the token was read.
+    fn known_path(&self) -> NodePath {
+        match &self.credential {
+            Some(credential) if self.path == *credential.path => self.path.prefix(credential.registered),
+            _ => self.path.clone(),
+        }
+    }
+}
+
 /// How money moves.
 pub(crate) enum Operation {
     Spend(SpendRequest),
@@ -66,6 +76,10 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
+    fn is_dry_run(&self) -> bool {
+        matches!(self, Self::Spend(request) if request.dry_run)
+    }
+
     /// The hold that it closes or extends.
     fn hold(&self) -> Option<HoldId> {
         match self {

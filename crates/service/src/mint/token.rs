@@ -53,7 +53,11 @@ impl App {
         let id = answer.delegation.id;
         let missing = || ServiceError::Inconsistent(format!("the minted delegation {id} is missing"));
         let row = delegations::by_ids(locked.tx.tx(), &[id]).await?.pop().ok_or_else(missing)?;
-        let canonical = chain::canonical_token(self, locked.tx(), &row).await?;
+        let canonical = match chain::canonical_token(self, locked.tx(), &row).await {
+            // Only the presented token has the nonces of what was made offline.
+            Err(ServiceError::MadeOffline) => return minted_below_offline(principal, &row, answer),
+            written => written?,
+        };
         let narrowing = narrowing(principal, locked, parent)?;
         let texts: Vec<_> = narrowing.iter().map(chain::public_text).collect();
         let follows_parent = row.caveats.get(locked.row(parent.id())?.caveats.len()..).unwrap_or_default();
@@ -69,6 +73,27 @@ impl App {
         delegation.caveats = verified.caveats().iter().map(ToString::to_string).collect();
         Ok(Minted { delegation, token: Zeroizing::new(macaroon.to_text()) })
     }
+}
+
+/// The same where the parent was made offline: the presented token goes on with the child's stored block.
+fn minted_below_offline(
+    principal: &Principal,
+    row: &Delegation,
+    answer: Answer,
+) -> Result<Minted, MintError> {
+    let credential = principal.credential().ok_or(ServiceError::MadeOffline)?;
+    let presented = credential.token.caveats();
+    let is_listed = |(caveat, text): (&Caveat, &String)| chain::public_text(caveat) == chain::listed(text);
+    let is_prefix = presented.len() < row.caveats.len() && presented.iter().zip(&row.caveats).all(is_listed);
+    if !is_prefix {
+        return Err(ServiceError::MadeOffline.into());
+    }
+    let block = chain::restored(&credential.root_key.key, &row.caveats[presented.len()..])?;
+    let macaroon = credential.macaroon.attenuate(&block).map_err(MintError::TokenTooLong)?;
+    let verified = verified(&macaroon, &credential.root_key.key)?;
+    let mut delegation = answer.delegation;
+    delegation.caveats = verified.caveats().iter().map(ToString::to_string).collect();
+    Ok(Minted { delegation, token: Zeroizing::new(macaroon.to_text()) })
 }
 
 /// What the caller's holder appended to the stored token of its node, as far as it must bind a child below `parent`.

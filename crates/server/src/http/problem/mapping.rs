@@ -39,6 +39,10 @@ impl From<CredentialError> for Problem {
 
 impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
+        if let ServiceError::MadeOffline = error {
+            let detail = "The delegation, or one above it, was made offline: only its own token can do this.";
+            return Self::new(StatusCode::CONFLICT, "made_offline", detail);
+        }
         tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
         match error {
             ServiceError::Store(StoreError::Unavailable(_)) => Self::unavailable(

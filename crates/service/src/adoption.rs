@@ -1,0 +1,142 @@
+//! Children that were made offline: entered into the ledger when they are first used.
+//!
+//! Only what the digest commits to is entered: the id and the budget, as a ceiling below what the parent has. Whatever
+//! else the token says is judged at each use, so that whoever narrowed a copy does not narrow everybody's.
+
+use std::collections::HashMap;
+
+use subgrant_domain::{
+    Action, Allocation, AttributeText, ChildRequest, DelegationId, Denial, MintDenial, Terms, Tree, plan_mint,
+};
+use subgrant_store::{
+    TenantTx,
+    delegations::{self, Delegation},
+    tokens::{self, Digest, Token},
+};
+use subgrant_token::ChainNode;
+
+use crate::{CredentialError, ServiceError, chain, credential::Credential};
+
+/// What the ledger says about blocks that it may not know.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AdoptionFacts {
+    tokens: HashMap<Digest, Token>,
+    offline_children: HashMap<DelegationId, u64>,
+}
+
+/// A node that is entered with the write that first uses it.
+#[derive(Debug, Clone)]
+pub(crate) struct Adopted {
+    pub(crate) row: Delegation,
+    pub(crate) digest: Digest,
+}
+
+impl AdoptionFacts {
+    /// Reads, under the lock where there is one, what the adoption of the given tokens' nodes depends on.
+    pub(crate) async fn read(
+        tx: &mut TenantTx,
+        credentials: impl Iterator<Item = &Credential> + Clone,
+    ) -> Result<Self, ServiceError> {
+        let unknown = credentials.filter(|credential| !credential.is_registered());
+        let blocks = |credential: &Credential| credential.token.nodes()[credential.registered..].to_vec();
+        let digests: Vec<_> = unknown.clone().flat_map(blocks).map(|node| *node.digest.as_bytes()).collect();
+        if digests.is_empty() {
+            return Ok(Self::default());
+        }
+        let parents: Vec<_> =
+            unknown.flat_map(|credential| credential.path.ids()[credential.registered..].to_vec()).collect();
+        Ok(Self {
+            tokens: tokens::by_digests(tx, &digests).await?,
+            offline_children: delegations::count_made_offline(tx, &parents).await?.into_iter().collect(),
+        })
+    }
+}
+
+/// Enters the nodes of a token that the ledger does not know into `tree`; returns them, root first, to be written.
+pub(crate) fn adopt(
+    tree: &mut Tree,
+    facts: &mut AdoptionFacts,
+    credential: &Credential,
+) -> Result<Vec<Adopted>, CredentialError> {
+    let mut adopted = Vec::new();
+    for (index, node) in credential.token.nodes().iter().enumerate().skip(credential.registered) {
+        let (id, digest) = (credential.path.ids()[index + 1], *node.digest.as_bytes());
+        match facts.tokens.get(&digest) {
+            Some(token) if token.delegation == id => continue,
+            Some(_) => return Err(CredentialError::Forged),
+            None => {}
+        }
+        if tree.node(id).is_some() {
+            // The id belongs to a node under another digest.
+            return Err(CredentialError::Forged);
+        }
+        let row = adopted_row(tree, facts, credential, index, node)?;
+        let token = Token { delegation: id, issued_at: tree.now(), valid_until: None };
+        facts.tokens.insert(digest, token);
+        adopted.push(Adopted { row, digest });
+    }
+    Ok(adopted)
+}
+
+/// Plans one node as a `cap` child of the one before it.
+fn adopted_row(
+    tree: &mut Tree,
+    facts: &mut AdoptionFacts,
+    credential: &Credential,
+    index: usize,
+    node: &ChainNode,
+) -> Result<Delegation, CredentialError> {
+    let refused = |why: &str| CredentialError::Caveat(why.to_owned());
+    let (parent, id) = (credential.path.prefix(index), credential.path.ids()[index + 1]);
+    let parent_node = tree.node(parent.id()).ok_or(CredentialError::Forged)?;
+    let may_delegate = credential.token.actions_above(index).contains(Action::Delegate)
+        && parent_node.terms.actions.contains(Action::Delegate);
+    if !may_delegate {
+        return Err(refused("its parent may not delegate"));
+    }
+    let children = facts.offline_children.entry(parent.id()).or_default();
+    if *children >= credential.max_offline_children {
+        return Err(refused("its parent has too many children that were made offline"));
+    }
+    if node.budget.is_zero() {
+        return Err(refused("it has a budget of nothing"));
+    }
+    let request = ChildRequest {
+        // A ceiling above the parent's would be no ceiling.
+        budget: parent_node.budget.map_or(node.budget, |budget| budget.min(node.budget)),
+        allocation: Allocation::Cap,
+        expires_at: None,
+        actions: None,
+        max_per_spend: None,
+        limits: Vec::new(),
+        max_depth: None,
+        cost_center: node.block.cost_center.clone(),
+        department: node.block.department.clone(),
+    };
+    plan_mint(tree, &parent, &Terms::UNRESTRICTED, id, &request).map_err(|denial| match denial {
+        MintDenial::Denied(Denial::Revoked { .. }) => CredentialError::Revoked,
+        MintDenial::Denied(Denial::Expired { .. }) => CredentialError::Expired,
+        MintDenial::Denied(Denial::Frozen { .. }) => CredentialError::Frozen,
+        MintDenial::TooDeep => refused("no further level may be created here"),
+        _ => refused("it is wider than its parent"),
+    })?;
+    *children += 1;
+    let committed = &credential.token.caveats()[..=node.budget_index];
+    let root_key = &credential.root_key;
+    Ok(Delegation {
+        node: tree.node(id).ok_or(CredentialError::Forged)?.clone(),
+        label: node.block.label.clone().unwrap_or_else(unnamed),
+        // Which of the nonces were derived is not known here, and nobody writes this chain again.
+        caveats: committed.iter().map(|caveat| chain::stored_text(&root_key.key, caveat, |_| 0)).collect(),
+        token_generation: 0,
+        root_key: root_key.id,
+        made_offline: true,
+        tokens_valid_from: None,
+        version: 1,
+        created_at: tree.now(),
+    })
+}
+
+fn unnamed() -> AttributeText {
+    AttributeText::new("offline child").expect("a plain label")
+}
