@@ -62,6 +62,10 @@ pub(crate) fn adopt(
     for (index, node) in credential.token.nodes().iter().enumerate().skip(credential.registered) {
         let (id, digest) = (credential.path.ids()[index + 1], *node.digest.as_bytes());
         match facts.tokens.get(&digest) {
+            // Another process entered it, and may have rotated it, since the token was read.
+            Some(token) if token.valid_until.is_some_and(|end| end <= tree.now()) => {
+                return Err(CredentialError::Revoked);
+            }
             Some(token) if token.delegation == id => continue,
             Some(_) => return Err(CredentialError::Forged),
             None => {}
