@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{
-    AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres, Transaction,
+    AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres, Row, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use subgrant_domain::TenantId;
@@ -131,7 +131,7 @@ impl LockedTx {
 async fn prepare(connection: &mut PgConnection) -> std::result::Result<(), sqlx::Error> {
     let settings = format!(
         "SET ROLE {ROLE}; SET TIME ZONE 'UTC'; SET statement_timeout = '60s'; SET lock_timeout = '20s'; \
-         SET idle_in_transaction_session_timeout = '60s'"
+         SET idle_in_transaction_session_timeout = '60s'; SET jit = off"
     );
     connection.execute(AssertSqlSafe(settings)).await?;
     Ok(())
@@ -143,6 +143,8 @@ async fn is_outside_transaction(connection: &mut PgConnection) -> std::result::R
     if connection.is_in_transaction() {
         return Ok(false);
     }
-    // Outside a transaction every statement is its own, and starts when it does.
-    sqlx::query_scalar("SELECT now() = statement_timestamp()").fetch_one(connection).await
+    // Outside a transaction a statement is its own, and the transaction starts when it does. As a simple query, because
+    // the extended protocol takes the two times at different messages.
+    let row = sqlx::raw_sql("SELECT now() = statement_timestamp()").fetch_one(connection).await?;
+    row.try_get(0)
 }

@@ -3,7 +3,7 @@
 
 use jiff::SignedDuration;
 use subgrant_service::{IdempotencyKey, MintRequest, RotateRequest, SessionSecret};
-use subgrant_tests::{Rig, mint_request};
+use subgrant_tests::{Rig, TestServer, mint_request};
 
 const ROTATION: RotateRequest =
     RotateRequest { grace: SignedDuration::from_hours(1), revoke_issued_before: None };
@@ -45,4 +45,27 @@ async fn a_replay_at_a_new_process_needs_one_connection() {
     let again = cold.rotate_root(&root, ROTATION, Some(key())).await;
     assert!(again.as_ref().is_ok_and(|outcome| outcome.replayed), "a rotation again: {:?}", again.err());
     rig.assert_nothing_is_left_open("a replay").await;
+}
+
+/// The processes of PostgreSQL that work for the server under test.
+async fn backends(server: &TestServer) -> Vec<i32> {
+    let pool = server.database.superuser().await;
+    let statement = "SELECT pid FROM pg_stat_activity
+                     WHERE datname = current_database() AND application_name = 'subgrant' ORDER BY pid";
+    sqlx::query_scalar(statement).fetch_all(&pool).await.expect("the activity can be read")
+}
+
+#[tokio::test]
+async fn connections_are_used_again() {
+    let server = TestServer::start().await;
+    let root = server.api.with_token(&server.sign_up().await.root_token);
+    assert_eq!(root.spend(1).await.status, 201);
+    let before = backends(&server).await;
+    assert!(!before.is_empty());
+    for _ in 0..20 {
+        assert_eq!(root.spend(1).await.status, 201);
+        assert_eq!(root.get("/delegation/self").await.status, 200);
+    }
+    let after = backends(&server).await;
+    assert!(before.iter().all(|pid| after.contains(pid)), "{before:?} were closed, and {after:?} opened");
 }
