@@ -7,7 +7,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands talk to their caller this way")]
 
 mod cargo_deny;
-mod ci;
+mod check;
 mod database;
 mod error;
 mod interop;
@@ -71,8 +71,8 @@ enum Command {
     },
     /// Checks what neither compiler nor Clippy does: file sizes, who depends on whom, leftovers, white space
     Tidy,
-    /// Runs everything that must hold before a change is merged
-    Ci,
+    /// Checks everything but the tests: formatting, the above, licences, Clippy
+    Check,
 }
 
 fn main() -> ExitCode {
@@ -95,6 +95,6 @@ fn execute(command: Command) -> Result<()> {
         Command::Prepare { check } => prepare::run(&workspace, workspace::Mode::from_check_flag(check)),
         Command::Openapi { check } => openapi::run(&workspace, workspace::Mode::from_check_flag(check)),
         Command::Tidy => tidy::run(&workspace),
-        Command::Ci => ci::run(&workspace),
+        Command::Check => check::run(&workspace),
     }
 }
