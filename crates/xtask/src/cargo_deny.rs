@@ -5,7 +5,7 @@ use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::ci::Outcome;
+use crate::check::Outcome;
 use crate::error::Result;
 use crate::process;
 use crate::workspace::Workspace;
