@@ -8,7 +8,7 @@ use subgrant_store::{
 
 use crate::{
     AccessError, App, DelegationView, IdempotencyKey, Outcome, Principal, ServiceError,
-    idempotency::{self, ScopedKey},
+    idempotency::{self, scoped},
     locked::{Loaded, LockedTenant},
 };
 
@@ -61,10 +61,7 @@ impl App {
             Freeze::On => "POST /delegation/{id}/freeze",
             Freeze::Off => "POST /delegation/{id}/unfreeze",
         };
-        let key = key.map(|key| ScopedKey {
-            key: principal.idempotency_key(route, key.key),
-            fingerprint: key.fingerprint,
-        });
+        let key = scoped(principal, route, key);
         let (_, path) = self.target(principal, id, key.as_ref()).await?;
         principal.require(Action::Delegate)?;
         let mut locked =

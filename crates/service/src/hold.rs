@@ -8,9 +8,9 @@ use crate::{
     AccessError, App, HoldReceipt, IdempotencyKey, Outcome, Principal, ServiceError, SpendError,
     SpendReceipt,
     engine::{Item, Operation},
-    idempotency::ScopedKey,
+    idempotency::{ScopedKey, scoped},
     receipt::Receipt,
-    spend::{item, own_item, scoped},
+    spend::{item, own_item},
 };
 
 impl App {

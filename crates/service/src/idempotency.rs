@@ -3,7 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 use subgrant_store::idempotency::{self, Key, Record};
 
-use crate::{AccessError, ServiceError, locked::LockedTenant};
+use crate::{AccessError, Principal, ServiceError, locked::LockedTenant};
 
 /// The caller's key, with a digest of what it was sent with.
 #[derive(Debug, Clone)]
@@ -43,6 +43,15 @@ impl<T> Outcome<T> {
 pub(crate) struct ScopedKey {
     pub(crate) key: Key,
     pub(crate) fingerprint: [u8; 32],
+}
+
+/// The caller's key in the scope of its principal and of `route`, where it sent one.
+pub(crate) fn scoped(
+    principal: &Principal,
+    route: &'static str,
+    key: Option<IdempotencyKey>,
+) -> Option<ScopedKey> {
+    key.map(|key| ScopedKey { key: principal.idempotency_key(route, key.key), fingerprint: key.fingerprint })
 }
 
 impl ScopedKey {

@@ -15,7 +15,7 @@ use crate::{
     AccessError, App, DelegationView, IdempotencyKey, Outcome, Principal, ServiceError,
     app::fresh_id,
     chain,
-    idempotency::{self, ScopedKey},
+    idempotency::{self, scoped},
     locked::{Loaded, LockedTenant},
 };
 
@@ -105,10 +105,7 @@ impl App {
         let mut locked = LockedTenant::open(database, principal.tenant, &[&principal.path, &parent]).await?;
         principal.check_standing(&mut locked).await?;
         principal.require(Action::Delegate)?;
-        let key = key.map(|key| ScopedKey {
-            key: principal.idempotency_key(ROUTE, key.key),
-            fingerprint: key.fingerprint,
-        });
+        let key = scoped(principal, ROUTE, key);
         if let Some(key) = &key
             && let Some(answer) = key.find::<Answer>(&mut locked).await?
         {

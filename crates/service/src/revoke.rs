@@ -7,7 +7,7 @@ use subgrant_store::{StoreError, audit, delegations, holds};
 
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError,
-    idempotency::{self, ScopedKey},
+    idempotency::{self, ScopedKey, scoped},
     locked::{Loaded, LockedTenant},
 };
 
@@ -84,10 +84,7 @@ impl App {
         request: &RevokeRequest,
         key: Option<IdempotencyKey>,
     ) -> Result<Outcome<RevokeReceipt>, RevokeError> {
-        let key = key.filter(|_| !request.dry_run).map(|key| ScopedKey {
-            key: principal.idempotency_key(ROUTE, key.key),
-            fingerprint: key.fingerprint,
-        });
+        let key = scoped(principal, ROUTE, key.filter(|_| !request.dry_run));
         let (path, active_last_hour) = self.revocable(principal, request.id, key.as_ref()).await?;
         let mut locked =
             LockedTenant::open(&self.shared().database, principal.tenant, &[&principal.path, &path]).await?;

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError, chain,
-    idempotency::{self, ScopedKey},
+    idempotency::{self, scoped},
     locked::{Loaded, LockedTenant},
 };
 
@@ -75,10 +75,7 @@ impl App {
             principal.check_standing(&mut locked).await?;
             return Err(AccessError::NotFound.into());
         }
-        let key = key.map(|key| ScopedKey {
-            key: principal.idempotency_key(ROUTE, key.key),
-            fingerprint: key.fingerprint,
-        });
+        let key = scoped(principal, ROUTE, key);
         // Looked up before the caller's standing: without a grace the rotation has ended the caller's own token, and
         // whoever did not get the answer must be able to ask again.
         if let Some(key) = &key

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError, chain,
     delegation::visible_path,
-    idempotency::{self, ScopedKey},
+    idempotency::{self, ScopedKey, scoped},
     locked::{Loaded, LockedTenant},
     mint::token::narrowing,
 };
@@ -71,10 +71,7 @@ impl App {
         grace: SignedDuration,
         key: Option<IdempotencyKey>,
     ) -> Result<Outcome<RotatedDelegation>, RotateDelegationError> {
-        let key = key.map(|key| ScopedKey {
-            key: principal.idempotency_key("POST /delegation/{id}/rotate", key.key),
-            fingerprint: key.fingerprint,
-        });
+        let key = scoped(principal, "POST /delegation/{id}/rotate", key);
         let path = self.rotatable(principal, id, key.as_ref()).await?;
         let mut locked =
             LockedTenant::open(&self.shared().database, principal.tenant, &[&principal.path, &path]).await?;

@@ -9,7 +9,7 @@ use crate::{
     credential::Credential,
     delegation::visible_path,
     engine::{Answer, Command, Item, Operation},
-    idempotency::ScopedKey,
+    idempotency::{ScopedKey, scoped},
     receipt::Receipt,
 };
 
@@ -145,14 +145,6 @@ fn only_entry(outcome: Outcome<Receipt>) -> Result<Outcome<SpendReceipt>, SpendE
         Receipt::Entry(receipt) => Ok(Outcome { value: receipt, replayed: outcome.replayed }),
         Receipt::Hold(_) => Err(ServiceError::Inconsistent("a hold answers a debit".to_owned()).into()),
     }
-}
-
-pub(crate) fn scoped(
-    principal: &Principal,
-    route: &'static str,
-    key: Option<IdempotencyKey>,
-) -> Option<ScopedKey> {
-    key.map(|key| ScopedKey { key: principal.idempotency_key(route, key.key), fingerprint: key.fingerprint })
 }
 
 pub(crate) fn own_item(principal: &Principal, operation: Operation, key: Option<ScopedKey>) -> Item {
