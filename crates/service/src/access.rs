@@ -2,8 +2,11 @@
 
 use std::net::IpAddr;
 
-use subgrant_domain::{Action, DelegationId, NodePath, RequestId, Status, TenantId, Terms, UserId};
+use subgrant_domain::{
+    Action, Credits, DelegationId, Holder, NodePath, RequestId, Status, TenantId, Terms, UserId,
+};
 use subgrant_store::{audit, idempotency};
+use subgrant_token::Caveat;
 
 use crate::{
     App, CredentialError, ServiceError, SessionSecret,
@@ -143,13 +146,34 @@ impl Principal {
         }
     }
 
-    /// What the credential leaves of the terms of a node at or below its own.
-    pub(crate) fn terms_at(&self, path: &NodePath) -> Terms {
-        let Some(credential) = self.credential() else { return Terms::UNRESTRICTED };
+    /// What the credential leaves of the power of a node at or below its own.
+    pub(crate) fn holder_at(&self, path: &NodePath) -> Holder {
+        let Some(credential) = self.credential() else { return Holder::UNRESTRICTED };
         let terms = credential.terms();
         let levels =
             u32::try_from(path.depth() - self.path.depth()).expect("a path is at most 32 levels deep");
-        Terms { max_depth: terms.max_depth.map(|depth| depth.saturating_sub(levels)), ..terms }
+        Holder {
+            terms: Terms { max_depth: terms.max_depth.map(|depth| depth.saturating_sub(levels)), ..terms },
+            ceiling: self.ceiling_at(path),
+        }
+    }
+
+    /// What the token's holder appended to it, as far as it must bind a token of the node at `path` that is written on
+    /// the holder's behalf.
+    ///
+    /// A name stays with its node, and levels are counted by the plan: below the caller's own node both stand in the
+    /// presented token anyway; further down they would say something else.
+    pub(crate) fn narrowing_at(&self, path: &NodePath) -> Vec<Caveat> {
+        let Some(credential) = self.credential() else { return Vec::new() };
+        let appended = credential.token.caveats().get(credential.issued_caveats..).unwrap_or_default();
+        let is_own = path.id() == self.path.id();
+        let binds = |caveat: &&Caveat| is_own || !matches!(caveat, Caveat::Label(_) | Caveat::MaxDepth(_));
+        appended.iter().filter(binds).cloned().collect()
+    }
+
+    /// What the presented token says the node's budget is, if it is the token's own node.
+    pub(crate) fn ceiling_at(&self, path: &NodePath) -> Option<Credits> {
+        self.credential().filter(|_| path.id() == self.path.id()).and_then(Credential::ceiling)
     }
 
     /// An entry for the audit log.
