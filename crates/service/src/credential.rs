@@ -10,7 +10,9 @@ use subgrant_store::{
     root_keys,
     tokens::{self, Digest, Issued, Token},
 };
-use subgrant_token::{CaveatFailure, ErrorClass, Macaroon, Scope, TokenError, VerifiedToken};
+use subgrant_token::{
+    Caveat, CaveatFailure, ErrorClass, Macaroon, Scope, TokenError, VerifiedToken, derive_rotated_nonce,
+};
 
 use crate::{App, ServiceError, app::TenantKey};
 
@@ -128,6 +130,21 @@ impl Credential {
 
     pub(crate) fn scope(&self) -> &Scope {
         self.token.scope()
+    }
+
+    /// The caveats that the token was issued with, and those that its holder appended.
+    pub(crate) fn issued_and_appended(&self) -> (&[Caveat], &[Caveat]) {
+        let caveats = self.token.caveats();
+        caveats.split_at(self.issued_caveats.min(caveats.len()))
+    }
+
+    /// Whether no later token of the delegation was issued. An older one may be good for a while, but whoever found it
+    /// must not be able to put it in the newest one's place.
+    pub(crate) fn is_newest(&self, delegation: &Delegation) -> bool {
+        let id = delegation.node.id();
+        let newest = derive_rotated_nonce(&self.root_key.key, id, delegation.token_generation);
+        let claim = self.token.nodes().last().and_then(|node| node.claim);
+        delegation.token_generation == 0 || claim.is_some_and(|claim| claim.nonce == newest)
     }
 
     /// The digest by which the token, or its nearest registered ancestor, is registered; a root token has none.

@@ -9,7 +9,7 @@ use subgrant_token::{Caveat, ErrorClass, Macaroon, TokenError};
 use zeroize::Zeroizing;
 
 use crate::{
-    App, Principal, ServiceError, chain,
+    AccessError, App, CredentialError, Principal, ServiceError, chain,
     locked::{Loaded, LockedTenant},
 };
 
@@ -56,9 +56,10 @@ impl App {
         locked: &mut LockedTenant,
         reissued: &Delegation,
     ) -> Result<(Digest, i64), ReissueError> {
-        let macaroon = chain::canonical_token(self, locked.tx(), reissued).await;
-        let macaroon = macaroon.map_err(ReissueError::Service)?;
         let root_key = chain::root_key_of(self, locked.tx(), reissued).await?;
+        let root_token = chain::root_token(self, locked.tx().tenant(), root_key.id, &root_key.key)?;
+        let caveats = chain::restored(&root_key.key, &reissued.caveats)?;
+        let macaroon = root_token.attenuate(&caveats).map_err(ReissueError::TokenTooLong)?;
         let verified = macaroon.verify(&root_key.key).map_err(|error| match error.class() {
             ErrorClass::CaveatNotMet => ReissueError::TokenTooLong(error),
             ErrorClass::Malformed | ErrorClass::Forged => {
@@ -82,20 +83,17 @@ impl App {
         locked: &mut LockedTenant,
         path: &NodePath,
         caveats: Vec<String>,
-    ) -> Result<Zeroizing<String>, ServiceError> {
+    ) -> Result<Zeroizing<String>, AccessError> {
         let row = Delegation { caveats, ..locked.row(path.id())?.clone() };
         let macaroon = chain::canonical_token(self, locked.tx(), &row).await?;
-        narrowed(&macaroon, principal, path)
+        narrowed(&macaroon, &principal.narrowing_at(locked, path)?)
     }
 }
 
 /// A token's text with the caveats that the caller's holder appended to the caller's own.
-pub(crate) fn narrowed(
-    macaroon: &Macaroon,
-    principal: &Principal,
-    path: &NodePath,
-) -> Result<Zeroizing<String>, ServiceError> {
-    let narrowed = macaroon.attenuate(&principal.narrowing_at(path));
-    let narrowed = narrowed.map_err(|error| ServiceError::Inconsistent(error.to_string()))?;
+pub(crate) fn narrowed(macaroon: &Macaroon, narrowing: &[Caveat]) -> Result<Zeroizing<String>, AccessError> {
+    let too_long =
+        |error: TokenError| CredentialError::Caveat(format!("with what was appended to it, {error}"));
+    let narrowed = macaroon.attenuate(narrowing).map_err(too_long)?;
     Ok(Zeroizing::new(narrowed.to_text()))
 }

@@ -83,10 +83,15 @@ impl App {
         if let Some(key) = &key
             && let Some(answer) = key.find::<Answer>(&mut locked).await?
         {
-            return Ok(Outcome::replayed(self.rotated(principal, locked.tx(), &answer).await?));
+            return Ok(Outcome::replayed(self.rotated(principal, &mut locked, &answer).await?));
         }
         principal.check_standing(&mut locked).await?;
         principal.require(Action::Delegate)?;
+        if let Some(credential) = principal.credential()
+            && root_keys::current(locked.tx()).await?.id != credential.root_key.id
+        {
+            return Err(AccessError::Superseded.into());
+        }
         let now = locked.head.now;
         if request.revoke_issued_before.is_some_and(|instant| instant > now) {
             return Err(RotateError::CutOffInTheFuture);
@@ -105,7 +110,7 @@ impl App {
         audit::append(&mut locked.tx, &entry).await?;
         let answer = Answer { root_key: id, previous_valid_until };
         idempotency::record(&mut locked, key.as_ref(), 200, &answer).await?;
-        let rotated = self.rotated(principal, locked.tx(), &answer).await?;
+        let rotated = self.rotated(principal, &mut locked, &answer).await?;
         locked.tx.commit().await?;
         Ok(Outcome::fresh(rotated))
     }
@@ -113,11 +118,11 @@ impl App {
     async fn rotated(
         &self,
         principal: &Principal,
-        tx: &mut TenantTx,
+        locked: &mut LockedTenant,
         answer: &Answer,
-    ) -> Result<RotatedRoot, ServiceError> {
-        let root_token =
-            narrowed(&self.root_token_of(tx, answer.root_key).await?, principal, &principal.path)?;
+    ) -> Result<RotatedRoot, AccessError> {
+        let narrowing = principal.narrowing_at(locked, &principal.path)?;
+        let root_token = narrowed(&self.root_token_of(locked.tx(), answer.root_key).await?, &narrowing)?;
         Ok(RotatedRoot { root_token, previous_valid_until: answer.previous_valid_until })
     }
 

@@ -37,6 +37,18 @@ pub enum RotateDelegationError {
     /// It is revoked or expired.
     #[error("the delegation is over")]
     Over,
+    /// Its limits, which may have been set since its token was written, would make the new one too long.
+    #[error("the new token would be too long: {0}")]
+    TokenTooLong(TokenError),
+}
+
+impl From<ReissueError> for RotateDelegationError {
+    fn from(error: ReissueError) -> Self {
+        match error {
+            ReissueError::TokenTooLong(why) => Self::TokenTooLong(why),
+            ReissueError::Service(error) => error.into(),
+        }
+    }
 }
 
 impl From<ServiceError> for RotateDelegationError {
@@ -83,14 +95,16 @@ impl App {
             crate::CredentialError::Frozen => Ok(()),
             _ => Err(RotateDelegationError::Over),
         })?;
-        let now = locked.head.now;
-        let reissued = reissued(locked.row(id)?)?;
-        let (digest, _) = self.register(&mut locked, &reissued).await.map_err(|error| match error {
-            ReissueError::Service(error) => error,
-            // It says no more than the token that it replaces.
-            ReissueError::TokenTooLong(error) => ServiceError::Inconsistent(error.to_string()),
-        })?;
-        let previous_valid_until = now.saturating_add(grace).unwrap_or(Timestamp::MAX);
+        let row = locked.row(id)?;
+        if let Some(credential) = principal.credential()
+            && id == principal.path.id()
+            && !credential.is_newest(row)
+        {
+            return Err(AccessError::Superseded.into());
+        }
+        let reissued = reissued(row)?;
+        let (digest, _) = self.register(&mut locked, &reissued).await?;
+        let previous_valid_until = locked.head.now.saturating_add(grace).unwrap_or(Timestamp::MAX);
         tokens::expire_others(&mut locked.tx, id, &digest, previous_valid_until).await?;
         let answer = Answer { caveats: reissued.caveats, previous_valid_until };
         let details = serde_json::json!({ "previous_valid_until": answer.previous_valid_until });
@@ -122,7 +136,7 @@ impl App {
         locked: &mut LockedTenant,
         path: &NodePath,
         answer: Answer,
-    ) -> Result<RotatedDelegation, ServiceError> {
+    ) -> Result<RotatedDelegation, AccessError> {
         let Answer { caveats, previous_valid_until } = answer;
         let token = self.reissued_token(principal, locked, path, caveats).await?;
         Ok(RotatedDelegation { id: path.id(), token, previous_valid_until })

@@ -170,7 +170,7 @@ impl App {
         locked: &mut LockedTenant,
         path: &NodePath,
         answer: Answer,
-    ) -> Result<Updated, ServiceError> {
+    ) -> Result<Updated, AccessError> {
         let token = match answer.reissued {
             Some(caveats) => Some(self.reissued_token(principal, locked, path, caveats).await?),
             None => None,

@@ -165,7 +165,7 @@ async fn limits_are_tightened_at_once_and_lifted_with_a_new_token() {
 }
 
 #[tokio::test]
-async fn an_old_token_stays_usable_and_whoever_holds_it_mints_and_rotates_as_before() {
+async fn an_old_token_stays_usable_and_whoever_holds_it_mints_as_before() {
     let (server, tenant, root) = start().await;
     let child = json!({ "label": "team", "budget_credits": 100, "max_per_spend": 50,
         "limits": [{ "per": "day", "credits": 80 }] });
@@ -183,10 +183,6 @@ async fn an_old_token_stays_usable_and_whoever_holds_it_mints_and_rotates_as_bef
     assert_eq!(below_old.spend(51).await.refusal(), (402, "max_per_spend_exceeded"), "the chain says 50");
     let (below_new, _) = new.child("below", 60).await;
     assert_eq!(below_new.spend(51).await.status, 201);
-    let rotated = restricted.post(&format!("/delegation/{id}/rotate"), &json!({ "grace": "1h" })).await;
-    let rotated = root.with_token(&rotated.text("/token"));
-    assert_eq!(rotated.spend(8).await.refusal(), (402, "max_per_spend_exceeded"), "it stays restricted");
-    assert_eq!(rotated.spend(7).await.status, 201);
     assert_books_balance(&server, &tenant).await;
 }
 
@@ -210,6 +206,71 @@ async fn whoever_was_restricted_gets_restricted_tokens_of_what_is_below() {
     let rotated = root.with_token(&rotated.text("/root_token"));
     assert_eq!(rotated.spend(8).await.refusal(), (402, "max_per_spend_exceeded"));
     assert_eq!(rotated.spend(7).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_token_with_a_newer_one_beside_it_writes_no_tokens_but_its_own_children() {
+    let (server, tenant, root) = start().await;
+    let (old, id) = root.child("team", 100).await;
+    let new = widened(&root, &id, &json!({ "budget_credits": 1_000 })).await;
+    let (_, agent) = new.child("agent", 50).await;
+    let grandchild = json!({ "label": "x", "budget_credits": 5, "parent_id": agent });
+    let rotate = json!({ "grace": "1h" });
+    for (path, body) in [
+        (format!("/delegation/{id}/rotate"), &rotate),
+        (format!("/delegation/{agent}/rotate"), &rotate),
+        ("/delegation".to_owned(), &grandchild),
+    ] {
+        old.post(&path, body).await.assert_problem(403, "superseded", &path);
+    }
+    let raise = json!({ "budget_credits": 900 });
+    old.update(&agent, &raise).await.assert_problem(403, "superseded", "its ceiling is 100");
+    updated(&old, &agent, &json!({ "budget_credits": 40 })).await;
+    assert_eq!(old.mint("own child", 60).await.status, 201);
+    assert_eq!(new.post("/delegation", &grandchild).await.status, 201);
+
+    let rotated = new.post(&format!("/delegation/{id}/rotate"), &rotate).await;
+    let newest = root.with_token(&rotated.text("/token"));
+    let again = new.post(&format!("/delegation/{id}/rotate"), &rotate).await;
+    again.assert_problem(403, "superseded", "whoever found it would take the newest one's place");
+    assert_eq!(new.post("/delegation", &grandchild).await.status, 201, "within its grace it says the same");
+    assert_eq!(newest.act(&id, "rotate").await.status, 200);
+    let second = root.post("/root/rotate", &rotate).await;
+    root.post("/root/rotate", &rotate).await.assert_problem(403, "superseded", "the old root token");
+    assert_eq!(root.with_token(&second.text("/root_token")).post("/root/rotate", &rotate).await.status, 200);
+    assert_books_balance(&server, &tenant).await;
+}
+
+#[tokio::test]
+async fn an_appended_limit_is_not_multiplied_by_tokens_further_down() {
+    let (_server, _, root) = start().await;
+    let ((team, team_id), (_, agent)) = branch(&root).await;
+    let body = json!({ "caveats": ["limit = 10/day"] });
+    let limited = team.post(&format!("/delegation/{team_id}/restrict"), &body).await;
+    let limited = team.with_token(&limited.text("/token"));
+    let below = json!({ "label": "x", "budget_credits": 5, "parent_id": agent });
+    assert_eq!(limited.post("/delegation", &below).await.refusal(), (403, "caveat_not_met"));
+    assert_eq!(limited.act(&agent, "rotate").await.refusal(), (403, "caveat_not_met"));
+    assert_eq!(limited.update(&agent, &json!({ "budget_credits": 301 })).await.refusal().0, 403);
+    let (children, spent) = (limited.child("a", 50).await.0, limited.child("b", 50).await.0);
+    assert_eq!(children.spend(6).await.status, 201);
+    assert_eq!(spent.spend(5).await.refusal(), (402, "limit_exceeded"), "one counter for all of them");
+}
+
+#[tokio::test]
+async fn a_token_that_would_grow_too_long_is_refused() {
+    let (_server, _, root) = start().await;
+    let routes: Vec<_> = (0..58).map(|number| format!("route = /v{number}/*")).collect();
+    let child = json!({ "label": "long", "budget_credits": 10, "caveats": routes });
+    let minted = root.post("/delegation", &child).await;
+    let id = minted.text("/id");
+    let limits: Vec<_> = (1..=8).map(|credits| json!({ "per": "day", "credits": credits })).collect();
+    updated(&root, &id, &json!({ "limits": limits })).await;
+    let raise = root.update(&id, &json!({ "budget_credits": 20 })).await;
+    raise.assert_problem(422, "token_too_long", "a raise");
+    let rotated = root.act(&id, "rotate").await;
+    rotated.assert_problem(422, "token_too_long", "a rotation");
+    updated(&root, &id, &json!({ "limits": [], "budget_credits": 20 })).await;
 }
 
 #[tokio::test]

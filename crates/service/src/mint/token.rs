@@ -47,8 +47,8 @@ impl App {
             return Ok(Base { macaroon, root_key, issued: credential.issued_caveats });
         }
         let canonical = chain::canonical_token(self, locked.tx(), &row).await?;
-        let macaroon =
-            canonical.attenuate(&principal.narrowing_at(parent)).map_err(MintError::TokenTooLong)?;
+        let narrowing = principal.narrowing_at(locked, parent)?;
+        let macaroon = canonical.attenuate(&narrowing).map_err(MintError::TokenTooLong)?;
         Ok(Base { macaroon, root_key: row.root_key, issued })
     }
 
@@ -72,7 +72,7 @@ impl App {
             }
             written => written?,
         };
-        let narrowing = principal.narrowing_at(parent);
+        let narrowing = principal.narrowing_at(locked, parent)?;
         let texts: Vec<_> = narrowing.iter().map(chain::public_text).collect();
         let follows_parent = row.caveats.get(answer.parent_caveats..).unwrap_or_default();
         let macaroon = if follows_parent.starts_with(&texts) {

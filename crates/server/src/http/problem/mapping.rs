@@ -64,6 +64,11 @@ impl From<AccessError> for Problem {
                 "action_not_permitted",
                 format!("The credential does not include the action {action}."),
             ),
+            AccessError::Superseded => Self::new(
+                StatusCode::FORBIDDEN,
+                "superseded",
+                "A newer token of this delegation exists, and only that one may do this.",
+            ),
             AccessError::NotFound => Self::not_found(),
             AccessError::IdempotencyMismatch => Self::idempotency_mismatch(),
         }
@@ -134,6 +139,11 @@ impl From<RotateDelegationError> for Problem {
                 let detail = "The delegation, or one above it, is revoked or expired.";
                 Self::new(StatusCode::CONFLICT, "already_revoked", detail)
             }
+            RotateDelegationError::TokenTooLong(why) => Self::field(
+                "token_too_long",
+                "",
+                format!("the delegation's new token would be refused: {why}"),
+            ),
         }
     }
 }
