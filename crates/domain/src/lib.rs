@@ -13,6 +13,7 @@ mod ledger;
 mod node;
 mod path;
 mod plan;
+mod rollup;
 mod text;
 mod tree;
 mod window;
@@ -32,6 +33,7 @@ pub use plan::{
     plan_expired_hold, plan_extend, plan_freeze, plan_hold, plan_mint, plan_refund, plan_release,
     plan_revoke, plan_spend, plan_unfreeze, plan_void_hold, required_windows,
 };
+pub use rollup::{RollupKey, Tally, quarter_of, roll_up};
 pub use text::{AttributeText, TextError};
 pub use tree::{Tree, WindowKey};
 pub use window::{Period, WindowLimit, WindowLimitError};

@@ -25,6 +25,7 @@ mod password;
 mod proof;
 mod receipt;
 mod reissue;
+mod report;
 mod revoke;
 mod root_token;
 mod rotate;
@@ -49,6 +50,10 @@ pub use master_key::{MasterKey, MasterKeyError};
 pub use mint::{ExpiryRequest, MintError, MintRequest, Minted};
 pub use proof::{Fault, Proof};
 pub use receipt::{HoldReceipt, SpendError, SpendReceipt};
+pub use report::{
+    Bound, GroupBy, MAX_INTERVALS, ReportError, ReportLine, RollupCheck, RollupDifference, SpendReport,
+    SpendReportRequest,
+};
 pub use revoke::{RevokeError, RevokeReceipt, RevokeRequest};
 pub use root_token::{RotateError, RotateRequest, RotatedRoot};
 pub use rotate::{RestrictError, RotateDelegationError, RotatedDelegation};

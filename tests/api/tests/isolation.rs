@@ -136,6 +136,15 @@ impl Caller {
                     ledger.body
                 );
             }
+            "GET /api/cloud/report/spend" => {
+                self.assert_unknown(Method::GET, "/report/spend?delegation_id={id}", ids, None).await;
+                let report = self.send(Method::GET, "/report/spend?group_by=delegation", None).await;
+                let text = report.body.to_string();
+                assert!(
+                    report.status == 200 && !text.contains(&other.id) && !text.contains("Their"),
+                    "{text}"
+                );
+            }
             "GET /api/cloud/spend/{id}" => {
                 self.assert_unknown(Method::GET, "/spend/{id}", spend_ids, None).await;
             }

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
 
 mod migrate;
+mod report;
 mod serve;
 mod tenant;
 mod token;
@@ -40,6 +41,9 @@ enum Command {
     /// Manage tenants.
     #[command(subcommand)]
     Tenant(tenant::Tenant),
+    /// Check what reports read.
+    #[command(subcommand)]
+    Report(report::Report),
     /// Look at tokens.
     #[command(subcommand)]
     Token(token::Token),
@@ -125,6 +129,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Serve(command) => runtime()?.block_on(command.run()),
         Command::Migrate(command) => runtime()?.block_on(command.run()),
         Command::Tenant(command) => runtime()?.block_on(command.run()),
+        Command::Report(command) => runtime()?.block_on(command.run()),
         Command::Token(command) => command.run(),
         Command::Openapi => {
             let document = crate::http::document().to_pretty_json();
