@@ -8,17 +8,20 @@
 
 mod action;
 mod credits;
+mod event;
 mod id;
 mod ledger;
 mod node;
 mod path;
 mod plan;
+mod role;
 mod text;
 mod tree;
 mod window;
 
 pub use action::{Action, ActionSet, UnknownAction};
 pub use credits::{Credits, CreditsError};
+pub use event::EventPosition;
 pub use id::{
     DelegationId, EventId, HoldId, Id, IdError, IdKind, RequestId, RootKeyId, ServiceId, SpendId, TenantId,
     UserId, kind,
@@ -31,6 +34,7 @@ pub use plan::{
     plan_expired_carve, plan_expired_hold, plan_extend, plan_freeze, plan_hold, plan_mint, plan_refund,
     plan_release, plan_revoke, plan_spend, plan_unfreeze, plan_void_hold, required_windows,
 };
+pub use role::{Role, UnknownRole};
 pub use text::{AttributeText, TextError};
 pub use tree::{Tree, WindowKey};
 pub use window::{Period, WindowLimit, WindowLimitError};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use subgrant_service::App;
-use subgrant_store::{StoreError, maintenance, tenants};
+use subgrant_store::{StoreError, events, maintenance, tenants};
 
 const INTERVAL: Duration = Duration::from_hours(1);
 
@@ -26,6 +26,7 @@ async fn once(app: &App) -> Result<(), StoreError> {
     let mut forgotten = 0;
     for tenant in tenants::all_ids(database).await? {
         forgotten += maintenance::forget_old_idempotency_records(database, tenant).await?;
+        forgotten += events::forget_old(database, tenant).await?;
     }
     tracing::debug!(created, forgotten, "kept house");
     Ok(())
