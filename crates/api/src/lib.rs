@@ -7,6 +7,7 @@
 
 mod audit;
 mod delegation;
+mod event;
 mod hold;
 mod ledger;
 mod object;
@@ -21,6 +22,10 @@ pub use delegation::{
     Action, Allocation, CreateDelegation, CreatedDelegation, Delegation, DelegationList, DelegationTree,
     FreezeDelegation, Limit, Period, RestrictDelegation, RestrictedDelegation, Revocation, RevokeDelegation,
     RotateDelegation, RotatedDelegation, Status, UpdateDelegation, UpdatedDelegation,
+};
+pub use event::{
+    AdoptedFacts, ClosedFacts, CreatedFacts, Event, EventBody, FrozenFacts, HoldFacts, NoFacts, RevokedFacts,
+    RotatedFacts, SpentBy, SummaryFacts, UserFacts,
 };
 pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, ReleaseHold};
 pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof};

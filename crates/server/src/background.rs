@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use subgrant_service::{App, ServiceError};
-use subgrant_store::{maintenance, tenants};
+use subgrant_store::{events, maintenance, tenants};
 
 const INTERVAL: Duration = Duration::from_hours(1);
 
@@ -27,6 +27,7 @@ async fn once(app: &App) -> Result<(), ServiceError> {
     for tenant in tenants::all_ids(database).await? {
         forgotten += maintenance::forget_old_idempotency_records(database, tenant).await?;
         app.summarise_spend(tenant).await?;
+        forgotten += events::forget_old(database, tenant).await?;
     }
     tracing::debug!(created, forgotten, "kept house");
     Ok(())
