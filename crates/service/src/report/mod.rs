@@ -174,6 +174,7 @@ async fn read_segments(
     query: &Query<'_>,
 ) -> Result<Vec<Sum>, ReportError> {
     let mut found = Vec::new();
+    sums::prepare(&mut read.tx).await?;
     for Segment { source, from, to } in segments {
         let query = Query { from: *from, to: *to, ..*query };
         found.extend(match source {
