@@ -57,7 +57,7 @@ pub struct SpendReport {
     pub time_zone: (TimeZone, String),
     /// The root of the subtree that is reported on.
     pub delegation: DelegationId,
-    /// In the order of time, cost centre, department and label; without those that nothing belongs to.
+    /// In the order of time, cost centre, department and delegation; without those that nothing belongs to.
     pub lines: Vec<ReportLine>,
     /// What the lines add up to.
     pub total: Tally,
