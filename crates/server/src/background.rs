@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use subgrant_service::{App, ServiceError};
-use subgrant_store::{events, maintenance, tenants};
+use subgrant_service::App;
+use subgrant_store::{StoreError, events, maintenance, tenants};
 
 const INTERVAL: Duration = Duration::from_hours(1);
 
@@ -20,14 +20,17 @@ pub(crate) async fn keep_house(app: App) {
     }
 }
 
-async fn once(app: &App) -> Result<(), ServiceError> {
+async fn once(app: &App) -> Result<(), StoreError> {
     let database = app.database();
     let created = maintenance::ensure_ledger_partitions(database, MONTHS_AHEAD).await?;
     let mut forgotten = 0;
     for tenant in tenants::all_ids(database).await? {
         forgotten += maintenance::forget_old_idempotency_records(database, tenant).await?;
-        app.summarise_spend(tenant).await?;
         forgotten += events::forget_old(database, tenant).await?;
+        if let Err(error) = app.summarise_spend(tenant).await {
+            // One tenant's trouble is not the others'.
+            tracing::warn!(error = &error as &dyn std::error::Error, %tenant, "spending was not summarised");
+        }
     }
     tracing::debug!(created, forgotten, "kept house");
     Ok(())
