@@ -11,6 +11,7 @@ mod event;
 mod hold;
 mod ledger;
 mod object;
+mod people;
 mod problem;
 mod spend;
 mod tenant;
@@ -29,6 +30,10 @@ pub use event::{
 pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, ReleaseHold};
 pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof};
 pub use object::Object;
+pub use people::{
+    AcceptInvitation, ChangePassword, CreateInvitation, CreateUser, CreatedUser, Invitation, Member,
+    MemberList, Role, UpdateUser,
+};
 pub use problem::{FieldError, Problem};
 pub use spend::{BatchItem, BatchOutcome, CreateSpend, RefundSpend, Spend, SpendBatch, SpendBatchResult};
 pub use tenant::{RotateRoot, RotatedRoot, Session, SignIn, SignUp, SignedUp, Tenant, User};

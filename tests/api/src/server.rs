@@ -46,8 +46,13 @@ impl TestServer {
 
     /// Another server process, as it were, on the same database: nothing is shared but PostgreSQL.
     pub async fn replica(&self) -> Self {
+        self.replica_with(AppOptions::default()).await
+    }
+
+    /// The same with other options.
+    pub async fn replica_with(&self, app: AppOptions) -> Self {
         let database = TestDatabase { url: self.database.url.clone() };
-        Self::launch(database, self.master_key.clone(), HttpOptions::default(), AppOptions::default()).await
+        Self::launch(database, self.master_key.clone(), HttpOptions::default(), app).await
     }
 
     async fn launch(
