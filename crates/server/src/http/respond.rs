@@ -44,7 +44,7 @@ impl<T: Serialize> IntoResponse for Answer<T> {
 }
 
 /// An answer without body.
-pub(crate) fn no_content(outcome: &Outcome<()>) -> Response {
+pub(crate) fn no_content(outcome: Outcome<()>) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     if outcome.replayed {
         let (name, value) =

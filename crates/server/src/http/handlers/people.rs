@@ -171,7 +171,7 @@ pub(in crate::http) async fn delete(
 ) -> Result<Response, Problem> {
     let key = idempotency::key(key, uri.path(), &());
     let outcome = state.app.remove_member(&principal, id, key).await?;
-    Ok(no_content(&outcome))
+    Ok(no_content(outcome))
 }
 
 fn created(created: CreatedMember) -> api::CreatedUser {
