@@ -266,7 +266,8 @@ impl Stage {
         let accepted =
             server.api.post("/invite/accept", &json!({ "token": used, "password": PASSWORD })).await;
         assert_eq!(accepted.status, 201, "{}", accepted.body);
-        let forged = format!("{}.{}", used.split_once('.').unwrap().0, "0".repeat(64));
+        let forged =
+            format!("{}.{}", used.split_once('.').expect("an invitation names its tenant").0, "0".repeat(64));
         let owner_id = owner.get("/session").await.text("/user/id");
         let words = vec![
             ("{large}", format!("\"{}\"", "x".repeat(2 * 1024 * 1024))),
