@@ -13,6 +13,8 @@ pub struct AuditEntry {
     pub at: String,
     /// Who: a delegation or a user.
     pub actor: String,
+    /// The address of a user, of a former one too; `null` for a delegation.
+    pub actor_email: Option<String>,
     /// What was done, as `<thing>.<verb>`.
     pub action: String,
     /// To what.

@@ -11,6 +11,7 @@ mod event;
 mod hold;
 mod ledger;
 mod object;
+mod people;
 mod problem;
 mod report;
 mod spend;
@@ -30,6 +31,10 @@ pub use event::{
 pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, ReleaseHold};
 pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof};
 pub use object::Object;
+pub use people::{
+    AcceptInvitation, ChangePassword, CreateInvitation, CreateUser, CreatedUser, Invitation, Member,
+    MemberList, Role, UpdateUser,
+};
 pub use problem::{FieldError, Problem};
 pub use report::{SpendReport, SpendReportLine, SpendSums};
 pub use spend::{BatchItem, BatchOutcome, CreateSpend, RefundSpend, Spend, SpendBatch, SpendBatchResult};

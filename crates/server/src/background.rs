@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use subgrant_service::App;
-use subgrant_store::{StoreError, events, maintenance, tenants};
+use subgrant_store::{StoreError, attempts, events, maintenance, tenants};
 
 const INTERVAL: Duration = Duration::from_hours(1);
 
@@ -23,7 +23,7 @@ pub(crate) async fn keep_house(app: App) {
 async fn once(app: &App) -> Result<(), StoreError> {
     let database = app.database();
     let created = maintenance::ensure_ledger_partitions(database, MONTHS_AHEAD).await?;
-    let mut forgotten = 0;
+    let mut forgotten = attempts::forget_old(database).await?;
     for tenant in tenants::all_ids(database).await? {
         forgotten += maintenance::forget_old_idempotency_records(database, tenant).await?;
         forgotten += events::forget_old(database, tenant).await?;

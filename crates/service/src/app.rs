@@ -12,7 +12,7 @@ use subgrant_token::RootKey;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::{MasterKey, engine::Engine, event::Hub, master_key::UnsealError};
+use crate::{AttemptLimits, MasterKey, engine::Engine, event::Hub, master_key::UnsealError};
 
 /// How an [`App`] is set up.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct AppOptions {
     pub stream_buffer: usize,
     /// How long the reader of a stream may take nothing while that many wait.
     pub stream_patience: Duration,
+    /// How often a password may be guessed.
+    pub attempts: AttemptLimits,
 }
 
 impl Default for AppOptions {
@@ -46,6 +48,7 @@ impl Default for AppOptions {
             event_page: 1_000,
             stream_buffer: 64,
             stream_patience: Duration::from_secs(10),
+            attempts: AttemptLimits::default(),
         }
     }
 }

@@ -1,7 +1,12 @@
 //! Reading the audit log.
 
+use std::collections::HashMap;
+
 use subgrant_domain::Action;
-use subgrant_store::audit::{self, Recorded};
+use subgrant_store::{
+    audit::{self, Recorded},
+    people,
+};
 use uuid::Uuid;
 
 use crate::{AccessError, App, Principal};
@@ -11,6 +16,8 @@ use crate::{AccessError, App, Principal};
 pub struct AuditPage {
     /// Oldest first.
     pub entries: Vec<Recorded>,
+    /// The addresses of the users who acted, of removed ones too.
+    pub emails: HashMap<String, String>,
     /// Where the next page begins.
     pub next: Option<Uuid>,
 }
@@ -32,6 +39,9 @@ impl App {
         let has_more = entries.len() > usize::from(limit);
         entries.truncate(usize::from(limit));
         let next = entries.last().map(|entry| entry.id).filter(|_| has_more);
-        Ok(AuditPage { entries, next })
+        let users: Vec<_> = entries.iter().filter_map(|entry| entry.actor.parse().ok()).collect();
+        let emails = people::emails(&mut read.tx, &users).await?;
+        let emails = emails.into_iter().map(|(id, email)| (id.to_string(), email)).collect();
+        Ok(AuditPage { entries, emails, next })
     }
 }

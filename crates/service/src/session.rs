@@ -1,15 +1,17 @@
 //! Dashboard sessions: a random secret in a cookie, its digest in the database.
 
+use std::{net::IpAddr, time::Duration};
+
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use subgrant_domain::{TenantId, UserId};
 use subgrant_store::{
-    TenantTx,
+    TenantTx, audit, delegations, people,
     tenants::{self, Tenant, User},
 };
 use zeroize::Zeroizing;
 
-use crate::{App, ServiceError};
+use crate::{App, PeopleError, Principal, ServiceError, people::acting};
 
 /// How long a session lasts.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(12);
@@ -59,9 +61,35 @@ pub struct SignedIn {
     pub user: User,
 }
 
+/// Why nobody was signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// Address and password do not belong together.
+    #[error("address and password do not belong together")]
+    Wrong,
+    /// Too many attempts have failed; how long to wait.
+    #[error("too many attempts")]
+    TooManyAttempts(Duration),
+    /// Not the caller's fault.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
 impl App {
     /// Opens a session, if address and password belong together.
     pub async fn sign_in(
+        &self,
+        email: &str,
+        password: Zeroizing<String>,
+        source_ip: Option<IpAddr>,
+    ) -> Result<(SignedIn, SessionSecret), SignInError> {
+        let attempt = self.attempt(email, source_ip).await?.map_err(SignInError::TooManyAttempts)?;
+        let signed_in = self.check_password(email, password).await?.ok_or(SignInError::Wrong)?;
+        attempt.succeeded(self).await?;
+        Ok(signed_in)
+    }
+
+    async fn check_password(
         &self,
         email: &str,
         password: Zeroizing<String>,
@@ -75,17 +103,86 @@ impl App {
         let inconsistent =
             || ServiceError::Inconsistent(format!("the directory names an unknown account in {id}"));
         let mut tx = self.shared().database.begin_read(id).await?;
-        let user = tenants::user_by_id(&mut tx, user).await?.ok_or_else(inconsistent)?;
+        // Between the two look-ups the user may have been removed.
+        let user = tenants::user_by_id(&mut tx, user).await?;
         drop(tx);
+        let Some(user) = user else {
+            self.hash_password(password).await?;
+            return Ok(None);
+        };
         if !self.is_password(password, user.password_hash.clone()).await? {
             return Ok(None);
         }
-        let mut tx = self.shared().database.begin(id).await?;
+        let mut tx = self.shared().database.begin_read(id).await?;
         let tenant = tenants::current(&mut tx).await?.ok_or_else(inconsistent)?;
-        let now = subgrant_store::ledger::head(&mut tx).await?.now;
-        let session = open(&mut tx, user.id, now).await?;
-        tx.commit().await?;
+        drop(tx);
+        let Some(session) = self.open_session_with(&tenant, &user).await? else { return Ok(None) };
         Ok(Some((SignedIn { tenant, user }, session)))
+    }
+
+    /// Opens a session in a transaction of its own.
+    pub(crate) async fn open_session(
+        &self,
+        tenant: TenantId,
+        user: UserId,
+    ) -> Result<SessionSecret, ServiceError> {
+        let mut tx = self.shared().database.begin(tenant).await?;
+        let now = subgrant_store::ledger::head(&mut tx).await?.now;
+        let session = open(&mut tx, user, now).await?;
+        tx.commit().await?;
+        Ok(session)
+    }
+
+    /// The same for a user whose password was looked at a while ago: `None` where it was changed, or the user removed,
+    /// since then. Under the lock, so that no session survives the change that was to end it.
+    async fn open_session_with(
+        &self,
+        tenant: &Tenant,
+        user: &User,
+    ) -> Result<Option<SessionSecret>, ServiceError> {
+        let tx = self.shared().database.begin(tenant.id).await?;
+        let mut tx = delegations::lock(tx, tenant.root, &[]).await?;
+        let current = tenants::user_by_id(tx.tx(), user.id).await?;
+        if current.is_none_or(|current| current.password_hash != user.password_hash) {
+            return Ok(None);
+        }
+        let now = subgrant_store::ledger::head(tx.tx()).await?.now;
+        let session = open(tx.tx(), user.id, now).await?;
+        tx.commit().await?;
+        Ok(Some(session))
+    }
+
+    /// Replaces the password of the user who is signed in. Every other session of the user ends, and this one goes on
+    /// under a new secret.
+    pub async fn change_password(
+        &self,
+        principal: &Principal,
+        current: Zeroizing<String>,
+        new: Zeroizing<String>,
+    ) -> Result<(SignedIn, SessionSecret), PeopleError> {
+        let mut read = self.read(principal).await?;
+        let (id, ..) = acting(principal)?;
+        let inconsistent = || ServiceError::Inconsistent("a session without user".to_owned());
+        let user = tenants::user_by_id(&mut read.tx, id).await?.ok_or_else(inconsistent)?;
+        drop(read);
+        let attempt = self.attempt(&user.email, principal.source_ip).await?;
+        let attempt = attempt.map_err(PeopleError::TooManyAttempts)?;
+        if !self.is_password(current, user.password_hash.clone()).await? {
+            return Err(PeopleError::WrongPassword);
+        }
+        attempt.succeeded(self).await?;
+        let hash = self.hash_password(new).await?;
+        let (mut locked, _) = self.lock_people(principal, "POST /password", None).await?;
+        let now = locked.head.now;
+        people::set_password(&mut locked.tx, id, &hash).await?;
+        people::end_sessions(&mut locked.tx, id, None).await?;
+        let session = open(locked.tx.tx(), id, now).await?;
+        let entry = principal.audit_entry("user.password", id.to_string(), &serde_json::json!({}));
+        audit::append(&mut locked.tx, &entry).await?;
+        let user = tenants::user_by_id(locked.tx.tx(), id).await?.ok_or_else(inconsistent)?;
+        let tenant = tenants::current(locked.tx.tx()).await?.ok_or_else(inconsistent)?;
+        locked.commit(self).await?;
+        Ok((SignedIn { tenant, user }, session))
     }
 
     /// Who is signed in with a session.

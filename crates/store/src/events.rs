@@ -82,7 +82,7 @@ pub async fn newest(tx: &mut TenantTx) -> Result<EventPosition> {
 pub async fn after(tx: &mut TenantTx, position: EventPosition, limit: i64) -> Result<Vec<StoredEvent>> {
     let rows = sqlx::query!(
         r#"SELECT e.ledger_seq, e.number, e.kind, e.at AS "at: jiff_sqlx::Timestamp", e.data::text AS "data!",
-               d.ancestor_ids || d.id AS ids
+               CASE WHEN d.id IS NULL THEN NULL ELSE d.ancestor_ids || d.id END AS ids
            FROM events e LEFT JOIN delegations d ON d.tenant_id = $1 AND d.id = e.delegation_id
            WHERE e.tenant_id = $1 AND (e.ledger_seq, e.number) > ($2, $3)
            ORDER BY e.ledger_seq, e.number LIMIT $4"#,

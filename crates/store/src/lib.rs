@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: decisions. What may be written is decided by `subgrant-domain`.
 
+pub mod attempts;
 pub mod audit;
 mod database;
 pub mod delegations;
@@ -16,6 +17,7 @@ pub mod idempotency;
 pub mod ledger;
 pub mod maintenance;
 mod migrator;
+pub mod people;
 pub mod rollups;
 pub mod root_keys;
 pub mod tenants;

@@ -108,7 +108,8 @@ pub async fn current(tx: &mut TenantTx) -> Result<Option<Tenant>> {
 /// A user of the transaction's tenant.
 pub async fn user_by_id(tx: &mut TenantTx, id: UserId) -> Result<Option<User>> {
     let row = sqlx::query!(
-        "SELECT email, password_hash, role, signup_idempotency_key FROM users WHERE tenant_id = $1 AND id = $2",
+        "SELECT email, password_hash, role, signup_idempotency_key FROM users
+         WHERE tenant_id = $1 AND id = $2 AND removed_at IS NULL",
         tx.tenant().as_uuid(),
         id.as_uuid()
     )

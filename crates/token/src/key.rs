@@ -49,3 +49,14 @@ pub fn derive_rotated_nonce(root_key: &RootKey, id: DelegationId, rotations: u32
     let (nonce, _) = digest.split_first_chunk().expect("a digest of 32 bytes holds 12");
     Nonce::from_bytes(*nonce)
 }
+
+/// A secret that is no token, so that it can be shown again to a repeated request without being stored:
+/// `HMAC-SHA256(root key, "subgrant/secret/v1" ‖ u8 length of purpose ‖ purpose ‖ subject)`.
+pub fn derive_secret(root_key: &RootKey, purpose: &str, subject: &[u8]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(root_key.bytes()).expect("HMAC takes keys of any length");
+    mac.update(b"subgrant/secret/v1");
+    mac.update(&[u8::try_from(purpose.len()).expect("purposes are short words")]);
+    mac.update(purpose.as_bytes());
+    mac.update(subject);
+    mac.finalize().into_bytes().into()
+}

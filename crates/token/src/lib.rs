@@ -39,7 +39,7 @@ pub use chain::{Block, ChainNode, VerifiedToken};
 pub use codec::MAX_CAVEATS;
 pub use error::{CaveatError, ErrorClass, TokenError};
 pub use identifier::Identifier;
-pub use key::{RootKey, derive_nonce, derive_rotated_nonce};
+pub use key::{RootKey, derive_nonce, derive_rotated_nonce, derive_secret};
 pub use macaroon::Macaroon;
 pub use request::{CaveatFailure, RequestContext};
 pub use scope::{Scope, ScopedLimit};

@@ -11,6 +11,8 @@ pub struct Operation {
     pub method: String,
     /// The whole path, with `{id}` where it has a parameter.
     pub path: String,
+    /// The document's `operationId`.
+    pub id: String,
     /// Whether the document says that it takes a credential.
     pub takes_credential: bool,
 }
@@ -40,7 +42,8 @@ pub async fn operations(api: &Api) -> Vec<Operation> {
             operations.push(Operation {
                 method: method.to_uppercase(),
                 path: path.clone(),
-                takes_credential: operation["security"].as_array().is_some_and(|list| !list.is_empty()),
+                id: operation["operationId"].as_str().unwrap_or_default().to_owned(),
+                takes_credential: !operation["security"].as_array().expect("security is said").is_empty(),
             });
         }
     }

@@ -18,6 +18,7 @@ pub struct TestServer {
     /// What it stores into.
     pub database: TestDatabase,
     master_key: MasterKey,
+    state: HttpState,
 }
 
 /// A tenant that was signed up over HTTP.
@@ -46,8 +47,13 @@ impl TestServer {
 
     /// Another server process, as it were, on the same database: nothing is shared but PostgreSQL.
     pub async fn replica(&self) -> Self {
+        self.replica_with(AppOptions::default()).await
+    }
+
+    /// The same with other options.
+    pub async fn replica_with(&self, app: AppOptions) -> Self {
         let database = TestDatabase { url: self.database.url.clone() };
-        Self::launch(database, self.master_key.clone(), HttpOptions::default(), AppOptions::default()).await
+        Self::launch(database, self.master_key.clone(), HttpOptions::default(), app).await
     }
 
     async fn launch(
@@ -65,10 +71,15 @@ impl TestServer {
         let app = App::new(pool, master_key.clone(), app);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let service =
-            router(HttpState::new(app.clone(), http)).into_make_service_with_connect_info::<SocketAddr>();
+        let state = HttpState::new(app.clone(), http);
+        let service = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
-        Self { api: Api::new(format!("http://{address}")), app, database, master_key }
+        Self { api: Api::new(format!("http://{address}")), app, database, master_key, state }
+    }
+
+    /// What a signal to stop does first.
+    pub fn start_draining(&self) {
+        self.state.start_draining();
     }
 
     /// Signs a new tenant up.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::Api;
 
 /// Far longer than anything takes: a test that waits in vain fails, and does not hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An open stream.
 pub struct EventStream {
@@ -60,6 +60,12 @@ impl EventStream {
 
     /// The next event; `None` where the stream ends.
     pub async fn next_or_end(&mut self) -> Option<Sent> {
+        // Comments keep coming, so that the patience is for the event and not for the next bytes.
+        let found = tokio::time::timeout(PATIENCE, self.read_event()).await;
+        found.expect("an event comes, or the stream ends")
+    }
+
+    async fn read_event(&mut self) -> Option<Sent> {
         loop {
             if let Some(end) = self.buffer.find("\n\n") {
                 let block: String = self.buffer.drain(..end + 2).collect();
@@ -68,10 +74,8 @@ impl EventStream {
                     None => continue,
                 }
             }
-            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await;
-            let chunk = chunk.expect("an event comes, or the stream ends");
             // A server that is gone ends the stream as well.
-            let bytes = chunk.ok().flatten()?;
+            let bytes = self.response.chunk().await.ok().flatten()?;
             self.buffer.push_str(std::str::from_utf8(&bytes).expect("chunks end between events"));
         }
     }

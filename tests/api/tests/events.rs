@@ -318,7 +318,7 @@ async fn who_does_not_read_is_dropped_and_may_go_on_later_without_loss() {
 async fn reopened(api: &Api, last: &str) -> (EventStream, Sent) {
     for _ in 0..3_000 {
         let request = api.request(Method::GET, "/event").header("Last-Event-ID", last);
-        let answer = request.send().await.unwrap();
+        let answer = request.send().await.expect("the server answers");
         if answer.status().as_u16() == 200 {
             return EventStream::of(answer).await;
         }
@@ -330,7 +330,7 @@ async fn reopened(api: &Api, last: &str) -> (EventStream, Sent) {
 /// Waits until another stream may be opened.
 async fn wait_for_room(api: &Api) {
     for _ in 0..3_000 {
-        let reply = api.request(Method::GET, "/event").send().await.unwrap();
+        let reply = api.request(Method::GET, "/event").send().await.expect("the server answers");
         if reply.status().as_u16() == 200 {
             return;
         }

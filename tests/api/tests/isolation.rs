@@ -14,6 +14,7 @@ struct Caller {
     /// A session's cookie and origin, where the caller is one.
     cookie: Option<String>,
     own_id: String,
+    tenant: String,
 }
 
 /// What the other tenant has.
@@ -24,6 +25,8 @@ struct Other {
     spend_id: String,
     hold_id: String,
     leaf_token: String,
+    user_id: String,
+    invitation: String,
 }
 
 impl Caller {
@@ -145,6 +148,62 @@ impl Caller {
                     "{text}"
                 );
             }
+            "GET /api/cloud/user" if self.cookie.is_some() => {
+                let list = self.send(Method::GET, "/user", None).await;
+                assert!(
+                    list.status == 200 && !list.body.to_string().contains(&other.user_id),
+                    "{}",
+                    list.body
+                );
+            }
+            "POST /api/cloud/user" | "POST /api/cloud/invite" if self.cookie.is_some() => {
+                // Who is a member there can be invited here, and is told so alone; to create the account tells no more
+                // than that there is one.
+                let body = json!({ "email": "owner1@tenant.example", "role": "viewer" });
+                let reply = self.send(Method::POST, below_base(operation), Some(body)).await;
+                let is_refused = reply.refusal() == (409, "email_taken") && operation.ends_with("/user");
+                assert!(is_refused || reply.status == 201, "{}", reply.body);
+                assert!(!reply.body.to_string().contains(&other.tenant.id), "{}", reply.body);
+            }
+            "GET /api/cloud/user/{id}" | "PATCH /api/cloud/user/{id}" | "DELETE /api/cloud/user/{id}"
+                if self.cookie.is_some() =>
+            {
+                let ids = [other.user_id.as_str(), "usr_01jd0000000000000000000001"];
+                let method: Method =
+                    operation.split(' ').next().and_then(|name| name.parse().ok()).expect("a method");
+                let body = json!({ "role": "viewer" });
+                let body = (method == Method::PATCH).then_some(&body);
+                self.assert_unknown(method, "/user/{id}", ids, body).await;
+            }
+            "GET /api/cloud/user"
+            | "POST /api/cloud/user"
+            | "GET /api/cloud/user/{id}"
+            | "PATCH /api/cloud/user/{id}"
+            | "DELETE /api/cloud/user/{id}"
+            | "POST /api/cloud/invite" => {
+                let (method, path) = operation.split_once(" /api/cloud").expect("a method and a path");
+                let body = match method {
+                    "POST" => Some(json!({ "email": "x@tenant.example", "role": "viewer" })),
+                    "PATCH" => Some(json!({ "role": "viewer" })),
+                    _ => None,
+                };
+                let path = path.replace("{id}", &other.user_id);
+                let reply = self.send(method.parse().expect("a method"), &path, body).await;
+                reply.assert_problem(403, "action_not_permitted", "a token knows of nobody");
+            }
+            "POST /api/cloud/password" => {
+                let body = json!({ "current_password": "guessed horse", "new_password": "stolen horse" });
+                let reply = self.send(Method::POST, "/password", Some(body)).await;
+                assert_eq!(reply.status, 403, "{}", reply.body);
+            }
+            "POST /api/cloud/invite/accept" => {
+                let (_, secret) = other.invitation.split_once('.').expect("an invitation names its tenant");
+                let body = |token: String| json!({ "token": token, "password": "stolen horse" });
+                let ours =
+                    format!("inv_{}.{secret}", self.tenant.strip_prefix("ten_").expect("a tenant's id"));
+                let reply = self.send(Method::POST, "/invite/accept", Some(body(ours))).await;
+                reply.assert_problem(401, "invalid_invitation", "the other's secret at our tenant");
+            }
             "GET /api/cloud/event" => {
                 let request = self.api.request(Method::GET, "/event");
                 let request = match &self.cookie {
@@ -219,8 +278,16 @@ async fn no_operation_reaches_another_tenant() {
     let spender = their_root.with_token(&leaf_token);
     let (spend_id, hold_id) = (spender.spend(7).await.text("/id"), spender.held(5).await);
     let id = their_leaf.text("/id");
-    let other = Other { tenant: theirs, root: their_root, id, spend_id, hold_id, leaf_token };
-    let caller = |name, api: Api, own_id: &str| Caller { name, api, cookie: None, own_id: own_id.to_owned() };
+    let owner = server.owner(&theirs);
+    let user_id = owner.get("/session").await.text("/user/id");
+    let invited = owner.post("/invite", &json!({ "email": "guest@tenant.example", "role": "owner" })).await;
+    let invitation = invited.text("/token");
+    let other =
+        Other { tenant: theirs, root: their_root, id, spend_id, hold_id, leaf_token, user_id, invitation };
+    let caller = |name, api: Api, own_id: &str| {
+        let (own_id, tenant) = (own_id.to_owned(), tenant.id.clone());
+        Caller { name, api, cookie: None, own_id, tenant }
+    };
     let cookie = Some(format!("__Host-session={}", tenant.session));
     let callers = [
         caller("root", root.clone(), &tenant.root_id),
@@ -258,6 +325,8 @@ async fn the_others_credentials_open_nothing_of_ours() {
             let thing = match operation.path.split('/').nth(3) {
                 Some("spend") => &spend_id,
                 Some("hold") => &hold_id,
+                // People: no token reaches them at all.
+                Some("user") => continue,
                 _ => ours,
             };
             let path = operation.path.replace("/api/cloud", "").replace("{id}", thing);

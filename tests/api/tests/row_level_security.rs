@@ -15,6 +15,8 @@ async fn stage() -> (TestServer, Uuid, Uuid) {
         let body = json!({ "label": "x", "budget_credits": 10, "limits": [{ "per": "day", "credits": 5 }] });
         let minted = root.post_with_key("/delegation", "key", &body).await;
         let child = root.with_token(&minted.text("/token"));
+        let invitation = json!({ "email": "guest@tenant.example", "role": "viewer" });
+        assert_eq!(server.owner(tenant).post("/invite", &invitation).await.status, 201);
         assert_eq!((child.spend(1).await.status, child.hold(1, "1h").await.status), (201, 201));
         // Summaries are made of what was spent before the current quarter of an hour.
         let later = "UPDATE ledger_heads SET recorded_at = recorded_at + interval '15 minutes'";

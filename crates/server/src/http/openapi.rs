@@ -22,6 +22,7 @@ use super::{respond::SESSION_COOKIE, router::api_router};
     servers((url = "/", description = "This server")),
     tags(
         (name = "tenant", description = "Organisations and their root tokens"),
+        (name = "people", description = "Members, their roles, and invitations"),
         (name = "delegation", description = "The tree"),
         (name = "spend", description = "Debits and the ledger"),
         (name = "report", description = "For finance"),
@@ -84,6 +85,31 @@ pub(super) enum BodyProblems {
     /// A field is wrong, asks for more than the parent has, or the `Idempotency-Key` was used for another body.
     #[response(status = 422, content_type = "application/problem+json")]
     Unprocessable(Problem),
+}
+
+/// Adds what handlers need not say each for itself: an id that no other operation has, made of method and path, and, where
+/// no credential is named, that none is needed.
+pub(super) fn complete(document: &mut Document) {
+    for (path, item) in &mut document.paths.paths {
+        let methods = [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("delete", &mut item.delete),
+            ("patch", &mut item.patch),
+        ];
+        for (method, operation) in methods {
+            let Some(operation) = operation else { continue };
+            operation.operation_id = Some(operation_id(method, path));
+            operation.security.get_or_insert_default();
+        }
+    }
+}
+
+/// `post`, `/api/cloud/delegation/{id}/revoke` → `post_delegation_id_revoke`.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.trim_start_matches("/api/cloud").split(['/', '{', '}']).filter(|word| !word.is_empty());
+    std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
 }
 
 /// The document that is served and committed.

@@ -73,6 +73,17 @@ impl<T: Serialize> IntoResponse for Answer<T> {
     }
 }
 
+/// An answer without body.
+pub(crate) fn no_content(outcome: Outcome<()>) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if outcome.replayed {
+        let (name, value) =
+            (HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true"));
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
 /// Adds the session cookie: unreadable for scripts, never sent in the clear, not sent along from other sites.
 pub(crate) fn with_session(mut response: Response, session: &SessionSecret) -> Response {
     let cookie = format!("{SESSION_COOKIE}={}; Path=/; HttpOnly; Secure; SameSite=Lax", *session.to_cookie());

@@ -68,9 +68,16 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         .routes(routes!(handlers::report::spend))
         .routes(routes!(handlers::event::stream))
         .routes(routes!(handlers::session::create, handlers::session::show, handlers::session::delete))
+        .routes(routes!(handlers::people::list, handlers::people::create))
+        .routes(routes!(handlers::people::one, handlers::people::update, handlers::people::delete))
+        .routes(routes!(handlers::invitation::create))
+        .routes(routes!(handlers::invitation::accept))
+        .routes(routes!(handlers::invitation::change_password))
         .routes(routes!(handlers::verify::verify));
-    OpenApiRouter::with_openapi(openapi::Base::openapi())
+    let mut router = OpenApiRouter::with_openapi(openapi::Base::openapi())
         .nest(BASE, api)
         .routes(routes!(handlers::health::live))
-        .routes(routes!(handlers::health::ready))
+        .routes(routes!(handlers::health::ready));
+    openapi::complete(router.get_openapi_mut());
+    router
 }

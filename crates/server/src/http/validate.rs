@@ -5,6 +5,8 @@ use subgrant_domain::{AttributeText, Credits, CreditsError};
 
 use super::problem::Problem;
 
+const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=1024;
+
 /// The errors found so far.
 #[derive(Debug, Default)]
 pub(crate) struct Validator {
@@ -45,6 +47,23 @@ impl Validator {
         self.check(pointer, "invalid_text", AttributeText::new(value))
     }
 
+    /// An e-mail address, in lower case and without spaces around it.
+    pub(crate) fn email(&mut self, pointer: &str, value: &str) -> Option<String> {
+        let email = value.trim().to_lowercase();
+        if is_email(&email) {
+            return Some(email);
+        }
+        self.refuse(pointer, "invalid_email", "must be an e-mail address");
+        None
+    }
+
+    /// A password that somebody chooses.
+    pub(crate) fn password(&mut self, pointer: &str, value: &str) {
+        if !PASSWORD_BYTES.contains(&value.len()) {
+            self.refuse(pointer, "invalid_length", "must be 8 to 1024 bytes long");
+        }
+    }
+
     /// Free text: not longer than `max_bytes`, without NUL, which PostgreSQL cannot store.
     pub(crate) fn free_text(
         &mut self,
@@ -64,5 +83,33 @@ impl Validator {
     /// Ends the collection: the problem, if anything was noted.
     pub(crate) fn finish(self) -> Result<(), Problem> {
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::validation(self.errors)) }
+    }
+}
+
+/// Something before and after one `@`, with a dot behind it, and nothing that no address has. Only mail tells more.
+fn is_email(text: &str) -> bool {
+    let Some((local, domain)) = text.split_once('@') else { return false };
+    let is_plain = text.chars().all(|letter| !letter.is_whitespace() && !letter.is_control());
+    is_plain
+        && text.len() <= 254
+        && (1..=64).contains(&local.len())
+        && !domain.contains('@')
+        && domain.split('.').count() >= 2
+        && domain.split('.').all(|label| !label.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_told_from_what_cannot_be_one() {
+        for text in ["a@b.c", "first.last+tag@sub.example.com"] {
+            assert!(is_email(text), "{text}");
+        }
+        for text in ["", "a", "a@b", "@b.c", "a@", "a@.c", "a@b.", "a@b@c.d", "a b@c.d", "a\n@b.c", "a@b..c"]
+        {
+            assert!(!is_email(text), "{text}");
+        }
     }
 }

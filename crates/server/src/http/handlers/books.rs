@@ -1,5 +1,7 @@
 //! What auditors ask for: the proof and the audit log.
 
+use std::collections::HashMap;
+
 use axum::{Json, extract::State};
 use serde::Deserialize;
 use subgrant_api as api;
@@ -93,15 +95,16 @@ pub(in crate::http) async fn audit(
     validator.finish()?;
     let page = state.app.audit(&principal, noted(after)?.map(Id::as_uuid), limit).await?;
     Ok(Json(api::AuditList {
-        data: page.entries.into_iter().map(entry).collect(),
+        data: page.entries.into_iter().map(|recorded| entry(recorded, &page.emails)).collect(),
         next_cursor: page.next.map(|id| EventId::from_uuid(id).suffix()),
     }))
 }
 
-fn entry(entry: Recorded) -> api::AuditEntry {
+fn entry(entry: Recorded, emails: &HashMap<String, String>) -> api::AuditEntry {
     api::AuditEntry {
         id: EventId::from_uuid(entry.id).to_string(),
         at: time(entry.at),
+        actor_email: emails.get(&entry.actor).cloned(),
         actor: entry.actor,
         action: entry.action,
         target: entry.target,

@@ -6,6 +6,8 @@ pub(super) mod delegation;
 pub(super) mod event;
 pub(super) mod health;
 pub(super) mod hold;
+pub(super) mod invitation;
+pub(super) mod people;
 pub(super) mod report;
 pub(super) mod session;
 pub(super) mod spend;

@@ -7,14 +7,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use subgrant_api as api;
-use subgrant_service::{SessionSecret, SignedIn};
+use subgrant_service::{SessionSecret, SignInError, SignedIn};
 use zeroize::Zeroizing;
 
 use crate::http::{
     HttpState,
     body::JsonBody,
     convert::time,
-    extract::{check_same_origin, session_cookie},
+    extract::{Origin, check_same_origin, session_cookie},
     openapi::{BodyProblems, Problems, Refusals},
     problem::Problem,
     respond::{SESSION_COOKIE, with_session},
@@ -29,22 +29,22 @@ use crate::http::{
     responses(
         (status = 201, description = "Signed in", body = api::Session),
         (status = 401, description = "Address and password do not belong together", body = api::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many attempts have failed: see `Retry-After`", body = api::Problem, content_type = "application/problem+json"),
         Problems, BodyProblems
     )
 )]
 pub(in crate::http) async fn create(
     State(state): State<HttpState>,
+    origin: Origin,
     JsonBody(body): JsonBody<api::SignIn>,
 ) -> Result<Response, Problem> {
     let email = body.email.trim().to_lowercase();
     let password = Zeroizing::new(body.password);
-    let refused =
-        || Problem::unauthorized("invalid_credentials", "Address and password do not belong together.");
     // Longer ones cannot have been chosen; hashing them would only cost time. PostgreSQL stores no NUL.
     if password.len() > 1024 || email.len() > 254 || email.contains('\0') {
-        return Err(refused());
+        return Err(SignInError::Wrong.into());
     }
-    let (signed_in, session) = state.app.sign_in(&email, password).await?.ok_or_else(refused)?;
+    let (signed_in, session) = state.app.sign_in(&email, password, origin.source_ip).await?;
     let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     let response = (StatusCode::CREATED, no_store, Json(document(signed_in))).into_response();
     Ok(with_session(response, &session))
@@ -106,7 +106,7 @@ fn ended() -> Problem {
     Problem::unauthorized("expired", "The session has ended. Sign in again.")
 }
 
-fn document(signed_in: SignedIn) -> api::Session {
+pub(super) fn document(signed_in: SignedIn) -> api::Session {
     let SignedIn { tenant, user } = signed_in;
     api::Session {
         tenant: api::Tenant {

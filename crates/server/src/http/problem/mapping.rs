@@ -3,9 +3,9 @@
 use axum::http::StatusCode;
 use subgrant_domain::{ChangeDenial, ChangeRequest, Credits, DelegationId, Denial, MintDenial};
 use subgrant_service::{
-    AccessError, BlockedAt, CredentialError, EngineError, FreezeError, MAX_INTERVALS, MintError, Principal,
-    ReportError, RestrictError, RevokeError, RotateDelegationError, RotateError, ServiceError, SignupError,
-    SpendError, UpdateError,
+    AccessError, BlockedAt, CredentialError, EngineError, FreezeError, MAX_INTERVALS, MintError, PeopleError,
+    Principal, ReportError, RestrictError, RevokeError, RotateDelegationError, RotateError, ServiceError,
+    SignInError, SignupError, SpendError, UpdateError,
 };
 use subgrant_store::StoreError;
 
@@ -85,6 +85,58 @@ impl From<SignupError> for Problem {
             }
             SignupError::IdempotencyMismatch => Self::idempotency_mismatch(),
             SignupError::Service(error) => error.into(),
+        }
+    }
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Wrong => {
+                Self::unauthorized("invalid_credentials", "Address and password do not belong together.")
+            }
+            SignInError::TooManyAttempts(left) => too_many_attempts(left),
+            SignInError::Service(error) => error.into(),
+        }
+    }
+}
+
+fn too_many_attempts(left: std::time::Duration) -> Problem {
+    let detail = "Too many attempts to sign in have failed. Try again later.";
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", detail).retry_after(left.as_secs() + 1)
+}
+
+impl From<PeopleError> for Problem {
+    fn from(error: PeopleError) -> Self {
+        let forbidden = |code, detail| Self::new(StatusCode::FORBIDDEN, code, detail);
+        match error {
+            PeopleError::Access(error) => error.into(),
+            PeopleError::NoSession => {
+                let detail = "People are managed by people: sign in, no token may do this.";
+                forbidden("action_not_permitted", detail)
+            }
+            PeopleError::RoleTooLow => {
+                forbidden("action_not_permitted", "Your role does not include this, or not for that role.")
+            }
+            PeopleError::WrongPassword => forbidden("wrong_password", "The current password is another."),
+            PeopleError::LastOwner => {
+                let detail = "The organisation needs an owner: make somebody else one first.";
+                Self::new(StatusCode::CONFLICT, "last_owner", detail)
+            }
+            PeopleError::EmailTaken => SignupError::EmailTaken.into(),
+            PeopleError::TooManyAttempts(left) => too_many_attempts(left),
+            PeopleError::UnknownInvitation => {
+                let detail = "There is no such invitation. A newer one replaces those before it.";
+                Self::unauthorized("invalid_invitation", detail)
+            }
+            PeopleError::InvitationExpired => Self::new(
+                StatusCode::GONE,
+                "invitation_expired",
+                "The invitation has expired: ask for a new one.",
+            ),
+            PeopleError::InvitationUsed => {
+                Self::new(StatusCode::GONE, "invitation_used", "The invitation was used already: sign in.")
+            }
         }
     }
 }

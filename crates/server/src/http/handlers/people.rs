@@ -1,0 +1,207 @@
+//! Members and their roles. Sessions only: a token acts on delegations, not on people.
+
+use axum::{
+    Json,
+    extract::{OriginalUri, State},
+    response::Response,
+};
+use serde::Deserialize;
+use subgrant_api as api;
+use subgrant_domain::{Role, UserId, kind};
+use subgrant_service::{CreatedMember, Member, NewMember};
+use utoipa::IntoParams;
+use zeroize::Zeroizing;
+
+use super::{noted, page_limit};
+use crate::http::{
+    HttpState,
+    body::JsonBody,
+    convert::time,
+    extract::{Authenticated, IdempotencyHeader, PathId, Query},
+    idempotency,
+    openapi::{BodyProblems, Problems, Refusals},
+    problem::Problem,
+    respond::{Answer, no_content},
+    validate::Validator,
+};
+
+/// Which members to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct MemberQuery {
+    /// 1–100; 50 where nothing is said.
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Lists the members, oldest first. Every member may.
+#[utoipa::path(
+    get,
+    path = "/user",
+    tag = "people",
+    security(("session" = [])),
+    params(MemberQuery),
+    responses((status = 200, description = "A page", body = api::MemberList), Problems, Refusals)
+)]
+pub(in crate::http) async fn list(
+    State(state): State<HttpState>,
+    Authenticated(principal): Authenticated,
+    Query(query): Query<MemberQuery>,
+) -> Result<Json<api::MemberList>, Problem> {
+    let mut validator = Validator::default();
+    let limit = page_limit(&mut validator, query.limit);
+    let after = query.cursor.map(|cursor| UserId::from_suffix(&cursor)).transpose();
+    let after =
+        validator.check("?cursor", "invalid_cursor", after.map_err(|_| "is not a cursor of this list"));
+    validator.finish()?;
+    let page = state.app.members(&principal, noted(after)?, limit).await?;
+    Ok(Json(api::MemberList {
+        data: page.members.into_iter().map(member).collect(),
+        next_cursor: page.next.map(subgrant_domain::Id::suffix),
+    }))
+}
+
+/// One member. Every member may look.
+#[utoipa::path(
+    get,
+    path = "/user/{id}",
+    tag = "people",
+    security(("session" = [])),
+    params(("id" = String, Path, description = "`usr_…`")),
+    responses((status = 200, description = "The member", body = api::Member), Problems, Refusals)
+)]
+pub(in crate::http) async fn one(
+    State(state): State<HttpState>,
+    Authenticated(principal): Authenticated,
+    PathId(id): PathId<kind::User>,
+) -> Result<Json<api::Member>, Problem> {
+    Ok(Json(member(state.app.member(&principal, id).await?)))
+}
+
+/// Makes somebody a member at once. Owners may; admins, except owners.
+#[utoipa::path(
+    post,
+    path = "/user",
+    tag = "people",
+    request_body = api::CreateUser,
+    security(("session" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
+    responses(
+        (status = 201, description = "The member; a password that was made up is shown once", body = api::CreatedUser),
+        (status = 409, description = "The address has an account", body = api::Problem, content_type = "application/problem+json"),
+        Problems, Refusals, BodyProblems
+    )
+)]
+pub(in crate::http) async fn create(
+    State(state): State<HttpState>,
+    OriginalUri(uri): OriginalUri,
+    Authenticated(principal): Authenticated,
+    key: IdempotencyHeader,
+    JsonBody(body): JsonBody<api::CreateUser>,
+) -> Result<Answer<api::CreatedUser>, Problem> {
+    let key = idempotency::key(key, uri.path(), &body);
+    let mut validator = Validator::default();
+    let email = validator.email("/email", &body.email);
+    let password = body.password.map(Zeroizing::new);
+    if let Some(password) = &password {
+        validator.password("/password", password);
+    }
+    validator.finish()?;
+    let request = NewMember { email: noted(email)?, role: role(body.role), password };
+    let outcome = state.app.create_member(&principal, request, key).await?;
+    let location = format!("/api/cloud/user/{}", outcome.value.member.id);
+    Ok(Answer::created(location, outcome.map(created)))
+}
+
+/// Gives a member another role, at once: the member's sessions end. Owners may; admins, except to and from owner.
+#[utoipa::path(
+    patch,
+    path = "/user/{id}",
+    tag = "people",
+    request_body = api::UpdateUser,
+    security(("session" = [])),
+    params(
+        ("id" = String, Path, description = "`usr_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")
+    ),
+    responses(
+        (status = 200, description = "The member", body = api::Member),
+        (status = 409, description = "The last owner must stay one", body = api::Problem, content_type = "application/problem+json"),
+        Problems, Refusals, BodyProblems
+    )
+)]
+pub(in crate::http) async fn update(
+    State(state): State<HttpState>,
+    OriginalUri(uri): OriginalUri,
+    Authenticated(principal): Authenticated,
+    PathId(id): PathId<kind::User>,
+    key: IdempotencyHeader,
+    JsonBody(body): JsonBody<api::UpdateUser>,
+) -> Result<Answer<api::Member>, Problem> {
+    let key = idempotency::key(key, uri.path(), &body);
+    let outcome = state.app.change_role(&principal, id, role(body.role), key).await?;
+    Ok(Answer::ok(outcome.map(member)))
+}
+
+/// Ends a membership with its sessions. Everybody may leave, except the last owner; owners may remove everybody, admins
+/// everybody but owners.
+#[utoipa::path(
+    delete,
+    path = "/user/{id}",
+    tag = "people",
+    security(("session" = [])),
+    params(
+        ("id" = String, Path, description = "`usr_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")
+    ),
+    responses(
+        (status = 204, description = "A member no more"),
+        (status = 409, description = "The last owner cannot leave", body = api::Problem, content_type = "application/problem+json"),
+        Problems, Refusals
+    )
+)]
+pub(in crate::http) async fn delete(
+    State(state): State<HttpState>,
+    OriginalUri(uri): OriginalUri,
+    Authenticated(principal): Authenticated,
+    PathId(id): PathId<kind::User>,
+    key: IdempotencyHeader,
+) -> Result<Response, Problem> {
+    let key = idempotency::key(key, uri.path(), &());
+    let outcome = state.app.remove_member(&principal, id, key).await?;
+    Ok(no_content(outcome))
+}
+
+fn created(created: CreatedMember) -> api::CreatedUser {
+    let password = created.password.map(|password| password.to_string());
+    api::CreatedUser { member: member(created.member), password }
+}
+
+fn member(member: Member) -> api::Member {
+    api::Member {
+        id: member.id.to_string(),
+        email: member.email,
+        role: wire_role(member.role),
+        created_at: time(member.created_at),
+    }
+}
+
+pub(super) fn role(role: api::Role) -> Role {
+    match role {
+        api::Role::Owner => Role::Owner,
+        api::Role::Admin => Role::Admin,
+        api::Role::Finance => Role::Finance,
+        api::Role::Viewer => Role::Viewer,
+    }
+}
+
+pub(super) fn wire_role(role: Role) -> api::Role {
+    match role {
+        Role::Owner => api::Role::Owner,
+        Role::Admin => api::Role::Admin,
+        Role::Finance => api::Role::Finance,
+        Role::Viewer => api::Role::Viewer,
+    }
+}

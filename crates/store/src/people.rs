@@ -1,0 +1,278 @@
+//! Members, what ends their sessions, and invitations.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use subgrant_domain::{Role, UserId};
+
+use crate::{LockedTx, Result, TenantTx, delegations::row::expect_rows, error::read};
+
+/// A member of the tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The user's id.
+    pub id: UserId,
+    /// The lower-case address.
+    pub email: String,
+    /// What the user may do.
+    pub role: Role,
+    /// Since when the user is a member.
+    pub created_at: Timestamp,
+}
+
+/// Lists members, oldest first, from the one after `after` on; at most `limit`.
+pub async fn list(tx: &mut TenantTx, after: Option<UserId>, limit: i64) -> Result<Vec<Member>> {
+    let rows = sqlx::query!(
+        r#"SELECT id, email, role, created_at AS "created_at: jiff_sqlx::Timestamp" FROM users
+           WHERE tenant_id = $1 AND removed_at IS NULL AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3"#,
+        tx.tenant().as_uuid(),
+        after.map(subgrant_domain::Id::as_uuid),
+        limit
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    let member = |id, email, role: &str, created_at: jiff_sqlx::Timestamp| {
+        Ok(Member { id, email, role: read(role.parse())?, created_at: created_at.to_jiff() })
+    };
+    rows.into_iter()
+        .map(|row| member(UserId::from_uuid(row.id), row.email, &row.role, row.created_at))
+        .collect()
+}
+
+/// A member by id.
+pub async fn by_id(tx: &mut TenantTx, id: UserId) -> Result<Option<Member>> {
+    let row = sqlx::query!(
+        r#"SELECT email, role, created_at AS "created_at: jiff_sqlx::Timestamp" FROM users
+           WHERE tenant_id = $1 AND id = $2 AND removed_at IS NULL"#,
+        tx.tenant().as_uuid(),
+        id.as_uuid()
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    row.map(|row| {
+        Ok(Member {
+            id,
+            email: row.email,
+            role: read(row.role.parse())?,
+            created_at: row.created_at.to_jiff(),
+        })
+    })
+    .transpose()
+}
+
+/// The addresses of users, of removed ones too; unknown ids are left out.
+pub async fn emails(tx: &mut TenantTx, ids: &[UserId]) -> Result<Vec<(UserId, String)>> {
+    let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query!(
+        "SELECT id, email FROM users WHERE tenant_id = $1 AND id = ANY($2)",
+        tx.tenant().as_uuid(),
+        &ids
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(rows.into_iter().map(|row| (UserId::from_uuid(row.id), row.email)).collect())
+}
+
+/// Whether an address is a member's.
+pub async fn is_member(tx: &mut TenantTx, email: &str) -> Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM users WHERE tenant_id = $1 AND email = $2 AND removed_at IS NULL) AS "found!""#,
+        tx.tenant().as_uuid(),
+        email
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok(found)
+}
+
+/// How many owners the tenant has.
+pub async fn count_owners(tx: &mut LockedTx) -> Result<i64> {
+    let tenant = tx.tenant_uuid();
+    let owners = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "owners!" FROM users WHERE tenant_id = $1 AND role = 'owner' AND removed_at IS NULL"#,
+        tenant
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok(owners)
+}
+
+/// Makes somebody a member; says whether the address was free. The address is unique over all tenants.
+pub async fn insert(tx: &mut LockedTx, member: &Member, password_hash: &str) -> Result<bool> {
+    let tenant = tx.tenant_uuid();
+    let entered = sqlx::query!(
+        "INSERT INTO account_directory (email, tenant_id, user_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        member.email,
+        tenant,
+        member.id.as_uuid()
+    )
+    .execute(tx.connection())
+    .await?
+    .rows_affected();
+    if entered == 0 {
+        return Ok(false);
+    }
+    sqlx::query!(
+        "INSERT INTO users (tenant_id, id, email, password_hash, role, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        tenant,
+        member.id.as_uuid(),
+        member.email,
+        password_hash,
+        member.role.as_str(),
+        member.created_at.to_sqlx() as _
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(true)
+}
+
+/// Gives a member another role.
+pub async fn set_role(tx: &mut LockedTx, id: UserId, role: Role) -> Result<()> {
+    let tenant = tx.tenant_uuid();
+    let updated = sqlx::query!(
+        "UPDATE users SET role = $3 WHERE tenant_id = $1 AND id = $2 AND removed_at IS NULL",
+        tenant,
+        id.as_uuid(),
+        role.as_str()
+    )
+    .execute(tx.connection())
+    .await?
+    .rows_affected();
+    expect_rows(updated, 1)
+}
+
+/// Gives a member another password.
+pub async fn set_password(tx: &mut LockedTx, id: UserId, password_hash: &str) -> Result<()> {
+    let tenant = tx.tenant_uuid();
+    let updated = sqlx::query!(
+        "UPDATE users SET password_hash = $3 WHERE tenant_id = $1 AND id = $2 AND removed_at IS NULL",
+        tenant,
+        id.as_uuid(),
+        password_hash
+    )
+    .execute(tx.connection())
+    .await?
+    .rows_affected();
+    expect_rows(updated, 1)
+}
+
+/// Ends a membership: the password is forgotten, and the address is free again.
+pub async fn remove(tx: &mut LockedTx, id: UserId, at: Timestamp) -> Result<()> {
+    let tenant = tx.tenant_uuid();
+    sqlx::query!("DELETE FROM account_directory WHERE tenant_id = $1 AND user_id = $2", tenant, id.as_uuid())
+        .execute(tx.connection())
+        .await?;
+    let removed = sqlx::query!(
+        "UPDATE users SET removed_at = $3, password_hash = '', signup_idempotency_key = NULL
+         WHERE tenant_id = $1 AND id = $2 AND removed_at IS NULL",
+        tenant,
+        id.as_uuid(),
+        at.to_sqlx() as _
+    )
+    .execute(tx.connection())
+    .await?
+    .rows_affected();
+    expect_rows(removed, 1)
+}
+
+/// Ends a user's sessions, except the one with the digest `keep`.
+pub async fn end_sessions(tx: &mut LockedTx, user: UserId, keep: Option<&[u8; 32]>) -> Result<()> {
+    let tenant = tx.tenant_uuid();
+    sqlx::query!(
+        "DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND ($3::bytea IS NULL OR digest <> $3)",
+        tenant,
+        user.as_uuid(),
+        keep.map(<[u8; 32]>::as_slice)
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// An invitation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invitation {
+    /// The id that the person will have.
+    pub user: UserId,
+    /// The lower-case address.
+    pub email: String,
+    /// The role that the person will have.
+    pub role: Role,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it cannot be accepted.
+    pub expires_at: Timestamp,
+    /// When it was accepted.
+    pub accepted_at: Option<Timestamp>,
+}
+
+/// Makes an invitation in place of an outstanding one for the same address.
+pub async fn invite(tx: &mut LockedTx, invitation: &Invitation, digest: &[u8; 32]) -> Result<()> {
+    withdraw(tx, &invitation.email).await?;
+    let tenant = tx.tenant_uuid();
+    sqlx::query!(
+        "INSERT INTO invitations (tenant_id, user_id, email, role, digest, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        tenant,
+        invitation.user.as_uuid(),
+        invitation.email,
+        invitation.role.as_str(),
+        &digest[..],
+        invitation.created_at.to_sqlx() as _,
+        invitation.expires_at.to_sqlx() as _
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Takes an outstanding invitation back.
+pub async fn withdraw(tx: &mut LockedTx, email: &str) -> Result<()> {
+    let tenant = tx.tenant_uuid();
+    sqlx::query!(
+        "DELETE FROM invitations WHERE tenant_id = $1 AND email = $2 AND accepted_at IS NULL",
+        tenant,
+        email
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// The invitation whose secret has this digest.
+pub async fn invitation_by_digest(tx: &mut TenantTx, digest: &[u8; 32]) -> Result<Option<Invitation>> {
+    let row = sqlx::query!(
+        r#"SELECT user_id, email, role, created_at AS "created_at: jiff_sqlx::Timestamp",
+               expires_at AS "expires_at: jiff_sqlx::Timestamp", accepted_at AS "accepted_at: jiff_sqlx::Timestamp"
+           FROM invitations WHERE tenant_id = $1 AND digest = $2"#,
+        tx.tenant().as_uuid(),
+        &digest[..]
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    row.map(|row| {
+        Ok(Invitation {
+            user: UserId::from_uuid(row.user_id),
+            email: row.email,
+            role: read(row.role.parse())?,
+            created_at: row.created_at.to_jiff(),
+            expires_at: row.expires_at.to_jiff(),
+            accepted_at: row.accepted_at.map(jiff_sqlx::Timestamp::to_jiff),
+        })
+    })
+    .transpose()
+}
+
+/// Notes that an invitation was accepted.
+pub async fn accept(tx: &mut LockedTx, user: UserId, at: Timestamp) -> Result<()> {
+    let tenant = tx.tenant_uuid();
+    let accepted = sqlx::query!(
+        "UPDATE invitations SET accepted_at = $3 WHERE tenant_id = $1 AND user_id = $2 AND accepted_at IS NULL",
+        tenant,
+        user.as_uuid(),
+        at.to_sqlx() as _
+    )
+    .execute(tx.connection())
+    .await?
+    .rows_affected();
+    expect_rows(accepted, 1)
+}
