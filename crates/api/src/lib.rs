@@ -22,7 +22,7 @@ pub use delegation::{
     RotateDelegation, RotatedDelegation, Status,
 };
 pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, ReleaseHold};
-pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof};
+pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof, LedgerStretch};
 pub use object::Object;
 pub use problem::{FieldError, Problem};
 pub use spend::{BatchItem, BatchOutcome, CreateSpend, RefundSpend, Spend, SpendBatch, SpendBatchResult};

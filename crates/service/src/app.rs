@@ -22,6 +22,8 @@ pub struct AppOptions {
     pub batch_size: usize,
     /// The most children made offline that one delegation may have in the ledger.
     pub max_offline_children: u64,
+    /// The most entries that one proof of the books verifies, and about how many nodes it checks.
+    pub proof_measure: u64,
 }
 
 impl Default for AppOptions {
@@ -31,6 +33,7 @@ impl Default for AppOptions {
             queue_capacity: 10_000,
             batch_size: 1_000,
             max_offline_children: 10_000,
+            proof_measure: 20_000,
         }
     }
 }
@@ -45,7 +48,7 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     /// Password hashing is made to be slow and memory-hungry; this bounds how much of it runs at once.
     pub(crate) password_hashing: Semaphore,
-    master_key: MasterKey,
+    pub(crate) master_key: MasterKey,
     /// Root keys and paths never change, so entries are never invalidated, only evicted.
     root_keys: Cache<(TenantId, RootKeyId), Arc<TenantKey>>,
     paths: Cache<(TenantId, Digest), Arc<NodePath>>,

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use subgrant_domain::{
-    DelegationId, NodePath, Status, TenantId, Tree, plan_expired_carve, plan_expired_hold,
+    DelegationId, NodePath, Status, TenantId, Tree, plan_expiry, plan_expired_hold,
 };
 use subgrant_store::{
     Database, LockedTx, TenantTx, audit,
@@ -15,7 +15,7 @@ use subgrant_store::{
 
 use crate::{ServiceError, adoption::Adopted};
 
-/// How many expired carves are settled per round trip.
+/// How many expired holds and nodes are settled per round trip.
 const SETTLE_PAGE: i64 = 1_000;
 
 /// Nodes read at one instant, with the transaction that read them.
@@ -96,8 +96,8 @@ impl Loaded for ReadTenant {
 }
 
 impl LockedTenant {
-    /// Locks every node of the given paths, root first, reads them by the database's clock, and settles every carve
-    /// whose node has expired, so that what is decided next sees those credits with the parent.
+    /// Locks every node of the given paths, root first, reads them by the database's clock, and notes every node
+    /// that has expired, so that what is decided next sees those credits with the parent.
     pub(crate) async fn open(
         database: &Database,
         tenant: TenantId,
@@ -112,11 +112,11 @@ impl LockedTenant {
         let rows = rows.into_iter().map(|row| (row.node.id(), row)).collect();
         let mut locked = Self { tx, head, tree, rows, adopted: Vec::new() };
         locked.settle_expired_holds().await?;
-        locked.settle_expired_carves().await?;
+        locked.note_expiries().await?;
         Ok(locked)
     }
 
-    /// Returns the credits of holds whose time has come. Before the carves, which give back what is not held.
+    /// Returns the credits of holds whose time has come. Before the nodes, whose carve gives back what is not held.
     async fn settle_expired_holds(&mut self) -> Result<(), ServiceError> {
         loop {
             let due = holds::read(self.tx.tx(), Which::Due(self.head.now, SETTLE_PAGE)).await?;
@@ -135,9 +135,9 @@ impl LockedTenant {
         }
     }
 
-    async fn settle_expired_carves(&mut self) -> Result<(), ServiceError> {
+    async fn note_expiries(&mut self) -> Result<(), ServiceError> {
         loop {
-            let due = delegations::due_carves(&mut self.tx, self.head.now, SETTLE_PAGE).await?;
+            let due = delegations::due_expiries(&mut self.tx, self.head.now, SETTLE_PAGE).await?;
             if due.is_empty() {
                 return Ok(());
             }
@@ -147,7 +147,7 @@ impl LockedTenant {
                 self.tree.insert(row.node);
             }
             for path in &due {
-                plan_expired_carve(&mut self.tree, path);
+                plan_expiry(&mut self.tree, path);
             }
             // Written at once, so that the next round finds only what is still due.
             self.write_balances().await?;
@@ -182,7 +182,7 @@ impl LockedTenant {
 }
 
 impl ReadTenant {
-    /// Reads every node of the given paths at one instant. Expired carves are settled first, where there are any, so
+    /// Reads every node of the given paths at one instant. What has expired is settled first, where there are any, so
     /// that readers see what writers would.
     pub(crate) async fn open(
         database: &Database,
@@ -191,7 +191,7 @@ impl ReadTenant {
     ) -> Result<Self, ServiceError> {
         let mut tx = database.begin_read(tenant).await?;
         let mut head = ledger::head(&mut tx).await?;
-        if delegations::has_due_carves(&mut tx, head.now).await? || holds::any_due(&mut tx, head.now).await? {
+        if delegations::has_due_expiries(&mut tx, head.now).await? || holds::any_due(&mut tx, head.now).await? {
             drop(tx);
             let mut locked = LockedTenant::open(database, tenant, paths).await?;
             locked.write_changes().await?;

@@ -16,6 +16,7 @@ async fn stage() -> (TestServer, Uuid, Uuid) {
         let minted = root.post_with_key("/delegation", "key", &body).await;
         let child = root.with_token(&minted.text("/token"));
         assert_eq!((child.spend(1).await.status, child.hold(1, "1h").await.status), (201, 201));
+        assert_eq!(root.get("/ledger/proof").await.status, 200);
     }
     let uuid = |tenant: &Tenant| tenant.id.parse::<TenantId>().expect("a tenant's id").as_uuid();
     let (visitor, other) = (uuid(&visitor), uuid(&other));

@@ -22,6 +22,8 @@ pub(crate) fn delegation(view: DelegationView) -> api::Delegation {
         spent_credits: view.spent.get(),
         held_credits: view.held.get(),
         reserved_for_children_credits: view.reserved_for_children,
+        capped_for_children_credits: view.capped_for_children,
+        overcommit_ratio: view.overcommit_ratio,
         available_credits: view.available.map(Credits::get),
         remaining_credits: view.remaining.map(Credits::get),
         effective_remaining_credits: view.effective_remaining.map(Credits::get),

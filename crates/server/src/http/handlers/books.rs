@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use serde::Deserialize;
 use subgrant_api as api;
 use subgrant_domain::{EventId, Id};
-use subgrant_service::{Fault, Proof, Recorded};
+use subgrant_service::{Fault, Proof, ProofFrom, Recorded};
 use utoipa::IntoParams;
 
 use super::{noted, page_limit};
@@ -17,21 +17,36 @@ use crate::http::{
     validate::Validator,
 };
 
+/// Which proof to make.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct ProofQuery {
+    /// `true`: forget what was proved before, and begin at the first entry.
+    #[serde(default)]
+    full: bool,
+}
+
 /// Recomputes the hash chain of the tenant's ledger and checks both identities of its books, at one instant.
 ///
-/// Only for the root's token or a session.
+/// A call verifies a bounded number of entries: first those that are new since the last call, then, with what is left of
+/// its measure, it goes on with a round that verifies all of them once more. `complete` says whether that was everything;
+/// where it is `false`, call again. Only for the root's token or a session.
 #[utoipa::path(
     get,
     path = "/ledger/proof",
     tag = "spend",
     security(("token" = []), ("session" = [])),
+    params(ProofQuery),
     responses((status = 200, description = "What was checked and found", body = api::LedgerProof), Problems, Refusals)
 )]
 pub(in crate::http) async fn proof(
     State(state): State<HttpState>,
     Authenticated(principal): Authenticated,
+    Query(query): Query<ProofQuery>,
 ) -> Result<Json<api::LedgerProof>, Problem> {
-    let proof = state.app.proof(&principal).await?;
+    let from = if query.full { ProofFrom::Start } else { ProofFrom::Checkpoint };
+    let proof = state.app.proof(&principal, from).await?;
     Ok(Json(document(&proof)))
 }
 
@@ -42,11 +57,24 @@ fn document(proof: &Proof) -> api::LedgerProof {
         through: proof.through.map(time),
         head_hash: hex::encode(proof.head_hash.0),
         identities: api::Identities {
-            ledger_equals_root: proof.identities.ledger_equals_root,
-            nodes_equal_own_plus_children: proof.identities.unequal_node.is_none(),
+            ledger_equals_root: proof.ledger_equals_root,
+            nodes_equal_own_plus_children: proof.nodes.unequal.is_none(),
+            nodes_checked: proof.nodes.checked,
+            nodes: proof.nodes.all,
         },
+        complete: proof.is_complete(),
+        ledger_entries: proof.ledger_entries,
+        newly_verified: stretch(proof.new),
+        verified_again: stretch(proof.again),
+        rounds: proof.rounds.0,
+        last_round_at: proof.rounds.1.map(time),
         first_fault: proof.first_fault.map(fault),
     }
+}
+
+/// Positions after one and up to another.
+fn stretch((after, through): (u64, u64)) -> Option<api::LedgerStretch> {
+    (after < through).then(|| api::LedgerStretch { from: after + 1, through })
 }
 
 fn fault(fault: Fault) -> api::LedgerFault {
@@ -54,6 +82,7 @@ fn fault(fault: Fault) -> api::LedgerFault {
         Fault::HashMismatch { seq } => ("hash_mismatch", Some(seq), None),
         Fault::Gap { seq } => ("gap", Some(seq), None),
         Fault::Truncated { head_seq } => ("truncated", Some(head_seq), None),
+        Fault::CheckpointForged => ("checkpoint_forged", None, None),
         Fault::LedgerUnequalRoot => ("ledger_unequal_root", None, None),
         Fault::NodeUnequalChildren { node } => ("node_unequal_children", None, Some(node)),
     };
