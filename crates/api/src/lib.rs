@@ -7,6 +7,7 @@
 
 mod audit;
 mod delegation;
+mod export;
 mod hold;
 mod ledger;
 mod object;
@@ -21,6 +22,7 @@ pub use delegation::{
     FreezeDelegation, Limit, Period, RestrictDelegation, RestrictedDelegation, Revocation, RevokeDelegation,
     RotateDelegation, RotatedDelegation, Status,
 };
+pub use export::{ExportDelegation, ExportEnd, ExportEntry, ExportHeader, ExportLine, LEDGER_FORMAT};
 pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, ReleaseHold};
 pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof, LedgerStretch};
 pub use object::Object;

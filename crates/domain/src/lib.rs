@@ -28,7 +28,7 @@ pub use node::{Allocation, Node, Status, Terms, UnknownAllocation, effective_rem
 pub use path::{NodePath, PathError};
 pub use plan::{
     Child, ChildRequest, Denial, Hold, MintDenial, Revocation, SpendLimits, check_spend, plan_capture,
-    plan_expiry, plan_expired_hold, plan_extend, plan_freeze, plan_hold, plan_mint, plan_refund,
+    plan_expired_hold, plan_expiry, plan_extend, plan_freeze, plan_hold, plan_mint, plan_refund,
     plan_release, plan_revoke, plan_spend, plan_unfreeze, plan_void_hold, required_windows,
 };
 pub use text::{AttributeText, TextError};

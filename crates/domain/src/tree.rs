@@ -194,7 +194,8 @@ impl Tree {
                 node.reserved = u64::try_from(reserved).expect("plans check what is set aside");
             }
             Allocation::Cap => {
-                node.capped = node.capped.checked_add_signed(by).expect("only what was promised is taken back");
+                node.capped =
+                    node.capped.checked_add_signed(by).expect("only what was promised is taken back");
             }
         });
     }

@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     /// Password hashing is made to be slow and memory-hungry; this bounds how much of it runs at once.
     pub(crate) password_hashing: Semaphore,
+    /// An export of the ledger keeps a connection as long as its reader takes.
+    pub(crate) exports: Arc<Semaphore>,
     pub(crate) master_key: MasterKey,
     /// Root keys and paths never change, so entries are never invalidated, only evicted.
     root_keys: Cache<(TenantId, RootKeyId), Arc<TenantKey>>,
@@ -86,6 +88,7 @@ impl App {
             engine: Engine::new(options.queue_capacity, options.batch_size),
             options,
             password_hashing: Semaphore::new(2),
+            exports: Arc::new(Semaphore::new(2)),
             master_key,
             root_keys: Cache::new(10_000),
             paths: Cache::new(100_000),

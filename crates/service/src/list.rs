@@ -152,10 +152,12 @@ async fn page(
 ) -> Result<DelegationPage, ListError> {
     let missing: Vec<_> = stretch.ids.iter().filter(|id| !read.rows.contains_key(id)).copied().collect();
     read.load_nodes(&missing).await?;
-    let paths: Vec<_> = stretch.ids.iter().filter_map(|id| read.rows.get(id)).map(|row| row.node.path.clone()).collect();
+    let paths: Vec<_> =
+        stretch.ids.iter().filter_map(|id| read.rows.get(id)).map(|row| row.node.path.clone()).collect();
     read.load(&paths.iter().collect::<Vec<_>>()).await?;
     let views = stretch.ids.iter().map(|id| {
-        let row = read.rows.get(id).ok_or_else(|| ServiceError::Inconsistent(format!("{id} was not loaded")))?;
+        let row =
+            read.rows.get(id).ok_or_else(|| ServiceError::Inconsistent(format!("{id} was not loaded")))?;
         Ok(DelegationView::new(&read.tree, row, principal))
     });
     Ok(DelegationPage { delegations: views.collect::<Result<_, ServiceError>>()?, next: stretch.next })
@@ -163,7 +165,8 @@ async fn page(
 
 impl Search<'_> {
     async fn run(&self, read: &mut ReadTenant) -> Result<Stretch, ServiceError> {
-        let is_plain = self.status.is_none() && (self.parent.is_none() || matches!(self.source(), Candidates::ChildrenOf(_)));
+        let is_plain = self.status.is_none()
+            && (self.parent.is_none() || matches!(self.source(), Candidates::ChildrenOf(_)));
         if is_plain {
             let rows = self.rows(read, &self.span, self.limit + 1).await?;
             return Ok(self.stretch(rows));

@@ -2,9 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use subgrant_domain::{
-    DelegationId, NodePath, Status, TenantId, Tree, plan_expiry, plan_expired_hold,
-};
+use subgrant_domain::{DelegationId, NodePath, Status, TenantId, Tree, plan_expired_hold, plan_expiry};
 use subgrant_store::{
     Database, LockedTx, TenantTx, audit,
     delegations::{self, Delegation},
@@ -191,7 +189,9 @@ impl ReadTenant {
     ) -> Result<Self, ServiceError> {
         let mut tx = database.begin_read(tenant).await?;
         let mut head = ledger::head(&mut tx).await?;
-        if delegations::has_due_expiries(&mut tx, head.now).await? || holds::any_due(&mut tx, head.now).await? {
+        if delegations::has_due_expiries(&mut tx, head.now).await?
+            || holds::any_due(&mut tx, head.now).await?
+        {
             drop(tx);
             let mut locked = LockedTenant::open(database, tenant, paths).await?;
             locked.write_changes().await?;

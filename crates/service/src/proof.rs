@@ -185,12 +185,7 @@ async fn verify(
 }
 
 /// Verifies what is new, and that the ledger still has what was verified last, and ends where its head says.
-async fn news(
-    tx: &mut TenantTx,
-    head: &Head,
-    start: Verified,
-    measure: u64,
-) -> Result<Chain, ServiceError> {
+async fn news(tx: &mut TenantTx, head: &Head, start: Verified, measure: u64) -> Result<Chain, ServiceError> {
     let mut through = None;
     if start.seq > 0 {
         let last = ledger::chain(tx, start.seq - 1, 1).await?.pop();
@@ -210,7 +205,10 @@ async fn news(
     let mut chain = run(tx, start, start.seq.saturating_add(measure)).await?;
     chain.through = chain.through.or(through);
     let is_at_end = chain.verified.seq < start.seq.saturating_add(measure) || chain.verified.seq >= head.seq;
-    if chain.fault.is_none() && is_at_end && (chain.verified.seq, chain.verified.hash) != (head.seq, head.hash) {
+    if chain.fault.is_none()
+        && is_at_end
+        && (chain.verified.seq, chain.verified.hash) != (head.seq, head.hash)
+    {
         chain.fault = Some(Fault::Truncated { head_seq: head.seq.max(chain.verified.seq) });
     }
     Ok(chain)

@@ -64,9 +64,8 @@ impl App {
     ) -> Result<(LedgerEntry, NodePath), SpendError> {
         let mut read = self.read(principal).await?;
         let found = ledger::by_id(&mut read.tx, id).await?;
-        let found = found.filter(|(entry, path)| {
-            entry.kind == EntryKind::Spend && path.is_within(principal.path.id())
-        });
+        let found = found
+            .filter(|(entry, path)| entry.kind == EntryKind::Spend && path.is_within(principal.path.id()));
         let (entry, path) = found.ok_or(AccessError::NotFound)?;
         if principal.path.depth() > 0 && path.id() == principal.path.id() {
             // Who spent may not take it back: that is for whoever granted it.

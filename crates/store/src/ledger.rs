@@ -17,10 +17,11 @@ use crate::{
     error::read,
 };
 
-pub use proof::{
-    Checkpoint, NodeSums, OwnEntries, Verified, checkpoint, nodes_after, own_entries, root_totals, save_checkpoint,
-};
 pub use list::{Listed, Range, Scope, by_id, first_seq_since, list};
+pub use proof::{
+    Checkpoint, NodeSpent, NodeSums, OwnEntries, Verified, checkpoint, nodes_after, own_entries, root_totals,
+    save_checkpoint, spent_after,
+};
 
 /// What every decision starts from: the database's clock, the tenant's zone, and the end of its ledger.
 #[derive(Debug, Clone)]

@@ -136,7 +136,8 @@ async fn frame(connection: &mut PgConnection, tenant: TenantId) -> Frame {
 /// The balances of the two nodes above what was loaded.
 async fn write_totals(connection: &mut PgConnection, frame: &Frame, plan: &Plan, top: &NodePath) {
     let (spent, reserved, capped) = plan.totals();
-    let statement = "UPDATE delegations SET spent = $3, reserved = CASE WHEN depth = 0 THEN reserved - $3 ELSE $4 END,
+    let statement =
+        "UPDATE delegations SET spent = $3, reserved = CASE WHEN depth = 0 THEN reserved - $3 ELSE $4 END,
              capped = CASE WHEN depth = 0 THEN 0 ELSE $5 END, descendants = descendants + $6
          WHERE tenant_id = $1 AND id = ANY($2)";
     let ids: Vec<_> = top.ids().iter().map(|id| id.as_uuid()).collect();
@@ -152,7 +153,11 @@ async fn write_totals(connection: &mut PgConnection, frame: &Frame, plan: &Plan,
         .expect("the balances hold");
 }
 
-async fn write_head(connection: &mut PgConnection, frame: &Frame, (seq, hash, at): (u64, EntryHash, Timestamp)) {
+async fn write_head(
+    connection: &mut PgConnection,
+    frame: &Frame,
+    (seq, hash, at): (u64, EntryHash, Timestamp),
+) {
     let statement = "UPDATE ledger_heads SET seq = $2, hash = $3,
         recorded_at = to_timestamp(0) + $4 * interval '1 microsecond' WHERE tenant_id = $1";
     sqlx::query(statement)

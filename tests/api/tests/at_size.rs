@@ -48,7 +48,12 @@ async fn a_loaded_tenant_keeps_every_rule_of_the_books() {
     let stage = stage(SMALL).await;
     assert_books_balance(&stage.server, &stage.tenant).await;
     let proof = stage.root.get("/ledger/proof").await;
-    assert_eq!((&proof.body["intact"], &proof.body["entries"]), (&json!(true), &json!(3_000)), "{}", proof.body);
+    assert_eq!(
+        (&proof.body["intact"], &proof.body["entries"]),
+        (&json!(true), &json!(3_000)),
+        "{}",
+        proof.body
+    );
     assert_eq!(stage.tiny.spend(10).await.status, 201);
     assert_books_balance(&stage.server, &stage.tenant).await;
 }
@@ -79,16 +84,26 @@ async fn every_combination_of_filters_gives_what_the_whole_list_shows() {
     let nodes = all(&stage.root, "/delegation?limit=100").await;
     assert_eq!(nodes.len(), ids(&nodes).iter().collect::<BTreeSet<_>>().len(), "nothing comes twice");
     let wide = stage.loaded.wide.to_string();
-    let statuses = [None, Some("active"), Some("exhausted"), Some("frozen"), Some("expired"), Some("revoked")];
+    let statuses =
+        [None, Some("active"), Some("exhausted"), Some("frozen"), Some("expired"), Some("revoked")];
     let mut seen = BTreeSet::new();
     for status in statuses {
-        for (attribute, value) in
-            [("", ""), ("cost_center", "Centre 0"), ("department", "Team 2"), ("cost_center", "Rare centre"), ("q", "AGENT-000"), ("q", "needle"), ("q", "1")]
-        {
+        for (attribute, value) in [
+            ("", ""),
+            ("cost_center", "Centre 0"),
+            ("department", "Team 2"),
+            ("cost_center", "Rare centre"),
+            ("q", "AGENT-000"),
+            ("q", "needle"),
+            ("q", "1"),
+        ] {
             for parent in [None, Some(&wide), Some(&deep)] {
                 let mut query: Vec<_> = status.map(|status| ("status", status)).into_iter().collect();
                 query.extend((!attribute.is_empty()).then_some((attribute, value)));
-                let mut text: String = query.iter().map(|(name, value)| format!("&{name}={}", value.replace(' ', "%20"))).collect();
+                let mut text: String = query
+                    .iter()
+                    .map(|(name, value)| format!("&{name}={}", value.replace(' ', "%20")))
+                    .collect();
                 text.extend(parent.map(|parent| format!("&parent_id={parent}")));
                 let wanted = expected(&nodes, parent.map(String::as_str), &query);
                 let found = all(&stage.root, &format!("/delegation?limit=23{text}")).await;
@@ -119,7 +134,8 @@ async fn every_old_node_comes_exactly_once_while_others_are_inserted() {
     let stage = stage(SMALL).await;
     let before = all(&stage.root, "/delegation?limit=100").await;
     let minting = tokio::spawn({
-        let (root, parents) = (stage.root.clone(), ids(&before).iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
+        let (root, parents) =
+            (stage.root.clone(), ids(&before).iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
         async move {
             let mut minted = 0;
             // Anywhere in the tree, before and behind where the pages are; below dead nodes it is refused.
@@ -146,8 +162,11 @@ async fn a_subtrees_entries_are_found_whatever_its_size_and_the_times() {
     let whole = all(&stage.root, "/ledger?limit=100").await;
     assert_eq!(whole.len(), 6_000);
     let nodes = all(&stage.root, "/delegation?limit=100").await;
-    let (early, late) = (whole[1_999]["recorded_at"].as_str().unwrap(), whole[4_000]["recorded_at"].as_str().unwrap());
-    for top in [stage.loaded.wide, stage.loaded.deep, stage.loaded.team, stage.loaded.everything, stage.loaded.tiny] {
+    let (early, late) =
+        (whole[1_999]["recorded_at"].as_str().unwrap(), whole[4_000]["recorded_at"].as_str().unwrap());
+    for top in
+        [stage.loaded.wide, stage.loaded.deep, stage.loaded.team, stage.loaded.everything, stage.loaded.tiny]
+    {
         let mut within = BTreeSet::from([top.to_string()]);
         for node in &nodes {
             if node["parent_id"].as_str().is_some_and(|parent| within.contains(parent)) {

@@ -35,8 +35,12 @@ async fn pages_are_complete_and_disjoint_while_nodes_are_inserted() {
     }
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     let listed = root.get("/delegation?limit=100").await;
-    let before: Vec<_> =
-        listed.body["data"].as_array().unwrap().iter().map(|node| node["id"].as_str().unwrap().to_owned()).collect();
+    let before: Vec<_> = listed.body["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| node["id"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(before.iter().cloned().collect::<BTreeSet<_>>(), expected.into_iter().collect());
     loop {
         let page = root.get(&format!("/delegation?limit=5{cursor}")).await;

@@ -79,7 +79,10 @@ fn faults(plan: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_page_reads_a_table_as_a_whole_or_sorts_more_than_it_shows() {
     let plans = Plans::default();
-    tracing_subscriber::fmt().with_env_filter("off,sqlx::postgres::notice=info").with_writer(plans.clone()).init();
+    tracing_subscriber::fmt()
+        .with_env_filter("off,sqlx::postgres::notice=info")
+        .with_writer(plans.clone())
+        .init();
     let first = TestServer::start().await;
     let tenant = first.sign_up().await;
     let principal = first.app.authenticate_token(&tenant.root_token, None, None).await.unwrap();
@@ -128,9 +131,17 @@ async fn no_page_reads_a_table_as_a_whole_or_sorts_more_than_it_shows() {
         "/delegation/self?x",
     ]
     .iter()
-    .map(|path| path.replace("?x", "?limit=50").replace("tree?limit=50", "tree").replace("self?limit=50", "self"))
+    .map(|path| {
+        path.replace("?x", "?limit=50").replace("tree?limit=50", "tree").replace("self?limit=50", "self")
+    })
     .collect();
-    for (parent, filter) in [(wide, ""), (wide, "&status=frozen"), (wide, "&cost_center=Rare%20centre"), (wide, "&q=needle"), (deep, "&status=active")] {
+    for (parent, filter) in [
+        (wide, ""),
+        (wide, "&status=frozen"),
+        (wide, "&cost_center=Rare%20centre"),
+        (wide, "&q=needle"),
+        (deep, "&status=active"),
+    ] {
         queries.push(format!("/delegation?parent_id={parent}{filter}"));
     }
     queries.push(format!("/delegation/tree?root={wide}"));

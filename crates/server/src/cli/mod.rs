@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
 
+mod ledger;
 mod migrate;
 mod serve;
 mod tenant;
@@ -40,6 +41,9 @@ enum Command {
     /// Manage tenants.
     #[command(subcommand)]
     Tenant(tenant::Tenant),
+    /// Export ledgers and check exports.
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
     /// Look at tokens.
     #[command(subcommand)]
     Token(token::Token),
@@ -125,6 +129,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Serve(command) => runtime()?.block_on(command.run()),
         Command::Migrate(command) => runtime()?.block_on(command.run()),
         Command::Tenant(command) => runtime()?.block_on(command.run()),
+        Command::Ledger(command) => runtime()?.block_on(command.run()),
         Command::Token(command) => command.run(),
         Command::Openapi => {
             let document = crate::http::document().to_pretty_json();

@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 use subgrant_api as api;
-use subgrant_domain::{Credits, EntryKind, LedgerEntry, Period, WindowLimit};
+use subgrant_domain::{Credits, LedgerEntry, Period, WindowLimit};
 use subgrant_service::{Branch, DelegationView, HoldReceipt, RevokeReceipt, SpendReceipt};
+
+use crate::ledger_export::wire_kind;
 
 /// RFC 3339, UTC.
 pub(crate) fn time(instant: Timestamp) -> String {
@@ -124,11 +126,7 @@ pub(crate) fn ledger_entry(entry: LedgerEntry) -> api::LedgerEntry {
     api::LedgerEntry {
         seq: entry.seq,
         id: entry.id.to_string(),
-        kind: match entry.kind {
-            EntryKind::Spend => api::EntryKind::Spend,
-            EntryKind::Refund => api::EntryKind::Refund,
-            EntryKind::Adjustment => api::EntryKind::Adjustment,
-        },
+        kind: wire_kind(entry.kind),
         delegation_id: entry.delegation.to_string(),
         amount_credits: entry.amount.get(),
         cost_center: entry.cost_center.map(|text| text.to_string()),

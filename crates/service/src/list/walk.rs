@@ -41,17 +41,13 @@ enum Verdict {
 /// Walks until the page is full, the range ends, or so much was looked at that the rest is left to the next page.
 pub(super) async fn walk(search: &Search<'_>, read: &mut ReadTenant) -> Result<Stretch, ServiceError> {
     read.load(&[&search.around]).await?;
-    let mut walk = Walk {
-        search,
-        from: search.span.from.clone(),
-        island: None,
-        hits: Vec::new(),
-        last: None,
-    };
+    let mut walk =
+        Walk { search, from: search.span.from.clone(), island: None, hits: Vec::new(), last: None };
     walk.island = walk.island_of(read, &search.around);
     let (mut looked_at, mut chunk) = (0, FIRST_CHUNK);
     for _ in 0..MOST_ROUNDS {
-        let until = walk.island.clone().unwrap_or_else(|| search.span.until.clone()).min(search.span.until.clone());
+        let until =
+            walk.island.clone().unwrap_or_else(|| search.span.until.clone()).min(search.span.until.clone());
         let span = Span { from: walk.from.clone(), until: until.clone() };
         let is_marks = walk.island.is_none() && walk.goes_by_marks();
         let rows = walk.read_rows(read, &span, is_marks, chunk).await?;
@@ -165,7 +161,9 @@ impl Walk<'_> {
         }
         match island_top(status, &found.path) {
             // Within an island are only states that are worse.
-            Some(top) if rank(wanted.as_str()) < rank(status.as_str()) => Verdict::Leap(Place::of(&top).end()),
+            Some(top) if rank(wanted.as_str()) < rank(status.as_str()) => {
+                Verdict::Leap(Place::of(&top).end())
+            }
             _ => Verdict::Miss,
         }
     }
@@ -186,9 +184,10 @@ impl Walk<'_> {
         let is = |wanted: &Option<String>, value: Option<&subgrant_domain::AttributeText>| {
             wanted.as_deref().is_none_or(|wanted| value.is_some_and(|value| value.as_str() == wanted))
         };
-        let has_label = filter.label_contains.as_deref().is_none_or(|text| {
-            row.label.as_str().to_lowercase().contains(&text.to_lowercase())
-        });
+        let has_label = filter
+            .label_contains
+            .as_deref()
+            .is_none_or(|text| row.label.as_str().to_lowercase().contains(&text.to_lowercase()));
         has_label
             && is(&filter.cost_center, row.node.terms.cost_center.as_ref())
             && is(&filter.department, row.node.terms.department.as_ref())

@@ -125,7 +125,8 @@ pub(super) async fn places_with(
         found.entry(row.gram).or_default().push(Place::from_bytes(row.place));
     }
     // A gram with more nodes than were read ends the range for all of them.
-    let until = found.values().filter(|places| places.len() >= limit).filter_map(|places| places.iter().max());
+    let until =
+        found.values().filter(|places| places.len() >= limit).filter_map(|places| places.iter().max());
     let until = until.min().cloned();
     let mut places: Vec<_> = found.into_values().flatten().collect();
     places.retain(|place| until.as_ref().is_none_or(|until| place <= until));

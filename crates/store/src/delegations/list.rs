@@ -213,7 +213,9 @@ fn push_span(query: &mut QueryBuilder<Postgres>, tx: &TenantTx, span: &Span) {
 /// nothing else is looked at.
 pub async fn marked(tx: &mut TenantTx, status: StatusFilter, span: &Span, limit: usize) -> Result<Rows> {
     let mark = match status {
-        StatusFilter::Active => return rows(tx, Candidates::Unmarked, &Filter::default(), span, limit, limit).await,
+        StatusFilter::Active => {
+            return rows(tx, Candidates::Unmarked, &Filter::default(), span, limit, limit).await;
+        }
         StatusFilter::Revoked => "d.revoked_at IS NOT NULL",
         StatusFilter::Expired => "d.expiry_noted",
         StatusFilter::Frozen => "d.frozen_at IS NOT NULL",

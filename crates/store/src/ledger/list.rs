@@ -43,17 +43,12 @@ pub struct Listed {
     pub looked_until: Option<u64>,
 }
 
-const COLUMNS: &str = "l.seq, l.id, l.kind, l.delegation_id, l.amount, l.cost_center, l.department, l.recorded_at,
+const COLUMNS: &str =
+    "l.seq, l.id, l.kind, l.delegation_id, l.amount, l.cost_center, l.department, l.recorded_at,
     l.idempotency_key, l.description, l.metadata::text AS metadata, l.reverses";
 
 /// Lists entries, at most `limit`; of a large subtree, those among the next `most` entries.
-pub async fn list(
-    tx: &mut TenantTx,
-    scope: &Scope,
-    range: Range,
-    limit: usize,
-    most: u64,
-) -> Result<Listed> {
+pub async fn list(tx: &mut TenantTx, scope: &Scope, range: Range, limit: usize, most: u64) -> Result<Listed> {
     let mut query = QueryBuilder::<Postgres>::new("SELECT ");
     let tenant = tx.tenant().as_uuid();
     let mut end = range.before_seq;
@@ -65,10 +60,18 @@ pub async fn list(
         Scope::EachOf(span) => {
             // Partitions before the range's beginning and after now hold nothing to look for.
             let since = time_at(tx, range.after_seq + 1).await?;
-            query.push("l.* FROM delegations d CROSS JOIN LATERAL (SELECT ").push(COLUMNS).push(" FROM ledger l");
+            query
+                .push("l.* FROM delegations d CROSS JOIN LATERAL (SELECT ")
+                .push(COLUMNS)
+                .push(" FROM ledger l");
             push_range(&mut query, tenant, range);
-            query.push(" AND l.recorded_at <= ").push_bind(range.now.to_sqlx()).push(" AND l.recorded_at >= ");
-            query.push_bind(since.map(ToSqlx::to_sqlx)).push(" AND l.delegation_id = d.id ORDER BY l.seq LIMIT ");
+            query
+                .push(" AND l.recorded_at <= ")
+                .push_bind(range.now.to_sqlx())
+                .push(" AND l.recorded_at >= ");
+            query
+                .push_bind(since.map(ToSqlx::to_sqlx))
+                .push(" AND l.delegation_id = d.id ORDER BY l.seq LIMIT ");
             query.push_bind(i64::try_from(limit).unwrap_or(i64::MAX)).push(") l");
             push_span(&mut query, tenant, span);
         }
@@ -107,7 +110,9 @@ fn push_span(query: &mut QueryBuilder<Postgres>, tenant: uuid::Uuid, span: &Span
 /// One entry, with the path of its node.
 pub async fn by_id(tx: &mut TenantTx, id: SpendId) -> Result<Option<(LedgerEntry, NodePath)>> {
     let mut query = QueryBuilder::<Postgres>::new("SELECT d.ancestor_ids || d.id AS ids, ");
-    query.push(COLUMNS).push(" FROM ledger l JOIN delegations d ON d.tenant_id = l.tenant_id AND d.id = l.delegation_id");
+    query
+        .push(COLUMNS)
+        .push(" FROM ledger l JOIN delegations d ON d.tenant_id = l.tenant_id AND d.id = l.delegation_id");
     query.push(" WHERE l.tenant_id = ").push_bind(tx.tenant().as_uuid());
     query.push(" AND d.tenant_id = ").push_bind(tx.tenant().as_uuid());
     query.push(" AND l.id = ").push_bind(id.as_uuid());

@@ -163,6 +163,39 @@ pub async fn nodes_after(tx: &mut TenantTx, after: Option<&Place>, limit: i64) -
         .collect())
 }
 
+/// What a node's row says that its subtree has spent.
+#[derive(Debug, Clone)]
+pub struct NodeSpent {
+    /// The node.
+    pub id: DelegationId,
+    /// Its parent; `None` for the root.
+    pub parent: Option<DelegationId>,
+    /// Where it stands.
+    pub place: Place,
+    /// In credits.
+    pub spent: u64,
+}
+
+/// The nodes after a place, in order, with what they have spent.
+pub async fn spent_after(tx: &mut TenantTx, after: Option<&Place>, limit: i64) -> Result<Vec<NodeSpent>> {
+    let from = after.map_or_else(Vec::new, |place| place.next().as_bytes().to_vec());
+    let rows = sqlx::query!(
+        "SELECT id, parent_id, place, spent FROM delegations WHERE tenant_id = $1 AND place >= $2 ORDER BY place LIMIT $3",
+        tx.tenant().as_uuid(),
+        &from,
+        limit
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    let nodes = rows.into_iter().map(|row| NodeSpent {
+        id: DelegationId::from_uuid(row.id),
+        parent: row.parent_id.map(DelegationId::from_uuid),
+        place: Place::from_bytes(row.place),
+        spent: row.spent.cast_unsigned(),
+    });
+    Ok(nodes.collect())
+}
+
 /// Entries of one node that were summed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnEntries {

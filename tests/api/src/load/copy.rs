@@ -124,7 +124,8 @@ pub(super) async fn labels(connection: &mut PgConnection, frame: &Frame, plan: &
     let mut copy =
         Copy::begin(connection, "label_grams (tenant_id, gram, place)", "parts of labels", say).await;
     for (index, node) in plan.nodes.iter().enumerate() {
-        let place: String = plan.path(index)[1..].iter().map(|id| id.as_uuid().simple().to_string()).collect();
+        let place: String =
+            plan.path(index)[1..].iter().map(|id| id.as_uuid().simple().to_string()).collect();
         let folded = node.label.to_lowercase();
         let grams: BTreeSet<String> =
             folded.char_indices().map(|(start, _)| folded[start..].chars().take(6).collect()).collect();
@@ -143,14 +144,16 @@ pub(super) async fn entries(
     plan: &Plan,
     say: &dyn Fn(&str),
 ) -> (u64, EntryHash, Timestamp) {
-    let table = "ledger (tenant_id, seq, id, kind, delegation_id, amount, cost_center, department, recorded_at,
+    let table =
+        "ledger (tenant_id, seq, id, kind, delegation_id, amount, cost_center, department, recorded_at,
         idempotency_key, description, hash)";
     let mut copy = Copy::begin(connection, table, "entries", say).await;
     let (mut hash, mut at) = (EntryHash::GENESIS, frame.first_entry_at);
     for number in 0..plan.entries {
         let (index, amount) = plan.entry(number);
         let node = &plan.nodes[index];
-        let attribute = |text: &Option<String>| text.clone().map(|text| AttributeText::new(text).expect("plain"));
+        let attribute =
+            |text: &Option<String>| text.clone().map(|text| AttributeText::new(text).expect("plain"));
         at = time_of(frame, number, plan.entries);
         let entry = LedgerEntry {
             seq: number + 1,

@@ -52,8 +52,15 @@ const SLACK: u64 = 1_000;
 impl Plan {
     pub(super) fn new(top: &NodePath, size: Size) -> Self {
         let nodes = Vec::with_capacity(size.nodes);
-        let mut plan =
-            Self { nodes, top: top.clone(), entries: size.entries, spenders: Vec::new(), wide: 0, deep: 0, team: 0 };
+        let mut plan = Self {
+            nodes,
+            top: top.clone(),
+            entries: size.entries,
+            spenders: Vec::new(),
+            wide: 0,
+            deep: 0,
+            team: 0,
+        };
         plan.add_organisation(size.nodes.saturating_sub(size.siblings));
         plan.add_siblings(size.siblings);
         plan.spend();
@@ -185,7 +192,8 @@ impl Plan {
     }
 
     fn spend(&mut self) {
-        let has_children: std::collections::HashSet<_> = self.nodes.iter().filter_map(|node| node.parent).collect();
+        let has_children: std::collections::HashSet<_> =
+            self.nodes.iter().filter_map(|node| node.parent).collect();
         self.spenders = (0..self.nodes.len()).filter(|index| !has_children.contains(index)).collect();
         for number in 0..self.entries {
             let (index, amount) = self.entry(number);
@@ -226,7 +234,8 @@ fn promised(node: &Planned) -> (u64, u64) {
 /// A `UUIDv7` of some time ago; greater than those before it.
 fn id(index: usize) -> Uuid {
     let index = index as u64;
-    let millis = jiff::Timestamp::now().as_millisecond().unsigned_abs() / 86_400_000 * 86_400_000 - 86_400_000;
+    let millis =
+        jiff::Timestamp::now().as_millisecond().unsigned_abs() / 86_400_000 * 86_400_000 - 86_400_000;
     let mut random = [0; 10];
     random[2..].copy_from_slice(&(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(index + 1)).to_be_bytes());
     uuid::Builder::from_unix_timestamp_millis(millis + index, &random).into_uuid()

@@ -1,10 +1,17 @@
 //! What auditors ask for: the proof and the audit log.
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    body::{Body, Bytes},
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use http_body_util::channel::Channel;
 use serde::Deserialize;
 use subgrant_api as api;
 use subgrant_domain::{EventId, Id};
-use subgrant_service::{Fault, Proof, ProofFrom, Recorded};
+use subgrant_service::{Fault, Proof, ProofFrom, Recorded, ServiceError};
 use utoipa::IntoParams;
 
 use super::{noted, page_limit};
@@ -16,6 +23,7 @@ use crate::http::{
     problem::Problem,
     validate::Validator,
 };
+use crate::ledger_export::Lines;
 
 /// Which proof to make.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -87,6 +95,47 @@ fn fault(fault: Fault) -> api::LedgerFault {
         Fault::NodeUnequalChildren { node } => ("node_unequal_children", None, Some(node)),
     };
     api::LedgerFault { kind: kind.to_owned(), seq, delegation_id: node.map(|node| node.to_string()) }
+}
+
+/// Exports the whole ledger with every delegation's balance, as of one instant: one JSON object per line.
+///
+/// The lines are described in `docs/ledger-format.md`; `subgrant ledger verify` checks them offline. An export that does not
+/// end with a line of the type `end` was cut off. Only for the root's token or a session.
+#[utoipa::path(
+    get,
+    path = "/ledger/export",
+    tag = "spend",
+    security(("token" = []), ("session" = [])),
+    responses(
+        (status = 200, description = "One `ExportLine` per line", body = api::ExportLine, content_type = "application/x-ndjson"),
+        Problems, Refusals
+    )
+)]
+pub(in crate::http) async fn export(
+    State(state): State<HttpState>,
+    Authenticated(principal): Authenticated,
+) -> Result<Response, Problem> {
+    let mut lines = Lines::of(state.app.export_ledger(&principal).await?);
+    let (mut sender, body) = Channel::<Bytes, ServiceError>::new(2);
+    tokio::spawn(async move {
+        loop {
+            match lines.next().await {
+                // A reader that has gone away ends the export.
+                Ok(Some(text)) => {
+                    if sender.send_data(Bytes::from(text)).await.is_err() {
+                        return;
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "an export was cut off");
+                    return sender.abort(error);
+                }
+            }
+        }
+    });
+    let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, Body::new(body)).into_response())
 }
 
 /// Which entries to list.

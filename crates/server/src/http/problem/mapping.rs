@@ -4,8 +4,8 @@ use axum::http::StatusCode;
 use subgrant_api::FieldError;
 use subgrant_domain::{Credits, DelegationId, Denial, MintDenial};
 use subgrant_service::{
-    AccessError, BlockedAt, CredentialError, EngineError, FreezeError, ListError, MintError, Principal, RestrictError,
-    RevokeError, RotateDelegationError, RotateError, ServiceError, SignupError, SpendError,
+    AccessError, BlockedAt, CredentialError, EngineError, FreezeError, ListError, MintError, Principal,
+    RestrictError, RevokeError, RotateDelegationError, RotateError, ServiceError, SignupError, SpendError,
 };
 use subgrant_store::StoreError;
 
