@@ -12,6 +12,7 @@ mod hold;
 mod ledger;
 mod object;
 mod problem;
+mod report;
 mod spend;
 mod tenant;
 mod verify;
@@ -20,13 +21,14 @@ pub use audit::{AuditEntry, AuditList};
 pub use delegation::{
     Action, Allocation, CreateDelegation, CreatedDelegation, Delegation, DelegationList, DelegationTree,
     FreezeDelegation, Limit, Period, RestrictDelegation, RestrictedDelegation, Revocation, RevokeDelegation,
-    RotateDelegation, RotatedDelegation, Status,
+    RotateDelegation, RotatedDelegation, Status, UpdateDelegation, UpdatedDelegation,
 };
 pub use export::{ExportDelegation, ExportEnd, ExportEntry, ExportHeader, ExportLine, LEDGER_FORMAT};
 pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, ReleaseHold};
 pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof, LedgerStretch};
 pub use object::Object;
 pub use problem::{FieldError, Problem};
+pub use report::{SpendReport, SpendReportLine, SpendSums};
 pub use spend::{BatchItem, BatchOutcome, CreateSpend, RefundSpend, Spend, SpendBatch, SpendBatchResult};
 pub use tenant::{RotateRoot, RotatedRoot, Session, SignIn, SignUp, SignedUp, Tenant, User};
 pub use verify::{RequestToVerify, Verification, VerifyToken};

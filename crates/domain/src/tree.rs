@@ -71,8 +71,8 @@ impl Tree {
     }
 
     /// See [`effective_remaining`].
-    pub fn effective_remaining(&self, path: &NodePath) -> Option<Credits> {
-        effective_remaining(&self.chain(path))
+    pub fn effective_remaining(&self, path: &NodePath, ceiling: Option<Credits>) -> Option<Credits> {
+        effective_remaining(&self.chain(path), ceiling)
     }
 
     /// Adds a node that the tree does not hold yet; one that it holds stays as it is.
@@ -175,7 +175,7 @@ impl Tree {
 
     /// Gives a node another budget, and its parent what that sets aside or leaves to it. The caller has checked that the
     /// budget covers what is spent, held and set aside below it, and that the parent has it available.
-    pub fn change_budget(&mut self, path: &NodePath, budget: Credits) {
+    pub(crate) fn change_budget(&mut self, path: &NodePath, budget: Credits) {
         let node = self.nodes.get(&path.id()).expect("only loaded nodes are changed");
         let before = node.budget.expect("the root's budget never changes");
         let counts = node.is_carved() || node.is_capped();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use subgrant_service::App;
-use subgrant_store::{StoreError, maintenance, tenants};
+use subgrant_service::{App, ServiceError};
+use subgrant_store::{maintenance, tenants};
 
 const INTERVAL: Duration = Duration::from_hours(1);
 
@@ -20,12 +20,13 @@ pub(crate) async fn keep_house(app: App) {
     }
 }
 
-async fn once(app: &App) -> Result<(), StoreError> {
+async fn once(app: &App) -> Result<(), ServiceError> {
     let database = app.database();
     let created = maintenance::ensure_ledger_partitions(database, MONTHS_AHEAD).await?;
     let mut forgotten = 0;
     for tenant in tenants::all_ids(database).await? {
         forgotten += maintenance::forget_old_idempotency_records(database, tenant).await?;
+        app.summarise_spend(tenant).await?;
     }
     tracing::debug!(created, forgotten, "kept house");
     Ok(())

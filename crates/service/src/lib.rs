@@ -26,6 +26,8 @@ mod mint;
 mod password;
 mod proof;
 mod receipt;
+mod reissue;
+mod report;
 mod revoke;
 mod root_token;
 mod rotate;
@@ -33,6 +35,7 @@ mod session;
 mod signup;
 mod spend;
 mod tree;
+mod update;
 mod verify;
 mod view;
 
@@ -50,6 +53,10 @@ pub use master_key::{MasterKey, MasterKeyError};
 pub use mint::{ExpiryRequest, MintError, MintRequest, Minted};
 pub use proof::{CheckedNodes, Fault, Proof, ProofFrom};
 pub use receipt::{HoldReceipt, SpendError, SpendReceipt};
+pub use report::{
+    Bound, GroupBy, MAX_INTERVALS, ReportError, ReportLine, RollupCheck, RollupDifference, SpendReport,
+    SpendReportRequest,
+};
 pub use revoke::{RevokeError, RevokeReceipt, RevokeRequest};
 pub use root_token::{RotateError, RotateRequest, RotatedRoot};
 pub use rotate::{RestrictError, RotateDelegationError, RotatedDelegation};
@@ -58,5 +65,6 @@ pub use signup::{SignedUp, SignupError, SignupRequest};
 pub use spend::{BatchSpend, SpendRequest};
 pub use subgrant_store::{audit::Recorded, delegations::StatusFilter};
 pub use tree::Branch;
+pub use update::{UpdateError, UpdateRequest, Updated};
 pub use verify::{Verification, VerifyRequest};
 pub use view::DelegationView;

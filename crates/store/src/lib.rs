@@ -15,6 +15,7 @@ pub mod idempotency;
 pub mod ledger;
 pub mod maintenance;
 mod migrator;
+pub mod rollups;
 pub mod root_keys;
 pub mod tenants;
 pub mod tokens;

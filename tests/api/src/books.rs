@@ -133,6 +133,17 @@ const RULES: &[(&str, &str)] = &[
              (SELECT count(*) FROM delegations c WHERE c.tenant_id = $1 AND d.id = ANY(c.ancestor_ids))",
     ),
     (
+        "the rollups = the ledger, by quarter, node, cost centre and department",
+        "SELECT delegation_id FROM (
+             SELECT date_bin('15 minutes', recorded_at, 'epoch') AS bucket, delegation_id, coalesce(cost_center, '') AS c,
+                 coalesce(department, '') AS d, sum(CASE kind WHEN 'refund' THEN 0 ELSE amount END) AS gross,
+                 sum(CASE kind WHEN 'refund' THEN amount ELSE 0 END) AS refunded, count(*) AS entries
+             FROM ledger WHERE tenant_id = $1 GROUP BY 1, 2, 3, 4) l
+         FULL JOIN (SELECT bucket, delegation_id, cost_center AS c, department AS d, gross, refunded, entries
+             FROM spend_rollups WHERE tenant_id = $1) r USING (bucket, delegation_id, c, d)
+         WHERE (l.gross, l.refunded, l.entries) IS DISTINCT FROM (r.gross, r.refunded, r.entries)",
+    ),
+    (
         "every debit belongs to a node that was live at that time",
         "SELECT l.id FROM ledger l LEFT JOIN delegations d ON d.tenant_id = $1 AND d.id = l.delegation_id
          WHERE l.tenant_id = $1 AND (d.id IS NULL OR l.kind <> 'refund' AND EXISTS (

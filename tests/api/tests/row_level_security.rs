@@ -17,6 +17,12 @@ async fn stage() -> (TestServer, Uuid, Uuid) {
         let child = root.with_token(&minted.text("/token"));
         assert_eq!((child.spend(1).await.status, child.hold(1, "1h").await.status), (201, 201));
         assert_eq!(root.get("/ledger/proof").await.status, 200);
+        // Summaries are made of what was spent before the current quarter of an hour.
+        let later = "UPDATE ledger_heads SET recorded_at = recorded_at + interval '15 minutes'";
+        server.database.superuser().await.execute(later).await.expect("the owner can do anything");
+        assert_eq!(child.spend(1).await.status, 201);
+        let id = tenant.id.parse().expect("a tenant's id");
+        server.app.summarise_spend(id).await.expect("summaries can be made");
     }
     let uuid = |tenant: &Tenant| tenant.id.parse::<TenantId>().expect("a tenant's id").as_uuid();
     let (visitor, other) = (uuid(&visitor), uuid(&other));
@@ -98,6 +104,8 @@ async fn the_check_reports_every_way_of_losing_the_policy() {
         ("CREATE POLICY open ON users USING (true)", "users", "reading the other tenant gives Ok("),
         ("CREATE POLICY open ON audit FOR INSERT WITH CHECK (true)", "audit", "inserting gives"),
         ("CREATE POLICY open ON window_counters FOR UPDATE USING (true)", "window_counters", "UPDATE"),
+        ("ALTER TABLE spend_rollups DISABLE ROW LEVEL SECURITY", "spend_rollups", "reading the other tenant"),
+        ("CREATE POLICY open ON spend_summaries USING (true)", "spend_summaries", "reading the other tenant"),
         (
             "DROP POLICY tenant_only ON sessions; CREATE POLICY lax ON sessions USING (tenant_id = nullif(current_setting('subgrant.tenant_id', true), '')::uuid)",
             "sessions",

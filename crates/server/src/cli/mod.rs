@@ -4,6 +4,7 @@
 
 mod ledger;
 mod migrate;
+mod report;
 mod serve;
 mod tenant;
 mod token;
@@ -44,6 +45,9 @@ enum Command {
     /// Export ledgers and check exports.
     #[command(subcommand)]
     Ledger(ledger::Ledger),
+    /// Check what reports read.
+    #[command(subcommand)]
+    Report(report::Report),
     /// Look at tokens.
     #[command(subcommand)]
     Token(token::Token),
@@ -130,6 +134,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Migrate(command) => runtime()?.block_on(command.run()),
         Command::Tenant(command) => runtime()?.block_on(command.run()),
         Command::Ledger(command) => runtime()?.block_on(command.run()),
+        Command::Report(command) => runtime()?.block_on(command.run()),
         Command::Token(command) => command.run(),
         Command::Openapi => {
             let document = crate::http::document().to_pretty_json();

@@ -46,6 +46,9 @@ pub(super) struct Serve {
     /// Create the demo tenant with its tree, and print tokens and commands to try. For loopback addresses only.
     #[arg(long, env = "SUBGRANT_DEMO", value_parser = BoolishValueParser::new())]
     demo: bool,
+    /// How many children that were made offline one delegation may have in the ledger; further ones are refused.
+    #[arg(long, env = "SUBGRANT_MAX_OFFLINE_CHILDREN", default_value_t = AppOptions::default().max_offline_children)]
+    max_offline_children: u64,
     /// How log lines look.
     #[arg(long, env = "SUBGRANT_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -86,7 +89,11 @@ impl Serve {
         signals: Signals,
     ) -> Result<(), CliError> {
         let location = self.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-        let options = AppOptions { location: location.clone(), ..AppOptions::default() };
+        let options = AppOptions {
+            location: location.clone(),
+            max_offline_children: self.max_offline_children,
+            ..AppOptions::default()
+        };
         let app = App::new(launched.database.clone(), launched.master_key.clone(), options);
         if self.demo {
             let demo =

@@ -65,13 +65,16 @@ fn status(word: &str) -> api::Status {
 }
 
 fn limit(limit: WindowLimit) -> api::Limit {
-    let per = match limit.period {
+    api::Limit { per: period(limit.period), credits: limit.credits.get() }
+}
+
+pub(crate) fn period(period: Period) -> api::Period {
+    match period {
         Period::Hour => api::Period::Hour,
         Period::Day => api::Period::Day,
         Period::Week => api::Period::Week,
         Period::Month => api::Period::Month,
-    };
-    api::Limit { per, credits: limit.credits.get() }
+    }
 }
 
 fn action(word: &str) -> Option<api::Action> {

@@ -1,5 +1,6 @@
 //! The HTTP surface.
 
+mod accept;
 mod body;
 mod convert;
 mod expiry;

@@ -24,6 +24,7 @@ use super::{respond::SESSION_COOKIE, router::api_router};
         (name = "tenant", description = "Organisations and their root tokens"),
         (name = "delegation", description = "The tree"),
         (name = "spend", description = "Debits and the ledger"),
+        (name = "report", description = "For finance"),
         (name = "verify", description = "For resource servers"),
         (name = "health", description = "For load balancers")
     ),

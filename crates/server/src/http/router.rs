@@ -48,7 +48,7 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         .routes(routes!(handlers::delegation::create, handlers::delegation::list))
         .routes(routes!(handlers::delegation::own))
         .routes(routes!(handlers::delegation::tree))
-        .routes(routes!(handlers::delegation::one))
+        .routes(routes!(handlers::delegation::one, handlers::delegation::update::update))
         .routes(routes!(handlers::delegation::revoke))
         .routes(routes!(handlers::delegation::freeze))
         .routes(routes!(handlers::delegation::unfreeze))
@@ -66,6 +66,7 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         .routes(routes!(handlers::books::proof))
         .routes(routes!(handlers::books::export))
         .routes(routes!(handlers::books::audit))
+        .routes(routes!(handlers::report::spend))
         .routes(routes!(handlers::session::create, handlers::session::show, handlers::session::delete))
         .routes(routes!(handlers::verify::verify));
     OpenApiRouter::with_openapi(openapi::Base::openapi())

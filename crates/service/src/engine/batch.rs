@@ -5,12 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 use subgrant_domain::{
     Credits, EntryHash, Hold, HoldId, LedgerEntry, Period, RootKeyId, SpendId, TenantId, required_windows,
+    roll_up,
 };
 use subgrant_store::{
     StoreError, audit,
     holds::{self, HoldStatus, StoredHold, Which},
     idempotency::{self, Key, Record},
-    ledger,
+    ledger, rollups,
     root_keys::{self, SealedRootKey},
     tokens::{self, Digest, Token},
     windows,
@@ -165,11 +166,12 @@ impl Batch {
         Ok(Self { tenant, tokens, root_keys, recorded, adoption, holds, refunded, seq, hash, writes })
     }
 
-    /// Writes balances, counters, entries and records, without committing.
+    /// Writes balances, counters, entries, their sums and records, without committing.
     async fn write(&mut self) -> Result<(), ServiceError> {
         self.tenant.write_changes().await?;
         let (tx, now, writes) = (&mut self.tenant.tx, self.tenant.head.now, &self.writes);
         ledger::append(tx, &writes.entries).await?;
+        rollups::add(tx, &roll_up(writes.entries.iter().map(|(entry, _)| entry))).await?;
         for (id, hold) in &writes.new_holds {
             holds::insert(tx, *id, hold, now).await?;
         }

@@ -5,6 +5,7 @@ pub(super) mod books;
 pub(super) mod delegation;
 pub(super) mod health;
 pub(super) mod hold;
+pub(super) mod report;
 pub(super) mod session;
 pub(super) mod spend;
 pub(super) mod tenant;
