@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use subgrant_domain::TenantId;
 use subgrant_service::{App, ServiceError};
 use subgrant_store::{maintenance, tenants};
 
@@ -9,6 +10,9 @@ const INTERVAL: Duration = Duration::from_hours(1);
 
 /// How many months of ledger partitions exist ahead of time.
 pub(crate) const MONTHS_AHEAD: i32 = 12;
+
+/// How many proofs of a tenant's books are made at a time, each of some ten thousand entries.
+const PROOFS: usize = 20;
 
 /// Keeps house every hour until the process ends. A failure is logged and tried again an hour later.
 pub(crate) async fn keep_house(app: App) {
@@ -20,6 +24,21 @@ pub(crate) async fn keep_house(app: App) {
     }
 }
 
+/// Goes on proving a tenant's books, so that what is rewritten comes to light though nobody asks.
+async fn prove(app: &App, tenant: TenantId) -> Result<(), ServiceError> {
+    for _ in 0..PROOFS {
+        let proof = app.proof_of(tenant).await?;
+        if let Some(fault) = proof.first_fault {
+            tracing::error!(%tenant, ?fault, "the ledger is not intact");
+            break;
+        }
+        if proof.is_complete() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 async fn once(app: &App) -> Result<(), ServiceError> {
     let database = app.database();
     let created = maintenance::ensure_ledger_partitions(database, MONTHS_AHEAD).await?;
@@ -27,6 +46,7 @@ async fn once(app: &App) -> Result<(), ServiceError> {
     for tenant in tenants::all_ids(database).await? {
         forgotten += maintenance::forget_old_idempotency_records(database, tenant).await?;
         app.summarise_spend(tenant).await?;
+        prove(app, tenant).await?;
     }
     tracing::debug!(created, forgotten, "kept house");
     Ok(())
