@@ -16,6 +16,9 @@ use crate::{
 /// The most nodes that a page looks at.
 const MOST: usize = 20_000;
 
+/// An attribution that fewer nodes have than this is rare.
+const RARE: u64 = 500;
+
 /// Which delegations to list.
 #[derive(Debug, Clone, Default)]
 pub struct ListRequest {
@@ -85,6 +88,8 @@ struct Search<'a> {
     limit: usize,
     /// Grams that name all nodes with the label.
     grams: Option<&'a [String]>,
+    /// Whether so few nodes have the attribution that their states are looked at one by one.
+    is_rare: bool,
 }
 
 impl App {
@@ -111,6 +116,8 @@ impl App {
             department: request.department.clone(),
             label_contains: request.label_contains.clone(),
         };
+        let is_attributed = filter.cost_center.is_some() || filter.department.is_some();
+        let is_rare = is_attributed && delegations::count(&mut read.tx, &filter, &span, RARE).await? < RARE;
         let search = Search {
             filter,
             status: request.status,
@@ -119,6 +126,7 @@ impl App {
             around,
             limit: usize::from(request.limit),
             grams: grams.as_deref(),
+            is_rare,
         };
         let stretch = search.run(&mut read).await?;
         page(&mut read, principal, stretch).await

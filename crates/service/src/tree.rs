@@ -13,7 +13,7 @@ use crate::{
 const CHILDREN: usize = 50;
 
 /// Nodes shown at most; what is below them is left out.
-const NODES: usize = 1_000;
+const NODES: usize = 500;
 
 /// A node with what is below it.
 #[derive(Debug)]

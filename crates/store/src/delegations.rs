@@ -10,7 +10,9 @@ use jiff_sqlx::ToSqlx;
 use subgrant_domain::{AttributeText, DelegationId, Node, NodePath, RootKeyId};
 
 pub use label::{forget_label, grams_of, index_label};
-pub use list::{Candidates, Filter, Found, Rows, StatusFilter, count_active, first_children, marked, rows};
+pub use list::{
+    Candidates, Filter, Found, Rows, StatusFilter, count, count_active, first_children, marked, rows,
+};
 pub use place::{Place, Span};
 
 use crate::{LockedTx, Result, TenantTx, delegations::row::Row};

@@ -191,7 +191,7 @@ async fn whatever_is_done_to_an_export_is_found_and_named() {
         &|lines| {
             lines.remove(lines.len() - 2);
         },
-        "missing",
+        "2 of 3 delegations",
     );
     for (text, fault) in faults {
         let named = verify(&text, &[]).expect_err(fault);

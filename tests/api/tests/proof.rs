@@ -145,17 +145,25 @@ async fn a_proof_goes_on_where_the_last_one_ended_and_says_what_it_covered() {
 
 #[tokio::test]
 async fn what_is_rewritten_behind_the_checkpoint_is_found_by_the_next_round_and_by_a_full_proof() {
-    for change in ["UPDATE ledger SET amount = 9 WHERE seq = 2", "DELETE FROM ledger WHERE seq = 4"] {
+    for (change, expected) in [
+        ("UPDATE ledger SET description = 'other' WHERE seq = 2", "hash_mismatch"),
+        // The node's own sum tells of these, if the round has not come by yet.
+        ("UPDATE ledger SET amount = 9 WHERE seq = 2", "hash_mismatch"),
+        ("DELETE FROM ledger WHERE seq = 4", "gap"),
+    ] {
         let (server, root, _) = long_books().await;
         for _ in 0..3 {
             assert_eq!(proof(&root).await["intact"], true);
         }
         tamper(&server, change).await;
         let fault = found_within(&root, 6).await;
-        assert!(["hash_mismatch", "gap"].contains(&fault["kind"].as_str().unwrap()), "{change}: {fault}");
+        assert!(fault["kind"] == expected || fault["kind"] == "node_unequal_children", "{change}: {fault}");
         assert_eq!(found_within(&root, 1).await, fault, "and by every one after that");
         let full = root.get("/ledger/proof?full=true").await;
-        assert_eq!((&full.body["intact"], &full.body["first_fault"]), (&json!(false), &fault));
+        assert_eq!(
+            (&full.body["intact"], &full.body["first_fault"]["kind"]),
+            (&json!(false), &json!(expected))
+        );
     }
     // Books that fit into one proof are verified as a whole each time.
     let (server, root, _) = books().await;

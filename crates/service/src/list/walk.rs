@@ -14,6 +14,9 @@ use crate::{ServiceError, locked::ReadTenant};
 const FIRST_CHUNK: usize = 128;
 const LARGEST_CHUNK: usize = 1_000;
 
+/// The most nodes whose state a page finds out, each with all that are above it.
+const MOST_JUDGED: usize = 2_000;
+
 /// The most round trips of a page.
 const MOST_ROUNDS: usize = 100;
 
@@ -60,7 +63,7 @@ pub(super) async fn walk(search: &Search<'_>, read: &mut ReadTenant) -> Result<S
             Ends::Range => (walk.from, walk.island) = (walk.from.max(until), None),
             Ends::Chunk => chunk = (chunk * 2).min(LARGEST_CHUNK),
         }
-        if looked_at >= MOST {
+        if looked_at >= MOST_JUDGED {
             break;
         }
     }
@@ -79,7 +82,7 @@ impl Walk<'_> {
     /// Whether nodes in the state are found through marks. Most nodes are active, and are found by looking.
     fn goes_by_marks(&self) -> bool {
         let is_marked = self.search.status.is_some_and(|status| status != StatusFilter::Active);
-        is_marked && self.search.grams.is_none()
+        is_marked && self.search.grams.is_none() && !self.search.is_rare
     }
 
     async fn read_rows(

@@ -164,6 +164,15 @@ async fn labelled(
     }
 }
 
+/// How many nodes of a range have the filter's attribution; counted up to `most`.
+pub async fn count(tx: &mut TenantTx, filter: &Filter, span: &Span, most: u64) -> Result<u64> {
+    let mut query = QueryBuilder::<Postgres>::new("SELECT count(*) FROM (SELECT FROM delegations d");
+    push_range(&mut query, tx, Candidates::All, filter, span);
+    query.push(" LIMIT ").push_bind(most.cast_signed()).push(") d");
+    let count: i64 = query.build().fetch_one(tx.connection()).await?.try_get(0)?;
+    Ok(count.cast_unsigned())
+}
+
 /// The place of the node at which a bounded search has ended; `None` where it came to the end of its range.
 async fn place_after(
     tx: &mut TenantTx,
