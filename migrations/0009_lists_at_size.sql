@@ -14,6 +14,9 @@ ALTER TABLE delegations
     -- True once a transaction has noted that the node's own life is over: then nothing of it counts in its parent.
     ADD COLUMN expiry_noted boolean NOT NULL DEFAULT false;
 
+-- The owner, too, is subject to the table's policy, but for the statements that fill in what is new.
+ALTER TABLE delegations NO FORCE ROW LEVEL SECURITY;
+
 UPDATE delegations d SET
     place = decode(replace(array_to_string(d.ancestor_ids[2:] || CASE WHEN d.depth > 0 THEN ARRAY[d.id] END, ''), '-', ''), 'hex'),
     own_spent = d.spent
@@ -21,7 +24,7 @@ UPDATE delegations d SET
     capped = coalesce((SELECT sum(c.budget - c.spent - c.held) FROM delegations c
         WHERE c.tenant_id = d.tenant_id AND c.parent_id = d.id AND c.allocation = 'cap' AND c.revoked_at IS NULL), 0),
     -- Cap children whose life is over are noted, and taken out of the above, by the next transaction of the tenant.
-    expiry_noted = d.allocation = 'carve' AND d.carve_returned AND d.expires_at <= clock_timestamp();
+    expiry_noted = coalesce(d.allocation = 'carve' AND d.carve_returned AND d.expires_at <= clock_timestamp(), false);
 
 ALTER TABLE delegations
     ALTER COLUMN place SET NOT NULL,
@@ -74,6 +77,7 @@ INSERT INTO label_grams (tenant_id, gram, place)
 SELECT DISTINCT tenant_id, substr(lower(label), position, 6), place
 FROM delegations CROSS JOIN LATERAL generate_series(1, char_length(label)) AS position;
 
+ALTER TABLE delegations FORCE ROW LEVEL SECURITY;
 ALTER TABLE label_grams ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant_only ON label_grams USING (tenant_id = current_setting('subgrant.tenant_id')::uuid);
 GRANT SELECT, INSERT, DELETE ON label_grams TO subgrant_app;

@@ -76,8 +76,10 @@ pub async fn load(app: &App, url: &str, root: &Principal, size: Size) -> Loaded 
     let (seq, hash, at) = copy::entries(&mut connection, &frame, &plan, &say).await;
     write_totals(&mut connection, &frame, &plan, &top).await;
     write_head(&mut connection, &frame, (seq, hash, at)).await;
+    say("summing up");
+    write_rollups(&mut connection, &frame).await;
     say("gathering statistics");
-    for table in ["delegations", "label_grams", "ledger"] {
+    for table in ["delegations", "label_grams", "ledger", "spend_rollups"] {
         let statement = format!("VACUUM (ANALYZE) {table}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.expect("the owner may");
     }
@@ -151,6 +153,17 @@ async fn write_totals(connection: &mut PgConnection, frame: &Frame, plan: &Plan,
         .execute(connection)
         .await
         .expect("the balances hold");
+}
+
+/// What reports read, as the engine would have kept it.
+async fn write_rollups(connection: &mut PgConnection, frame: &Frame) {
+    let statement = "INSERT INTO spend_rollups
+             (tenant_id, bucket, delegation_id, cost_center, department, gross, refunded, entries)
+         SELECT tenant_id, date_bin('15 minutes', recorded_at, 'epoch'), delegation_id, coalesce(cost_center, ''),
+             coalesce(department, ''), sum(amount), 0, count(*)
+         FROM ledger WHERE tenant_id = $1 GROUP BY 1, 2, 3, 4, 5";
+    let rollups = sqlx::query(statement).bind(frame.tenant.as_uuid()).execute(connection).await;
+    rollups.expect("a fresh tenant has no rollups");
 }
 
 async fn write_head(
