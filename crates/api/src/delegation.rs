@@ -101,7 +101,7 @@ pub enum Period {
 }
 
 /// A delegation at one instant. Amounts are whole credits; `null` stands for the unlimited root.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Delegation {
     /// `dlg_…`.
     #[schema(example = "dlg_01kaq2v0j8e4kbhgdw2n4cmxf1")]
@@ -123,6 +123,12 @@ pub struct Delegation {
     pub held_credits: u64,
     /// Set aside for live carve children.
     pub reserved_for_children_credits: u64,
+    /// What live cap children have not consumed. Nothing is set aside for it: they compete for what is available.
+    pub capped_for_children_credits: u64,
+    /// What all children may still consume, set aside or not, as a multiple of what remains: above 1 they cannot all have
+    /// it. `null` where there is no live child, where nothing remains, and for the unlimited root.
+    #[schema(example = 1.5)]
+    pub overcommit_ratio: Option<f64>,
     /// What the node can itself spend or carve: remaining less what is reserved.
     pub available_credits: Option<u64>,
     /// Budget less spent less held.
@@ -223,9 +229,9 @@ pub struct UpdatedDelegation {
 }
 
 /// A page of delegations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DelegationList {
-    /// Oldest first.
+    /// A parent, then what is below it; siblings oldest first.
     pub data: Vec<Delegation>,
     /// Where the next page begins; `null` on the last one.
     pub next_cursor: Option<String>,
@@ -317,7 +323,7 @@ pub struct RestrictedDelegation {
 }
 
 /// A delegation with what is below it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DelegationTree {
     /// The delegation.
     #[serde(flatten)]

@@ -60,7 +60,7 @@ pub struct LedgerList {
 pub struct LedgerProof {
     /// Whether everything is as it must be.
     pub intact: bool,
-    /// How many entries the hash chain was checked through.
+    /// How many entries the hash chain was verified through, in this call and before.
     pub entries: u64,
     /// When the last of them was recorded; `null` where there is none.
     pub through: Option<String>,
@@ -70,21 +70,48 @@ pub struct LedgerProof {
     pub identities: Identities,
     /// The first thing that is not as it must be.
     pub first_fault: Option<LedgerFault>,
+    /// Whether the chain was verified through the newest entry, and every delegation was checked in this call. Where it is
+    /// `false`, `intact` speaks of what was covered only.
+    pub complete: bool,
+    /// How many entries the ledger has.
+    pub ledger_entries: u64,
+    /// The entries that this call was the first to verify; `null`: none.
+    pub newly_verified: Option<LedgerStretch>,
+    /// The entries that this call has verified once more; `null`: none.
+    pub verified_again: Option<LedgerStretch>,
+    /// How often all entries were verified from the first to the last.
+    pub rounds: u64,
+    /// When that was last done; `null`: never.
+    pub last_round_at: Option<String>,
+}
+
+/// Entries from one position to another, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LedgerStretch {
+    /// The first.
+    pub from: u64,
+    /// The last.
+    pub through: u64,
 }
 
 /// The two identities of the books.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Identities {
-    /// The ledger's debits less its refunds are what the root has spent.
-    pub ledger_equals_root: bool,
-    /// Every node has spent its own entries plus what its children have spent.
+    /// The ledger's debits less its refunds are what the root has spent. `null` while the chain is not verified through.
+    pub ledger_equals_root: Option<bool>,
+    /// Every delegation that was checked has spent its own entries plus what its children have spent.
     pub nodes_equal_own_plus_children: bool,
+    /// How many delegations this call has checked; the next one goes on after them.
+    pub nodes_checked: u64,
+    /// How many there are.
+    pub nodes: u64,
 }
 
 /// Something that is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LedgerFault {
-    /// `hash_mismatch`, `gap`, `truncated`, `ledger_unequal_root` or `node_unequal_children`.
+    /// `hash_mismatch`, `gap`, `truncated`, `checkpoint_forged`, `ledger_unequal_root` or
+    /// `node_unequal_children`.
     pub kind: String,
     /// At which position of the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none")]

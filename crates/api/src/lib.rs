@@ -8,6 +8,7 @@
 mod audit;
 mod delegation;
 mod event;
+mod export;
 mod hold;
 mod ledger;
 mod object;
@@ -28,8 +29,9 @@ pub use event::{
     AdoptedFacts, ClosedFacts, CreatedFacts, Event, EventBody, FrozenFacts, HoldFacts, NoFacts, RevokedFacts,
     RotatedFacts, SpentBy, SummaryFacts, UserFacts,
 };
+pub use export::{ExportDelegation, ExportEnd, ExportEntry, ExportHeader, ExportLine, LEDGER_FORMAT};
 pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, ReleaseHold};
-pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof};
+pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof, LedgerStretch};
 pub use object::Object;
 pub use people::{
     AcceptInvitation, ChangePassword, CreateInvitation, CreateUser, CreatedUser, Invitation, Member,

@@ -33,7 +33,7 @@ pub struct RequestToVerify {
 }
 
 /// Whether the token is good. Nothing is debited.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Verification {
     /// Whether the token may be used for the request.
     pub valid: bool,

@@ -32,9 +32,9 @@ pub use node::{Allocation, Node, Status, Terms, UnknownAllocation, effective_rem
 pub use path::{NodePath, PathError};
 pub use plan::{
     ChangeDenial, ChangeRequest, Child, ChildRequest, Denial, Direction, Hold, Holder, MintDenial,
-    Revocation, SpendLimits, check_spend, direction_of, plan_capture, plan_change, plan_expired_carve,
-    plan_expired_hold, plan_extend, plan_freeze, plan_hold, plan_mint, plan_refund, plan_release,
-    plan_revoke, plan_spend, plan_unfreeze, plan_void_hold, required_windows,
+    Revocation, SpendLimits, check_spend, direction_of, plan_capture, plan_change, plan_expired_hold,
+    plan_expiry, plan_extend, plan_freeze, plan_hold, plan_mint, plan_refund, plan_release, plan_revoke,
+    plan_spend, plan_unfreeze, plan_void_hold, required_windows,
 };
 pub use role::{Role, UnknownRole};
 pub use rollup::{RollupKey, Tally, quarter_of, roll_up};

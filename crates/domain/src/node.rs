@@ -87,11 +87,16 @@ pub struct Node {
     pub budget: Option<Credits>,
     /// Spent by the node and its whole subtree.
     pub spent: Credits,
+    /// Spent by the node itself: `spent = own_spent + Σ spent of the children`.
+    pub own_spent: Credits,
     /// Held by the node and its whole subtree.
     pub held: Credits,
     /// Unspent and unheld credits of live carve children, in plain credits: below an unlimited root the sum may
     /// exceed what a single amount can be.
     pub reserved: u64,
+    /// Unspent and unheld credits of live cap children. No budget bounds it: where it and `reserved` exceed what
+    /// remains, the node is overcommitted.
+    pub capped: u128,
     /// How many nodes were ever created below this one. Lets a revocation say what it ends without a walk.
     pub descendants: u64,
     /// Restrictions, with attribution.
@@ -102,6 +107,8 @@ pub struct Node {
     pub revoked_at: Option<Timestamp>,
     /// Whether the parent no longer sets anything aside for this node (revoked or expired carve, or never carved).
     pub carve_returned: bool,
+    /// Whether it was noted that the node's own life is over: from then on nothing of it counts in its parent.
+    pub expiry_noted: bool,
 }
 
 impl Node {
@@ -115,13 +122,16 @@ impl Node {
             allocation: Allocation::Carve,
             budget: None,
             spent: Credits::ZERO,
+            own_spent: Credits::ZERO,
             held: Credits::ZERO,
             reserved: 0,
+            capped: 0,
             descendants: 0,
             terms: Terms::UNRESTRICTED,
             frozen_at: None,
             revoked_at: None,
             carve_returned: true,
+            expiry_noted: false,
         }
     }
 
@@ -167,6 +177,20 @@ impl Node {
     /// Whether the parent currently sets credits aside for this node.
     pub fn is_carved(&self) -> bool {
         self.allocation == Allocation::Carve && !self.carve_returned
+    }
+
+    /// Whether the parent counts this node among those that compete for what it has.
+    pub fn is_capped(&self) -> bool {
+        self.allocation == Allocation::Cap && self.revoked_at.is_none() && !self.expiry_noted
+    }
+
+    /// What the children may still consume, as a multiple of what remains: above 1 they cannot all have it. `None` for the
+    /// unlimited root, where nothing remains, and where no child is live.
+    #[expect(clippy::cast_precision_loss, reason = "a ratio is a hint to people, nothing is decided by it")]
+    pub fn overcommit_ratio(&self) -> Option<f64> {
+        let remaining = self.remaining().filter(|remaining| !remaining.is_zero())?;
+        let promised = self.capped + u128::from(self.reserved);
+        (promised > 0).then(|| promised as f64 / remaining.get() as f64)
     }
 
     /// Whether the node's own life has ended at `now`. A node is dead at the very instant it expires.

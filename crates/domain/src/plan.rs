@@ -16,5 +16,5 @@ pub use denial::{Denial, SpendLimits};
 pub use hold::{Hold, plan_capture, plan_expired_hold, plan_extend, plan_hold, plan_release, plan_void_hold};
 pub use mint::{Child, ChildRequest, Holder, MintDenial, plan_mint};
 pub use refund::plan_refund;
-pub use revoke::{Revocation, plan_expired_carve, plan_freeze, plan_revoke, plan_unfreeze};
+pub use revoke::{Revocation, plan_expiry, plan_freeze, plan_revoke, plan_unfreeze};
 pub use spend::{check_spend, plan_spend, required_windows};

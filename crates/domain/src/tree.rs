@@ -115,10 +115,12 @@ impl Tree {
         self.changed_nodes.insert(id);
     }
 
-    /// Moves balances of every node from `path` up to the root, and what each parent reserves for a carve child.
-    /// The caller has checked that every balance stays within its bounds.
+    /// Moves balances of every node from `path` up to the root, and what each parent reserves for a carve child or
+    /// leaves to a cap child. The caller has checked that every balance stays within its bounds.
     pub(crate) fn move_balances(&mut self, path: &NodePath, movement: Movement) {
-        let mut carved_child = false;
+        self.change(path.id(), |node| node.own_spent = shifted(node.own_spent, movement.spent));
+        let consumed = movement.spent + movement.held;
+        let (mut carved_child, mut capped_child) = (false, false);
         for &id in path.ids().iter().rev() {
             self.change(id, |node| {
                 node.spent = shifted(node.spent, movement.spent);
@@ -127,10 +129,16 @@ impl Tree {
                     // What the child consumed is no longer set aside for it.
                     node.reserved = node
                         .reserved
-                        .checked_add_signed(-(movement.spent + movement.held))
+                        .checked_add_signed(-consumed)
                         .expect("a carve child never consumes more than was set aside for it");
                 }
-                carved_child = node.is_carved();
+                if capped_child {
+                    node.capped = node
+                        .capped
+                        .checked_add_signed(-i128::from(consumed))
+                        .expect("a cap child never consumes more than its budget");
+                }
+                (carved_child, capped_child) = (node.is_carved(), node.is_capped());
             });
         }
     }
@@ -150,42 +158,53 @@ impl Tree {
         }
     }
 
-    /// Gives a node's unspent carve back to its parent, once.
-    pub(crate) fn return_carve(&mut self, path: &NodePath) -> Credits {
+    /// Takes a node whose life ends out of what its parent has promised: gives an unspent carve back, once, and returns
+    /// it. The caller then marks the node as revoked or its expiry as noted.
+    pub(crate) fn return_share(&mut self, path: &NodePath) -> Credits {
         let node = &self.nodes[&path.id()];
-        let (Some(parent), true) = (path.parent_id(), node.is_carved()) else {
-            return Credits::ZERO;
-        };
+        let (is_carved, is_capped) = (node.is_carved(), node.is_capped());
         let unspent = node.remaining().unwrap_or(Credits::ZERO);
-        self.change(parent, |node| {
-            node.reserved =
-                node.reserved.checked_sub(unspent.get()).expect("the carve was set aside in the parent");
-        });
+        let (Some(parent), true) = (path.parent_id(), is_carved || is_capped) else { return Credits::ZERO };
+        self.change_promise(parent, node.allocation, -i128::from(unspent.get()));
+        if !is_carved {
+            return Credits::ZERO;
+        }
         self.change(path.id(), |node| node.carve_returned = true);
         unspent
     }
 
-    /// Gives a node another budget; its parent sets aside as much more or less where the node is a live carve child.
-    /// The caller has checked that the parent has it and that the node's commitments fit.
+    /// Gives a node another budget, and its parent what that sets aside or leaves to it. The caller has checked that the
+    /// budget covers what is spent, held and set aside below it, and that the parent has it available.
     pub(crate) fn change_budget(&mut self, path: &NodePath, budget: Credits) {
-        let node = &self.nodes[&path.id()];
-        let old = node.budget.expect("only the root is unlimited, and it is never changed");
-        if let (true, Some(parent)) = (node.is_carved(), path.parent_id()) {
-            self.change(parent, |node| {
-                node.reserved = (node.reserved + budget.get())
-                    .checked_sub(old.get())
-                    .expect("the carve was set aside in the parent");
-            });
-        }
+        let node = self.nodes.get(&path.id()).expect("only loaded nodes are changed");
+        let before = node.budget.expect("the root's budget never changes");
+        let counts = node.is_carved() || node.is_capped();
+        let allocation = node.allocation;
         self.change(path.id(), |node| node.budget = Some(budget));
+        if let (Some(parent), true) = (path.parent_id(), counts) {
+            self.change_promise(parent, allocation, i128::from(budget.get()) - i128::from(before.get()));
+        }
+    }
+
+    /// Moves what a parent has promised to its children of one kind.
+    fn change_promise(&mut self, parent: DelegationId, allocation: Allocation, by: i128) {
+        self.change(parent, |node| match allocation {
+            Allocation::Carve => {
+                let reserved = i128::from(node.reserved) + by;
+                node.reserved = u64::try_from(reserved).expect("plans check what is set aside");
+            }
+            Allocation::Cap => {
+                node.capped =
+                    node.capped.checked_add_signed(by).expect("only what was promised is taken back");
+            }
+        });
     }
 
     /// Enters a new child: its parent sets the budget aside, and every ancestor counts one more descendant.
     pub(crate) fn add_child(&mut self, child: Node) {
         let parent = child.path.parent_id().expect("only the root has no parent, and it is never added");
-        if let (Allocation::Carve, Some(budget)) = (child.allocation, child.budget) {
-            self.change(parent, |node| node.reserved += budget.get());
-        }
+        let budget = child.budget.expect("only the root is unlimited");
+        self.change_promise(parent, child.allocation, i128::from(budget.get()));
         for &ancestor in child.path.ancestors() {
             self.change(ancestor, |node| node.descendants += 1);
         }

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use subgrant_service::App;
+use subgrant_domain::TenantId;
+use subgrant_service::{App, ServiceError};
 use subgrant_store::{StoreError, attempts, events, maintenance, tenants};
 
 const INTERVAL: Duration = Duration::from_hours(1);
 
 /// How many months of ledger partitions exist ahead of time.
 pub(crate) const MONTHS_AHEAD: i32 = 12;
+
+/// How many proofs of a tenant's books are made at a time, each of some ten thousand entries.
+const PROOFS: usize = 20;
 
 /// Keeps house every hour until the process ends. A failure is logged and tried again an hour later.
 pub(crate) async fn keep_house(app: App) {
@@ -18,6 +22,21 @@ pub(crate) async fn keep_house(app: App) {
         }
         tokio::time::sleep(INTERVAL).await;
     }
+}
+
+/// Goes on proving a tenant's books, so that what is rewritten comes to light though nobody asks.
+async fn prove(app: &App, tenant: TenantId) -> Result<(), ServiceError> {
+    for _ in 0..PROOFS {
+        let proof = app.proof_of(tenant).await?;
+        if let Some(fault) = proof.first_fault {
+            tracing::error!(%tenant, ?fault, "the ledger is not intact");
+            break;
+        }
+        if proof.is_complete() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 async fn once(app: &App) -> Result<(), StoreError> {
@@ -30,6 +49,9 @@ async fn once(app: &App) -> Result<(), StoreError> {
         if let Err(error) = app.summarise_spend(tenant).await {
             // One tenant's trouble is not the others'.
             tracing::warn!(error = &error as &dyn std::error::Error, %tenant, "spending was not summarised");
+        }
+        if let Err(error) = prove(app, tenant).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, %tenant, "the books were not proved");
         }
     }
     tracing::debug!(created, forgotten, "kept house");

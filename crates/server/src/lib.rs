@@ -11,3 +11,4 @@ pub mod http;
 mod background;
 mod demo;
 mod launch;
+mod ledger_export;

@@ -35,6 +35,8 @@ pub struct AppOptions {
     pub stream_patience: Duration,
     /// How often a password may be guessed.
     pub attempts: AttemptLimits,
+    /// The most entries that one proof of the books verifies, and about how many nodes it checks.
+    pub proof_measure: u64,
 }
 
 impl Default for AppOptions {
@@ -49,6 +51,7 @@ impl Default for AppOptions {
             stream_buffer: 64,
             stream_patience: Duration::from_secs(10),
             attempts: AttemptLimits::default(),
+            proof_measure: 20_000,
         }
     }
 }
@@ -64,7 +67,9 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
     /// Password hashing is made to be slow and memory-hungry; this bounds how much of it runs at once.
     pub(crate) password_hashing: Semaphore,
-    master_key: MasterKey,
+    /// An export of the ledger keeps a connection as long as its reader takes.
+    pub(crate) exports: Arc<Semaphore>,
+    pub(crate) master_key: MasterKey,
     /// Root keys and where tokens lead never change, so entries are never invalidated, only evicted.
     root_keys: Cache<(TenantId, RootKeyId), Arc<TenantKey>>,
     issued: Cache<(TenantId, Digest), Issued>,
@@ -103,6 +108,7 @@ impl App {
             hub: Hub::new(),
             options,
             password_hashing: Semaphore::new(2),
+            exports: Arc::new(Semaphore::new(2)),
             master_key,
             root_keys: Cache::new(10_000),
             issued: Cache::new(100_000),

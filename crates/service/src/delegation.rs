@@ -1,39 +1,11 @@
 //! Looking at delegations.
 
 use subgrant_domain::{Action, DelegationId, NodePath};
-use subgrant_store::delegations::{self, Filter, StatusFilter};
+use subgrant_store::delegations;
 
 use crate::{
     AccessError, App, DelegationView, Principal, ServiceError, idempotency::ScopedKey, locked::ReadTenant,
 };
-
-/// Which delegations to list.
-#[derive(Debug, Clone, Default)]
-pub struct ListRequest {
-    /// Only children of this node.
-    pub parent: Option<DelegationId>,
-    /// Only nodes in this state.
-    pub status: Option<StatusFilter>,
-    /// Only nodes of this cost centre.
-    pub cost_center: Option<String>,
-    /// Only nodes of this department.
-    pub department: Option<String>,
-    /// Only nodes whose label contains this text.
-    pub label_contains: Option<String>,
-    /// From the node after this one on.
-    pub after: Option<DelegationId>,
-    /// At most this many.
-    pub limit: u8,
-}
-
-/// A page of delegations.
-#[derive(Debug)]
-pub struct DelegationPage {
-    /// Oldest first.
-    pub delegations: Vec<DelegationView>,
-    /// Where the next page begins.
-    pub next: Option<DelegationId>,
-}
 
 impl App {
     /// One delegation: the caller's own (`None`) or one below it.
@@ -47,36 +19,6 @@ impl App {
         let path = visible_path(&mut read, principal, id).await?;
         read.load(&[&path]).await?;
         view(&read, principal, path.id())
-    }
-
-    /// A page of the caller's subtree, its own node included.
-    pub async fn delegations(
-        &self,
-        principal: &Principal,
-        request: &ListRequest,
-    ) -> Result<DelegationPage, AccessError> {
-        let mut read = self.read(principal).await?;
-        principal.require(Action::Read)?;
-        if let Some(parent) = request.parent {
-            visible_path(&mut read, principal, Some(parent)).await?;
-        }
-        let filter = Filter {
-            parent: request.parent,
-            status: request.status,
-            cost_center: request.cost_center.clone(),
-            department: request.department.clone(),
-            label_contains: request.label_contains.clone(),
-        };
-        let now = read.tree.now();
-        let page =
-            delegations::list(&mut read.tx, &principal.path, &filter, request.after, request.limit, now)
-                .await?;
-        let paths: Vec<_> = page.delegations.iter().map(|row| row.node.path.clone()).collect();
-        read.load(&paths.iter().collect::<Vec<_>>()).await?;
-        let views: Vec<_> =
-            paths.iter().map(|path| view(&read, principal, path.id())).collect::<Result<_, _>>()?;
-        let next = views.last().map(|view| view.id).filter(|_| page.has_more);
-        Ok(DelegationPage { delegations: views, next })
     }
 
     /// Refuses unless the caller's credential is good now. For requests that only carry others' credentials.

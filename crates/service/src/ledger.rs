@@ -1,10 +1,23 @@
 //! Reading the ledger of a subtree.
 
 use jiff::Timestamp;
-use subgrant_domain::{Action, DelegationId, LedgerEntry, SpendId};
-use subgrant_store::ledger::{self, Range};
+use subgrant_domain::{Action, DelegationId, LedgerEntry, NodePath, SpendId};
+use subgrant_store::{
+    delegations::Place,
+    ledger::{self, Range, Scope},
+};
 
-use crate::{AccessError, App, Principal, delegation::visible_path};
+use crate::{
+    AccessError, App, Principal, ServiceError,
+    delegation::visible_path,
+    locked::{Loaded, ReadTenant},
+};
+
+/// The most entries that a page of a large subtree looks at.
+const MOST: u64 = 20_000;
+
+/// The entries of a subtree with more nodes than this are looked for among the tenant's; of a smaller one, node by node.
+const SMALL_SUBTREE: u64 = 2_000;
 
 /// Which entries to list.
 #[derive(Debug, Clone, Default)]
@@ -40,12 +53,14 @@ impl App {
         let mut read = self.read(principal).await?;
         principal.require(Action::Read)?;
         let path = visible_path(&mut read, principal, request.delegation).await?;
-        let range = Range { from: request.from, to: request.to, id: None, after_seq: request.after_seq };
+        let (scope, range) = (scope(&mut read, &path).await?, range(&mut read, request).await?);
         let limit = usize::from(request.limit);
-        let mut entries = ledger::list(&mut read.tx, &path, &range, i64::from(request.limit) + 1).await?;
-        let has_more = entries.len() > limit;
+        let listed = ledger::list(&mut read.tx, &scope, range, limit + 1, MOST).await?;
+        let mut entries = listed.entries;
+        let is_full = entries.len() > limit;
         entries.truncate(limit);
-        let next_after_seq = entries.last().map(|entry| entry.seq).filter(|_| has_more);
+        let last = entries.last().map(|entry| entry.seq);
+        let next_after_seq = if is_full { last } else { listed.looked_until };
         Ok(LedgerPage { entries, next_after_seq })
     }
 
@@ -53,8 +68,34 @@ impl App {
     pub async fn ledger_entry(&self, principal: &Principal, id: SpendId) -> Result<LedgerEntry, AccessError> {
         let mut read = self.read(principal).await?;
         principal.require(Action::Read)?;
-        let range = Range { id: Some(id), ..Range::default() };
-        let found = ledger::list(&mut read.tx, &principal.path, &range, 1).await?.pop();
-        found.ok_or(AccessError::NotFound)
+        let found = ledger::by_id(&mut read.tx, id).await?;
+        let found = found.filter(|(_, path)| path.is_within(principal.path.id()));
+        found.map(|(entry, _)| entry).ok_or(AccessError::NotFound)
     }
+}
+
+/// How the entries of a subtree are found.
+async fn scope(read: &mut ReadTenant, path: &NodePath) -> Result<Scope, ServiceError> {
+    if path.depth() == 0 {
+        return Ok(Scope::All);
+    }
+    read.load(&[path]).await?;
+    let span = Place::of(path).subtree();
+    // Another server may know of a node that was made offline before this one does; it has no entries then.
+    let descendants = read.row(path.id()).map_or(0, |row| row.node.descendants);
+    Ok(if descendants <= SMALL_SUBTREE { Scope::EachOf(span) } else { Scope::Among(span) })
+}
+
+/// Entries never go back in time, so that a range of times is one of positions.
+async fn range(read: &mut ReadTenant, request: &LedgerRequest) -> Result<Range, ServiceError> {
+    let head = ledger::head(&mut read.tx).await?;
+    let since = match request.from {
+        Some(from) => ledger::first_seq_since(&mut read.tx, from, head.seq).await?,
+        None => 1,
+    };
+    let before_seq = match request.to {
+        Some(to) => ledger::first_seq_since(&mut read.tx, to, head.seq).await?,
+        None => head.seq + 1,
+    };
+    Ok(Range { after_seq: request.after_seq.max(since - 1), before_seq, now: head.now })
 }

@@ -2,9 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use subgrant_domain::{
-    DelegationId, NodePath, Status, TenantId, Tree, plan_expired_carve, plan_expired_hold,
-};
+use subgrant_domain::{DelegationId, NodePath, Status, TenantId, Tree, plan_expired_hold, plan_expiry};
 use subgrant_store::{
     Database, LockedTx, TenantTx, audit,
     delegations::{self, Delegation},
@@ -16,7 +14,7 @@ use subgrant_store::{
 
 use crate::{ServiceError, adoption::Adopted, event::EventKind};
 
-/// How many expired carves are settled per round trip.
+/// How many expired holds and nodes are settled per round trip.
 const SETTLE_PAGE: i64 = 1_000;
 
 /// Nodes read at one instant, with the transaction that read them.
@@ -97,8 +95,8 @@ impl Loaded for ReadTenant {
 }
 
 impl LockedTenant {
-    /// Locks every node of the given paths, root first, reads them by the database's clock, and settles every carve
-    /// whose node has expired, so that what is decided next sees those credits with the parent.
+    /// Locks every node of the given paths, root first, reads them by the database's clock, and notes every node
+    /// that has expired, so that what is decided next sees those credits with the parent.
     pub(crate) async fn open(
         database: &Database,
         tenant: TenantId,
@@ -113,11 +111,11 @@ impl LockedTenant {
         let rows = rows.into_iter().map(|row| (row.node.id(), row)).collect();
         let mut locked = Self { tx, head, tree, rows, adopted: Vec::new() };
         locked.settle_expired_holds().await?;
-        locked.settle_expired_carves().await?;
+        locked.note_expiries().await?;
         Ok(locked)
     }
 
-    /// Returns the credits of holds whose time has come. Before the carves, which give back what is not held.
+    /// Returns the credits of holds whose time has come. Before the nodes, whose carve gives back what is not held.
     async fn settle_expired_holds(&mut self) -> Result<(), ServiceError> {
         loop {
             let due = holds::read(self.tx.tx(), Which::Due(self.head.now, SETTLE_PAGE)).await?;
@@ -138,9 +136,9 @@ impl LockedTenant {
         }
     }
 
-    async fn settle_expired_carves(&mut self) -> Result<(), ServiceError> {
+    async fn note_expiries(&mut self) -> Result<(), ServiceError> {
         loop {
-            let due = delegations::due_carves(&mut self.tx, self.head.now, SETTLE_PAGE).await?;
+            let due = delegations::due_expiries(&mut self.tx, self.head.now, SETTLE_PAGE).await?;
             if due.is_empty() {
                 return Ok(());
             }
@@ -150,7 +148,7 @@ impl LockedTenant {
                 self.tree.insert(row.node);
             }
             for path in &due {
-                plan_expired_carve(&mut self.tree, path);
+                plan_expiry(&mut self.tree, path);
             }
             let told = due.iter().map(|path| {
                 EventKind::DelegationExpired.at(self.head.seq, Some(path.id()), &serde_json::json!({}))
@@ -191,7 +189,7 @@ impl LockedTenant {
 }
 
 impl ReadTenant {
-    /// Reads every node of the given paths at one instant. Expired carves are settled first, where there are any, so
+    /// Reads every node of the given paths at one instant. What has expired is settled first, where there are any, so
     /// that readers see what writers would.
     pub(crate) async fn open(
         database: &Database,
@@ -200,7 +198,9 @@ impl ReadTenant {
     ) -> Result<Self, ServiceError> {
         let mut tx = database.begin_read(tenant).await?;
         let mut head = ledger::head(&mut tx).await?;
-        if delegations::has_due_carves(&mut tx, head.now).await? || holds::any_due(&mut tx, head.now).await? {
+        if delegations::has_due_expiries(&mut tx, head.now).await?
+            || holds::any_due(&mut tx, head.now).await?
+        {
             drop(tx);
             let mut locked = LockedTenant::open(database, tenant, paths).await?;
             locked.write_changes().await?;

@@ -4,6 +4,7 @@ use aes_gcm::{
     Aes256Gcm, Key, Nonce,
     aead::{Aead, KeyInit, Payload},
 };
+use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use subgrant_domain::{RootKeyId, TenantId};
 use subgrant_store::{Database, StoreError, maintenance};
@@ -56,6 +57,14 @@ impl MasterKey {
     pub async fn belongs_to(&self, database: &Database) -> Result<bool, StoreError> {
         let digest = self.digest();
         Ok(maintenance::master_key_digest(database, &digest).await? == digest)
+    }
+
+    /// An authentication code for what this service writes into the database and must know again as its own.
+    pub(crate) fn code(&self, message: &[u8]) -> [u8; 32] {
+        let key = Sha256::new().chain_update(b"subgrant/code/v1").chain_update(*self.0).finalize();
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes keys of any length");
+        mac.update(message);
+        mac.finalize().into_bytes().into()
     }
 
     /// Seals a root key: nonce, ciphertext and tag, bound to its tenant and id.

@@ -134,7 +134,7 @@ impl App {
             principal.require(Action::Delegate)?;
         }
         let an_hour_ago = read.tree.now() - SignedDuration::from_hours(1);
-        let active = delegations::count_active(&mut read.tx, id, an_hour_ago).await?;
+        let active = delegations::count_active(&mut read.tx, &path, an_hour_ago).await?;
         Ok((path, active))
     }
 }

@@ -7,7 +7,6 @@ use crate::{
     AccessError, App, EngineError, IdempotencyKey, Outcome, Principal, ServiceError, SpendError,
     SpendReceipt,
     credential::Credential,
-    delegation::visible_path,
     engine::{Answer, Command, Item, Operation},
     idempotency::{ScopedKey, scoped},
     receipt::Receipt,
@@ -64,10 +63,10 @@ impl App {
         id: SpendId,
     ) -> Result<(LedgerEntry, NodePath), SpendError> {
         let mut read = self.read(principal).await?;
-        let range = ledger::Range { id: Some(id), ..ledger::Range::default() };
-        let found = ledger::list(&mut read.tx, &principal.path, &range, 1).await?.pop();
-        let entry = found.filter(|entry| entry.kind == EntryKind::Spend).ok_or(AccessError::NotFound)?;
-        let path = visible_path(&mut read, principal, Some(entry.delegation)).await?;
+        let found = ledger::by_id(&mut read.tx, id).await?;
+        let found = found
+            .filter(|(entry, path)| entry.kind == EntryKind::Spend && path.is_within(principal.path.id()));
+        let (entry, path) = found.ok_or(AccessError::NotFound)?;
         if principal.path.depth() > 0 && path.id() == principal.path.id() {
             // Who spent may not take it back: that is for whoever granted it.
             return Err(AccessError::NotPermitted(Action::Delegate).into());

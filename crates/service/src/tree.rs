@@ -13,7 +13,7 @@ use crate::{
 const CHILDREN: usize = 50;
 
 /// Nodes shown at most; what is below them is left out.
-const NODES: usize = 2_000;
+const NODES: usize = 500;
 
 /// A node with what is below it.
 #[derive(Debug)]
@@ -40,11 +40,16 @@ impl App {
         principal.require(Action::Read)?;
         let path = visible_path(&mut read, principal, top).await?;
         read.load(&[&path]).await?;
-        let mut levels = vec![vec![path.id()]];
+        let mut level = vec![path.id()];
         let mut children: HashMap<DelegationId, Vec<DelegationId>> = HashMap::new();
         let mut shown = 1;
-        while levels.len() <= depth && shown < NODES {
-            let parents = levels.last().expect("there is at least the top's level");
+        for _ in 0..depth {
+            // Where a level would show too many, its first nodes are opened and the others are not.
+            let opened = level.len().min((NODES - shown) / CHILDREN);
+            let parents = &level[..opened];
+            if parents.is_empty() {
+                break;
+            }
             let limit = i64::try_from(CHILDREN + 1).unwrap_or(i64::MAX);
             let found = delegations::first_children(&mut read.tx, parents, limit).await?;
             for parent in parents {
@@ -53,19 +58,11 @@ impl App {
             for (parent, child) in &found {
                 children.entry(*parent).or_default().push(*child);
             }
-            let level: Vec<_> =
-                parents.iter().flat_map(|id| children[id].iter().take(CHILDREN)).copied().collect();
-            if level.is_empty() {
-                break;
-            }
+            level = parents.iter().flat_map(|id| children[id].iter().take(CHILDREN)).copied().collect();
             shown += level.len();
             read.load_nodes(&level).await?;
-            levels.push(level);
         }
-        let all: Vec<_> = levels.concat();
-        let below: HashMap<_, _> =
-            delegations::spent_by_children(&mut read.tx, &all).await?.into_iter().collect();
-        branch(&read, principal, path.id(), &children, &below)
+        branch(&read, principal, path.id(), &children)
     }
 }
 
@@ -74,16 +71,15 @@ fn branch(
     principal: &Principal,
     id: DelegationId,
     children: &HashMap<DelegationId, Vec<DelegationId>>,
-    below: &HashMap<DelegationId, Credits>,
 ) -> Result<Branch, AccessError> {
     let row = read.rows.get(&id).ok_or_else(|| ServiceError::Inconsistent(format!("{id} was not loaded")))?;
     let delegation = DelegationView::new(&read.tree, row, principal);
-    let own_spent = delegation.spent.saturating_sub(below.get(&id).copied().unwrap_or(Credits::ZERO));
+    let own_spent = row.node.own_spent;
     let Some(found) = children.get(&id) else {
         return Ok(Branch { delegation, own_spent, children: None, more_after: None });
     };
     let shown: Vec<_> = found.iter().take(CHILDREN).copied().collect();
     let more_after = shown.last().copied().filter(|_| found.len() > CHILDREN);
-    let branches = shown.into_iter().map(|child| branch(read, principal, child, children, below));
+    let branches = shown.into_iter().map(|child| branch(read, principal, child, children));
     Ok(Branch { delegation, own_spent, children: Some(branches.collect::<Result<_, _>>()?), more_after })
 }

@@ -145,6 +145,10 @@ impl App {
         let label = request.label.clone().unwrap_or_else(|| before.label.clone());
         let after = Delegation { node, label, ..before.clone() };
         locked.write_changes().await?;
+        if after.label != before.label {
+            delegations::forget_label(&mut locked.tx, path, &before.label).await?;
+            delegations::index_label(&mut locked.tx, path, &after.label).await?;
+        }
         // The root's token has no caveats: its row alone says what it may do.
         let (after, reissued) = match direction {
             Direction::Wider if path.depth() > 0 => {

@@ -10,7 +10,7 @@ use subgrant_store::delegations::Delegation;
 use crate::{BlockedAt, Principal, chain};
 
 /// Settings, balances and state at one instant. Also what is recorded to answer a repeated request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DelegationView {
     /// The node's id.
     pub id: DelegationId,
@@ -30,6 +30,12 @@ pub struct DelegationView {
     pub held: Credits,
     /// Set aside for live carve children.
     pub reserved_for_children: u64,
+    /// What live cap children have not consumed.
+    #[serde(default)]
+    pub capped_for_children: u64,
+    /// What the children may still consume, as a multiple of what remains.
+    #[serde(default)]
+    pub overcommit_ratio: Option<f64>,
     /// What it can itself spend or carve.
     pub available: Option<Credits>,
     /// `budget − spent − held`.
@@ -74,7 +80,7 @@ impl DelegationView {
         let mut node = tree.node(path.id()).unwrap_or(&row.node).clone();
         if is_dead {
             // A revocation voids what the whole subtree holds and sets aside, without touching its rows.
-            (node.held, node.reserved) = (Credits::ZERO, 0);
+            (node.held, node.reserved, node.capped) = (Credits::ZERO, 0, 0);
         }
         Self {
             id: path.id(),
@@ -87,6 +93,8 @@ impl DelegationView {
             spent: node.spent,
             held: node.held,
             reserved_for_children: node.reserved,
+            capped_for_children: u64::try_from(node.capped).unwrap_or(u64::MAX),
+            overcommit_ratio: node.overcommit_ratio(),
             available: node.available(),
             remaining: node.remaining(),
             effective_remaining: if is_dead {

@@ -1,13 +1,19 @@
 //! The tree's rows.
 
+mod label;
 mod list;
+mod place;
 pub(crate) mod row;
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use subgrant_domain::{AttributeText, DelegationId, Node, NodePath, RootKeyId};
 
-pub use list::{Filter, Page, StatusFilter, count_active, first_children, list, spent_by_children};
+pub use label::{forget_label, grams_of, index_label};
+pub use list::{
+    Candidates, Filter, Found, Rows, StatusFilter, count, count_active, first_children, marked, rows,
+};
+pub use place::{Place, Span};
 
 use crate::{LockedTx, Result, TenantTx, delegations::row::Row};
 
@@ -57,8 +63,8 @@ pub async fn by_ids(tx: &mut TenantTx, ids: &[DelegationId]) -> Result<Vec<Deleg
     let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT id, ancestor_ids, label, cost_center, department, allocation, budget, spent, held, reserved,
-               descendants, carve_returned, actions, max_per_spend, limits, max_depth, caveats, token_generation, root_key_id, made_offline,
+        r#"SELECT id, ancestor_ids, label, cost_center, department, allocation, budget, spent, own_spent, held, reserved,
+               capped::text AS "capped!", descendants, carve_returned, expiry_noted, actions, max_per_spend, limits, max_depth, caveats, token_generation, root_key_id, made_offline,
                expires_at AS "expires_at: _", frozen_at AS "frozen_at: _", revoked_at AS "revoked_at: _",
                tokens_valid_from AS "tokens_valid_from: _", version, created_at AS "created_at: _"
            FROM delegations WHERE tenant_id = $1 AND id = ANY($2)"#,
@@ -82,12 +88,12 @@ pub async fn path_by_id(tx: &mut TenantTx, id: DelegationId) -> Result<Option<No
     row.map(|row| row::path(&row.ids)).transpose()
 }
 
-/// Nodes whose life has ended but whose parent still sets credits aside for them; at most `limit`, oldest first.
-pub async fn due_carves(tx: &mut LockedTx, now: Timestamp, limit: i64) -> Result<Vec<NodePath>> {
+/// Nodes whose own life has ended, which was not noted yet; at most `limit`, oldest first.
+pub async fn due_expiries(tx: &mut LockedTx, now: Timestamp, limit: i64) -> Result<Vec<NodePath>> {
     let tenant = tx.tenant_uuid();
     let rows = sqlx::query!(
         r#"SELECT ancestor_ids || id AS "ids!" FROM delegations
-           WHERE tenant_id = $1 AND NOT carve_returned AND expires_at <= $2 ORDER BY expires_at LIMIT $3"#,
+           WHERE tenant_id = $1 AND NOT expiry_noted AND expires_at <= $2 ORDER BY expires_at LIMIT $3"#,
         tenant,
         now.to_sqlx() as _,
         limit
@@ -97,17 +103,18 @@ pub async fn due_carves(tx: &mut LockedTx, now: Timestamp, limit: i64) -> Result
     rows.iter().map(|row| row::path(&row.ids)).collect()
 }
 
-/// Whether [`due_carves`] would find anything.
-pub async fn has_due_carves(tx: &mut TenantTx, now: Timestamp) -> Result<bool> {
+/// Whether [`due_expiries`] would find anything.
+pub async fn has_due_expiries(tx: &mut TenantTx, now: Timestamp) -> Result<bool> {
+    // Not EXISTS: whoever expects many of them would look through the table for the first one.
     let found = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM delegations WHERE tenant_id = $1 AND NOT carve_returned AND expires_at <= $2)
-               AS "found!""#,
+        "SELECT id FROM delegations
+         WHERE tenant_id = $1 AND NOT expiry_noted AND expires_at <= $2 ORDER BY expires_at LIMIT 1",
         tx.tenant().as_uuid(),
         now.to_sqlx() as _
     )
-    .fetch_one(tx.connection())
+    .fetch_optional(tx.connection())
     .await?;
-    Ok(found)
+    Ok(found.is_some())
 }
 
 /// Writes a new node.
@@ -116,11 +123,12 @@ pub async fn insert(tx: &mut LockedTx, delegation: &Delegation) -> Result<()> {
     let Node { path, terms, .. } = &delegation.node;
     let ancestors: Vec<_> = path.ancestors().iter().map(|id| id.as_uuid()).collect();
     let limits: Vec<_> = terms.limits.iter().map(ToString::to_string).collect();
+    let place = Place::of(path);
     sqlx::query!(
         "INSERT INTO delegations (tenant_id, id, parent_id, path, ancestor_ids, depth, label, cost_center, department,
              allocation, budget, carve_returned, actions, max_per_spend, limits, max_depth, caveats, root_key_id,
-             expires_at, created_at, made_offline)
-         VALUES ($1, $2, $3, text2ltree($4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+             expires_at, created_at, made_offline, place)
+         VALUES ($1, $2, $3, text2ltree($4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
         tenant,
         path.id().as_uuid(),
         path.parent_id().map(subgrant_domain::Id::as_uuid),
@@ -142,10 +150,11 @@ pub async fn insert(tx: &mut LockedTx, delegation: &Delegation) -> Result<()> {
         terms.expires_at.map(ToSqlx::to_sqlx) as _,
         delegation.created_at.to_sqlx() as _,
         delegation.made_offline,
+        place.as_bytes(),
     )
     .execute(tx.connection())
     .await?;
-    Ok(())
+    index_label(tx, path, &delegation.label).await
 }
 
 /// How many children that were made offline each of the given nodes has; those without any are left out.
@@ -178,13 +187,18 @@ pub async fn update_balances(tx: &mut LockedTx, nodes: &[&Node]) -> Result<()> {
     let spent: Vec<_> = nodes.iter().map(|node| row::amount(node.spent)).collect();
     let held: Vec<_> = nodes.iter().map(|node| row::amount(node.held)).collect();
     let reserved: Vec<_> = nodes.iter().map(|node| node.reserved.cast_signed()).collect();
+    let own_spent: Vec<_> = nodes.iter().map(|node| row::amount(node.own_spent)).collect();
+    let capped: Vec<_> = nodes.iter().map(|node| node.capped.to_string()).collect();
+    let expiry_noted: Vec<_> = nodes.iter().map(|node| node.expiry_noted).collect();
     let descendants: Vec<_> = nodes.iter().map(|node| node.descendants.cast_signed()).collect();
     let carve_returned: Vec<_> = nodes.iter().map(|node| node.carve_returned).collect();
     let updated = sqlx::query!(
         "UPDATE delegations SET spent = new.spent, held = new.held, reserved = new.reserved,
-             descendants = new.descendants, carve_returned = new.carve_returned
-         FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[])
-             AS new (id, spent, held, reserved, descendants, carve_returned)
+             descendants = new.descendants, carve_returned = new.carve_returned, own_spent = new.own_spent,
+             capped = new.capped::numeric, expiry_noted = new.expiry_noted
+         FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[], $8::bigint[],
+                 $9::text[], $10::boolean[])
+             AS new (id, spent, held, reserved, descendants, carve_returned, own_spent, capped, expiry_noted)
          WHERE delegations.tenant_id = $1 AND delegations.id = new.id",
         tenant,
         &ids,
@@ -192,7 +206,10 @@ pub async fn update_balances(tx: &mut LockedTx, nodes: &[&Node]) -> Result<()> {
         &held,
         &reserved,
         &descendants,
-        &carve_returned
+        &carve_returned,
+        &own_spent,
+        &capped,
+        &expiry_noted
     )
     .execute(tx.connection())
     .await?

@@ -108,14 +108,16 @@ pub async fn read(tx: &mut TenantTx, which: Which<'_>) -> Result<Vec<StoredHold>
 
 /// Whether [`Which::Due`] would find anything.
 pub async fn any_due(tx: &mut TenantTx, now: Timestamp) -> Result<bool> {
+    // Not EXISTS: whoever expects many of them would look through the table for the first one.
     let found = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM holds WHERE tenant_id = $1 AND status = 'held' AND expires_at <= $2) AS "found!""#,
+        "SELECT id FROM holds
+         WHERE tenant_id = $1 AND status = 'held' AND expires_at <= $2 ORDER BY expires_at LIMIT 1",
         tx.tenant().as_uuid(),
         now.to_sqlx() as _
     )
-    .fetch_one(tx.connection())
+    .fetch_optional(tx.connection())
     .await?;
-    Ok(found)
+    Ok(found.is_some())
 }
 
 /// How many holds of a subtree are open at `now`; those that a revocation has voided are not.

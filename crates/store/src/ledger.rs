@@ -1,16 +1,26 @@
 //! The ledger: appended to under the tenant's lock, never changed.
 
+mod list;
+mod proof;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use jiff_sqlx::ToSqlx;
+use sqlx::Row as _;
 use subgrant_domain::{
-    AttributeText, Credits, DelegationId, EntryHash, EntryKind, LedgerEntry, NodePath, SpendId, WindowKey,
+    AttributeText, Credits, DelegationId, EntryHash, EntryKind, LedgerEntry, SpendId, WindowKey,
 };
 
 use crate::{
     LockedTx, Result, StoreError, TenantTx,
     delegations::row::{amount, credits, text},
     error::read,
+};
+
+pub use list::{Listed, Range, Scope, by_id, first_seq_since, list};
+pub use proof::{
+    Checkpoint, NodeSpent, NodeSums, OwnEntries, Verified, checkpoint, nodes_after, own_entries, root_totals,
+    save_checkpoint, spent_after,
 };
 
 /// What every decision starts from: the database's clock, the tenant's zone, and the end of its ledger.
@@ -98,50 +108,6 @@ pub async fn append(tx: &mut LockedTx, entries: &[(LedgerEntry, EntryHash)]) -> 
     Ok(())
 }
 
-/// Which entries of a subtree to list; the range of times is half-open.
-#[derive(Debug, Clone, Default)]
-pub struct Range {
-    /// From this instant on.
-    pub from: Option<Timestamp>,
-    /// Before this instant.
-    pub to: Option<Timestamp>,
-    /// Only this entry.
-    pub id: Option<SpendId>,
-    /// After this position.
-    pub after_seq: u64,
-}
-
-/// Lists the entries of the subtree at `within`, oldest first; at most `limit`.
-pub async fn list(
-    tx: &mut TenantTx,
-    within: &NodePath,
-    range: &Range,
-    limit: i64,
-) -> Result<Vec<LedgerEntry>> {
-    let rows = sqlx::query_as!(
-        EntryRow,
-        r#"SELECT l.seq, l.id, l.kind, l.delegation_id, l.amount, l.cost_center, l.department,
-               l.recorded_at AS "recorded_at: _", l.idempotency_key, l.description,
-               l.metadata::text AS metadata, l.reverses
-           FROM ledger l JOIN delegations d ON d.tenant_id = l.tenant_id AND d.id = l.delegation_id
-           WHERE l.tenant_id = $1 AND d.tenant_id = $1 AND (d.id = $2 OR $2 = ANY(d.ancestor_ids)) AND l.seq > $3
-               AND ($4::timestamptz IS NULL OR l.recorded_at >= $4)
-               AND ($5::timestamptz IS NULL OR l.recorded_at < $5)
-               AND ($6::uuid IS NULL OR l.id = $6)
-           ORDER BY l.seq LIMIT $7"#,
-        tx.tenant().as_uuid(),
-        within.id().as_uuid(),
-        range.after_seq.cast_signed(),
-        range.from.map(ToSqlx::to_sqlx) as _,
-        range.to.map(ToSqlx::to_sqlx) as _,
-        range.id.map(SpendId::as_uuid),
-        limit
-    )
-    .fetch_all(tx.connection())
-    .await?;
-    rows.into_iter().map(EntryRow::into_entry).collect()
-}
-
 /// A row of `ledger`, as selected.
 struct EntryRow {
     seq: i64,
@@ -156,6 +122,24 @@ struct EntryRow {
     description: Option<String>,
     metadata: Option<String>,
     reverses: Option<uuid::Uuid>,
+}
+
+/// Reads a row of a statement that was put together.
+fn row_of(row: &sqlx::postgres::PgRow) -> Result<EntryRow> {
+    Ok(EntryRow {
+        seq: row.try_get("seq")?,
+        id: row.try_get("id")?,
+        kind: row.try_get("kind")?,
+        delegation_id: row.try_get("delegation_id")?,
+        amount: row.try_get("amount")?,
+        cost_center: row.try_get("cost_center")?,
+        department: row.try_get("department")?,
+        recorded_at: row.try_get("recorded_at")?,
+        idempotency_key: row.try_get("idempotency_key")?,
+        description: row.try_get("description")?,
+        metadata: row.try_get("metadata")?,
+        reverses: row.try_get("reverses")?,
+    })
 }
 
 impl EntryRow {
@@ -211,44 +195,6 @@ pub async fn chain(tx: &mut TenantTx, after_seq: u64, limit: i64) -> Result<Vec<
             Ok((entry.into_entry()?, hash))
         })
         .collect()
-}
-
-/// The two identities of the books, as of the transaction's instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identities {
-    /// Whether the ledger's debits less its refunds are what the root has spent.
-    pub ledger_equals_root: bool,
-    /// A node whose spent is not its own entries plus its children's spent.
-    pub unequal_node: Option<DelegationId>,
-}
-
-/// Checks both identities.
-pub async fn identities(tx: &mut TenantTx) -> Result<Identities> {
-    let tenant = tx.tenant().as_uuid();
-    let ledger_equals_root = sqlx::query_scalar!(
-        r#"SELECT (SELECT coalesce(sum(CASE kind WHEN 'refund' THEN -amount ELSE amount END), 0) FROM ledger
-                   WHERE tenant_id = $1)
-               = (SELECT spent FROM delegations WHERE tenant_id = $1 AND depth = 0) AS "equal!""#,
-        tenant
-    )
-    .fetch_one(tx.connection())
-    .await?;
-    let unequal_node = sqlx::query_scalar!(
-        r#"WITH own AS (
-               SELECT delegation_id AS id, sum(CASE kind WHEN 'refund' THEN -amount ELSE amount END) AS spent
-               FROM ledger WHERE tenant_id = $1 GROUP BY delegation_id
-           ), below AS (
-               SELECT parent_id AS id, sum(spent) AS spent FROM delegations
-               WHERE tenant_id = $1 AND parent_id IS NOT NULL GROUP BY parent_id
-           )
-           SELECT d.id FROM delegations d LEFT JOIN own ON own.id = d.id LEFT JOIN below ON below.id = d.id
-           WHERE d.tenant_id = $1 AND d.spent <> coalesce(own.spent, 0) + coalesce(below.spent, 0)
-           ORDER BY d.depth, d.id LIMIT 1"#,
-        tenant
-    )
-    .fetch_optional(tx.connection())
-    .await?;
-    Ok(Identities { ledger_equals_root, unequal_node: unequal_node.map(DelegationId::from_uuid) })
 }
 
 /// What the subtree of a window's node has spent since the window began; refunds do not count.

@@ -11,6 +11,7 @@ mod check;
 mod database;
 mod error;
 mod interop;
+mod load;
 mod openapi;
 mod prepare;
 mod process;
@@ -57,6 +58,12 @@ enum Command {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Fills a database with one tenant of any size, to measure with: `cargo xtask load -- --nodes 1000000`
+    Load {
+        /// Passed on; `-- --help` lists them
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
     /// Regenerates the query metadata in .sqlx from the migrations and the queries
     Prepare {
         /// Changes nothing and fails if something would change
@@ -92,6 +99,7 @@ fn execute(command: Command) -> Result<()> {
             run::run(&workspace, &run::Options { port, data_dir, profile: run::Profile::from_flag(release) })
         }
         Command::Test { arguments } => suites::run(&workspace, &arguments),
+        Command::Load { arguments } => load::run(&workspace, &arguments),
         Command::Prepare { check } => prepare::run(&workspace, workspace::Mode::from_check_flag(check)),
         Command::Openapi { check } => openapi::run(&workspace, workspace::Mode::from_check_flag(check)),
         Command::Tidy => tidy::run(&workspace),

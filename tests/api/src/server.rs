@@ -82,6 +82,11 @@ impl TestServer {
         self.state.start_draining();
     }
 
+    /// The master key, as an operator gives it to a program.
+    pub fn master_key_hex(&self) -> String {
+        self.master_key.to_hex().to_string()
+    }
+
     /// Signs a new tenant up.
     pub async fn sign_up(&self) -> Tenant {
         static COUNT: AtomicU32 = AtomicU32::new(0);

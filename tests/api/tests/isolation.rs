@@ -107,6 +107,18 @@ impl Caller {
                 assert!([200, 403].contains(&own.status), "{}", own.body);
                 assert!(!own.body.to_string().contains(&other.tenant.id), "{}", own.body);
             }
+            "GET /api/cloud/ledger/export" => {
+                let mut request = self.api.request(Method::GET, "/ledger/export");
+                if let Some(cookie) = &self.cookie {
+                    request = request.header("Cookie", cookie).header("Origin", &self.api.origin);
+                }
+                let text = request.send().await.expect("an answer").text().await.expect("a text");
+                assert!(!text.contains(&other.tenant.id) && !text.contains(&other.id), "{text}");
+                assert!(
+                    self.name == "leaf" || text.contains(&self.own_id),
+                    "the caller's own is there: {text}"
+                );
+            }
             "POST /api/cloud/session" | "GET /api/cloud/session" | "DELETE /api/cloud/session" => {
                 let stolen = json!({ "email": "owner1@tenant.example", "password": "guessed horse" });
                 let refused = self.send(Method::POST, "/session", Some(stolen)).await;

@@ -18,6 +18,7 @@ async fn stage() -> (TestServer, Uuid, Uuid) {
         let invitation = json!({ "email": "guest@tenant.example", "role": "viewer" });
         assert_eq!(server.owner(tenant).post("/invite", &invitation).await.status, 201);
         assert_eq!((child.spend(1).await.status, child.hold(1, "1h").await.status), (201, 201));
+        assert_eq!(root.get("/ledger/proof").await.status, 200);
         // Summaries are made of what was spent before the current quarter of an hour.
         let later = "UPDATE ledger_heads SET recorded_at = recorded_at + interval '15 minutes'";
         server.database.superuser().await.execute(later).await.expect("the owner can do anything");

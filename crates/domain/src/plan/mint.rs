@@ -113,13 +113,16 @@ pub fn plan_mint(
         allocation: request.allocation,
         budget: Some(request.budget),
         spent: Credits::ZERO,
+        own_spent: Credits::ZERO,
         held: Credits::ZERO,
         reserved: 0,
+        capped: 0,
         descendants: 0,
         terms: terms.clone(),
         frozen_at: None,
         revoked_at: None,
         carve_returned: request.allocation == Allocation::Cap,
+        expiry_noted: false,
     });
     Ok(Child { path, terms })
 }

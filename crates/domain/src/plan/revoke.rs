@@ -22,7 +22,7 @@ pub fn plan_revoke(tree: &mut Tree, path: &NodePath) -> Result<Revocation, Denia
     let held_voided = tree.chain(path).last().map_or(Credits::ZERO, |node| node.held);
     tree.move_balances(path, Movement { spent: 0, held: -held_voided.get().cast_signed() });
     let was_carved = tree.node(path.id()).is_some_and(crate::Node::is_carved);
-    let returned = tree.return_carve(path);
+    let returned = tree.return_share(path);
     let now = tree.now();
     tree.change(path.id(), |node| node.revoked_at = Some(now));
     Ok(Revocation { credits_freed: if was_carved { returned } else { held_voided }, held_voided })
@@ -54,11 +54,12 @@ pub fn plan_unfreeze(tree: &mut Tree, path: &NodePath) -> Result<bool, Denial> {
     Ok(was_frozen)
 }
 
-/// Gives the unspent carve of a node whose life has ended back to its parent.
-pub fn plan_expired_carve(tree: &mut Tree, path: &NodePath) {
+/// Notes that a node's own life is over: its parent gets the unspent carve back, or one that competes for it less.
+pub fn plan_expiry(tree: &mut Tree, path: &NodePath) {
     debug_assert!(
         tree.node(path.id()).is_some_and(|node| node.is_expired(tree.now())),
         "only expired nodes are due"
     );
-    tree.return_carve(path);
+    tree.return_share(path);
+    tree.change(path.id(), |node| node.expiry_noted = true);
 }

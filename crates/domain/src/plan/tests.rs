@@ -208,8 +208,36 @@ fn a_hold_or_node_is_dead_at_the_instant_it_expires() {
     assert_eq!(plan_capture(&mut at_end, &hold, credits(1)), Err(Denial::HoldExpired));
     assert_eq!(spend(&mut at_end, &path, 1), Err(Denial::Expired { node: path.id() }));
     plan_expired_hold(&mut at_end, &hold);
-    plan_expired_carve(&mut at_end, &path);
+    plan_expiry(&mut at_end, &path);
     assert_eq!(balances(&at_end, &NodePath::root(id(0))), (0, 0, 0, None));
+}
+
+#[test]
+fn overcommit_follows_mint_spend_budget_expiry_and_revocation() {
+    let mut tree = tree();
+    let root = NodePath::root(id(0));
+    let team = mint(&mut tree, &root, 1, &asking(100, Allocation::Carve)).unwrap();
+    let ratio = |tree: &Tree| tree.node(team.id()).unwrap().overcommit_ratio();
+    assert_eq!(ratio(&tree), None, "nobody competes");
+    let carved = mint(&mut tree, &team, 2, &asking(40, Allocation::Carve)).unwrap();
+    assert_eq!(ratio(&tree), Some(0.4));
+    let first = mint(&mut tree, &team, 3, &asking(100, Allocation::Cap)).unwrap();
+    let end = noon() + SignedDuration::from_secs(60);
+    let brief = ChildRequest { expires_at: Some(end), ..asking(60, Allocation::Cap) };
+    let second = mint(&mut tree, &team, 4, &brief).unwrap();
+    assert_eq!(ratio(&tree), Some(2.0));
+    spend(&mut tree, &first, 20).unwrap();
+    assert_eq!(ratio(&tree), Some(180.0 / 80.0), "what was spent is promised no more, and there no more");
+    tree.change_budget(&first, credits(60));
+    tree.change_budget(&carved, credits(20));
+    assert_eq!(ratio(&tree), Some(120.0 / 80.0));
+    plan_revoke(&mut tree, &first).unwrap();
+    assert_eq!(ratio(&tree), Some(1.0));
+    let nodes = tree.changed_nodes().into_iter().chain(tree.node(second.id())).cloned();
+    let mut later = Tree::new(end, TimeZone::UTC, nodes);
+    plan_expiry(&mut later, &second);
+    assert_eq!(ratio(&later), Some(0.25));
+    assert_eq!(later.node(root.id()).unwrap().overcommit_ratio(), None, "the root is unlimited");
 }
 
 /// One step of a random history; nodes and holds are picked by index, modulo how many there are.
@@ -320,7 +348,8 @@ fn check(tree: &Tree, model: &Model) {
         let below = || model.paths.iter().filter(|other| other.is_within(path.id()));
         let spent: u64 = below().filter_map(|node| model.own_spent.get(&node.id())).sum();
         let node = tree.node(path.id()).unwrap();
-        assert_eq!(node.spent.get(), spent, "spent is own plus subtree");
+        let own = model.own_spent.get(&node.id()).copied().unwrap_or_default();
+        assert_eq!((node.spent.get(), node.own_spent.get()), (spent, own), "spent is own plus subtree");
         assert_eq!(
             usize::try_from(node.descendants),
             Ok(below().count() - 1),
@@ -332,13 +361,14 @@ fn check(tree: &Tree, model: &Model) {
         let held: u64 =
             model.holds.iter().filter(|hold| hold.path.is_within(path.id())).map(|h| h.amount.get()).sum();
         assert_eq!(node.held.get(), held, "held is own plus subtree");
-        let reserved: u64 = below()
-            .filter(|child| child.parent_id() == Some(path.id()))
-            .map(|child| tree.node(child.id()).unwrap())
-            .filter(|child| child.is_carved())
-            .map(|child| child.remaining().unwrap().get())
-            .sum();
+        let promised = |counts: fn(&Node) -> bool| -> u64 {
+            let children = below().filter(|child| child.parent_id() == Some(path.id()));
+            let children = children.map(|child| tree.node(child.id()).unwrap()).filter(|child| counts(child));
+            children.map(|child| child.remaining().unwrap().get()).sum()
+        };
+        let (reserved, capped) = (promised(Node::is_carved), promised(Node::is_capped));
         assert_eq!(node.reserved, reserved, "reserved is the unspent carve of live children");
+        assert_eq!(node.capped, u128::from(capped), "capped is what live cap children have not consumed");
         if let Some(budget) = node.budget {
             assert!(spent + held + reserved <= budget.get(), "no budget is exceeded");
         }

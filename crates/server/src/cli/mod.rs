@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
 
+mod ledger;
 mod migrate;
 mod report;
 mod serve;
@@ -41,6 +42,9 @@ enum Command {
     /// Manage tenants.
     #[command(subcommand)]
     Tenant(tenant::Tenant),
+    /// Export ledgers and check exports.
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
     /// Check what reports read.
     #[command(subcommand)]
     Report(report::Report),
@@ -129,6 +133,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Serve(command) => runtime()?.block_on(command.run()),
         Command::Migrate(command) => runtime()?.block_on(command.run()),
         Command::Tenant(command) => runtime()?.block_on(command.run()),
+        Command::Ledger(command) => runtime()?.block_on(command.run()),
         Command::Report(command) => runtime()?.block_on(command.run()),
         Command::Token(command) => command.run(),
         Command::Openapi => {

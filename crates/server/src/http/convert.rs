@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 use subgrant_api as api;
-use subgrant_domain::{Credits, EntryKind, LedgerEntry, Period, WindowLimit};
+use subgrant_domain::{Credits, LedgerEntry, Period, WindowLimit};
 use subgrant_service::{Branch, DelegationView, HoldReceipt, RevokeReceipt, SpendReceipt};
+
+use crate::ledger_export::wire_kind;
 
 /// RFC 3339, UTC.
 pub(crate) fn time(instant: Timestamp) -> String {
@@ -22,6 +24,8 @@ pub(crate) fn delegation(view: DelegationView) -> api::Delegation {
         spent_credits: view.spent.get(),
         held_credits: view.held.get(),
         reserved_for_children_credits: view.reserved_for_children,
+        capped_for_children_credits: view.capped_for_children,
+        overcommit_ratio: view.overcommit_ratio,
         available_credits: view.available.map(Credits::get),
         remaining_credits: view.remaining.map(Credits::get),
         effective_remaining_credits: view.effective_remaining.map(Credits::get),
@@ -125,11 +129,7 @@ pub(crate) fn ledger_entry(entry: LedgerEntry) -> api::LedgerEntry {
     api::LedgerEntry {
         seq: entry.seq,
         id: entry.id.to_string(),
-        kind: match entry.kind {
-            EntryKind::Spend => api::EntryKind::Spend,
-            EntryKind::Refund => api::EntryKind::Refund,
-            EntryKind::Adjustment => api::EntryKind::Adjustment,
-        },
+        kind: wire_kind(entry.kind),
         delegation_id: entry.delegation.to_string(),
         amount_credits: entry.amount.get(),
         cost_center: entry.cost_center.map(|text| text.to_string()),

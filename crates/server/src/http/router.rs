@@ -64,6 +64,7 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         .routes(routes!(handlers::hold::release))
         .routes(routes!(handlers::spend::ledger))
         .routes(routes!(handlers::books::proof))
+        .routes(routes!(handlers::books::export))
         .routes(routes!(handlers::books::audit))
         .routes(routes!(handlers::report::spend))
         .routes(routes!(handlers::event::stream))

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use subgrant_domain::{NodePath, TenantId};
+use subgrant_domain::TenantId;
 use tokio::sync::{Notify, broadcast, watch};
 
 use super::page::{self, Mark, Page};
@@ -65,7 +65,7 @@ impl Hub {
 
     /// Joins a tenant's watchers, starting the tenant's reader at `newest` where there is none. `None`: there are
     /// `limit` of them.
-    pub(super) fn join(&self, app: &App, root: &NodePath, tenant: TenantId, newest: Mark) -> Option<Joined> {
+    pub(super) fn join(&self, app: &App, tenant: TenantId, newest: Mark) -> Option<Joined> {
         let mut readers = self.readers.lock().expect("nothing panics under this lock");
         let reader = readers.entry(tenant).or_insert_with(|| {
             let reader = Arc::new(Reader {
@@ -73,7 +73,7 @@ impl Hub {
                 pages: broadcast::Sender::new(PAGES),
                 position: Mutex::new(newest),
             });
-            tokio::spawn(read(app.clone(), root.clone(), tenant, Arc::clone(&reader)));
+            tokio::spawn(read(app.clone(), tenant, Arc::clone(&reader)));
             reader
         });
         if reader.pages.receiver_count() >= app.shared().options.max_streams {
@@ -95,14 +95,14 @@ impl Hub {
 }
 
 /// Reads page after page for as long as anybody watches.
-async fn read(app: App, root: NodePath, tenant: TenantId, reader: Arc<Reader>) {
+async fn read(app: App, tenant: TenantId, reader: Arc<Reader>) {
     loop {
         // A hint may get lost; the clock does not.
         let _ = tokio::time::timeout(POLL, reader.wake.notified()).await;
         if app.shared().hub.retire(tenant, &reader) {
             return;
         }
-        if let Err(error) = publish(&app, &root, tenant, &reader).await {
+        if let Err(error) = publish(&app, tenant, &reader).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the events of a tenant cannot be read");
             tokio::time::sleep(RETRY).await;
         }
@@ -110,11 +110,11 @@ async fn read(app: App, root: NodePath, tenant: TenantId, reader: Arc<Reader>) {
 }
 
 /// Hands on everything that is new.
-async fn publish(app: &App, root: &NodePath, tenant: TenantId, reader: &Reader) -> Result<(), ServiceError> {
+async fn publish(app: &App, tenant: TenantId, reader: &Reader) -> Result<(), ServiceError> {
     loop {
         let from = *reader.position.lock().expect("nothing panics under this lock");
         let shared = app.shared();
-        let found = page::read(&shared.database, root, tenant, from, shared.options.event_page).await?;
+        let found = page::read(&shared.database, tenant, from, shared.options.event_page).await?;
         let Some(page) = found else { return Ok(()) };
         let has_more = page.has_more;
         let mut position = reader.position.lock().expect("nothing panics under this lock");

@@ -2,20 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 use subgrant_domain::{DelegationId, EntryKind, EventPosition, LedgerEntry, NodePath, Tree};
 use subgrant_store::{
     Database, TenantTx,
     delegations::{self, Delegation},
     events::{self, StoredEvent},
-    ledger::{self, Range},
+    ledger::{self, Range, Scope},
 };
 
 use crate::ServiceError;
-
-/// Entries are never older than an event before them by more than clocks are set back.
-const CLOCK_SLACK: SignedDuration = SignedDuration::from_hours(24);
 
 /// A place in the stream, and an instant that nothing after it precedes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +77,6 @@ pub(super) async fn newest(tx: &mut TenantTx) -> Result<Mark, ServiceError> {
 /// Reads what follows a place; `None` where nothing does. At most `limit` of each source.
 pub(super) async fn read(
     database: &Database,
-    root: &NodePath,
     tenant: subgrant_domain::TenantId,
     from: Mark,
     limit: i64,
@@ -88,13 +84,11 @@ pub(super) async fn read(
     let mut tx = database.begin_read(tenant).await?;
     let head = ledger::head(&mut tx).await?;
     let stored = events::after(&mut tx, from.position, limit).await?;
-    let range = Range {
-        from: from.at.checked_sub(CLOCK_SLACK).ok(),
-        after_seq: from.position.ledger_seq,
-        ..Range::default()
-    };
-    let entries = if head.seq > from.position.ledger_seq {
-        ledger::list(&mut tx, root, &range, limit).await?
+    let after_seq = from.position.ledger_seq;
+    let entries = if head.seq > after_seq {
+        let range = Range { after_seq, before_seq: head.seq + 1, now: head.now };
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        ledger::list(&mut tx, &Scope::All, range, most, u64::MAX).await?.entries
     } else {
         Vec::new()
     };

@@ -144,15 +144,13 @@ impl App {
                 if is_resumable(mark, newest) { (mark, false) } else { (newest, true) }
             }
         };
-        let root = principal.path.prefix(0);
-        let joined = hub.join(self, &root, principal.tenant, newest).ok_or(SubscribeError::TooMany)?;
+        let joined = hub.join(self, principal.tenant, newest).ok_or(SubscribeError::TooMany)?;
         let (sink, deliveries) = mpsc::channel(self.shared().options.stream_buffer);
         let id = first.position.id(first.at);
         let greeting = if is_reset { Delivery::Reset(id) } else { Delivery::Ready(id) };
         let watcher = Watcher {
             app: self.clone(),
             principal: principal.clone(),
-            root,
             mark: first,
             checked: Instant::now(),
             sink,
@@ -177,7 +175,6 @@ fn is_resumable(mark: Mark, newest: Mark) -> bool {
 struct Watcher {
     app: App,
     principal: Principal,
-    root: NodePath,
     /// How far the watcher was told.
     mark: Mark,
     /// When its credential was last found good.
@@ -219,11 +216,10 @@ impl Watcher {
     /// Reads for itself what the common reader has already read. In a task of its own, so that the end of the stream
     /// does not cut a transaction off in the middle.
     async fn next_page(&self) -> Result<Option<Arc<Page>>, Over> {
-        let (app, root, tenant, mark) =
-            (self.app.clone(), self.root.clone(), self.principal.tenant, self.mark);
+        let (app, tenant, mark) = (self.app.clone(), self.principal.tenant, self.mark);
         let task = tokio::spawn(async move {
             let shared = app.shared();
-            page::read(&shared.database, &root, tenant, mark, shared.options.event_page).await
+            page::read(&shared.database, tenant, mark, shared.options.event_page).await
         });
         match task.await {
             Ok(Ok(page)) => Ok(page.map(Arc::new)),

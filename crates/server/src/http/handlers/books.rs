@@ -2,11 +2,18 @@
 
 use std::collections::HashMap;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    body::{Body, Bytes},
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use http_body_util::channel::Channel;
 use serde::Deserialize;
 use subgrant_api as api;
 use subgrant_domain::{EventId, Id};
-use subgrant_service::{Fault, Proof, Recorded};
+use subgrant_service::{Fault, Proof, ProofFrom, Recorded, ServiceError};
 use utoipa::IntoParams;
 
 use super::{noted, page_limit};
@@ -18,22 +25,38 @@ use crate::http::{
     problem::Problem,
     validate::Validator,
 };
+use crate::ledger_export::Lines;
+
+/// Which proof to make.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct ProofQuery {
+    /// `true`: forget what was proved before, and begin at the first entry.
+    #[serde(default)]
+    full: bool,
+}
 
 /// Recomputes the hash chain of the tenant's ledger and checks both identities of its books, at one instant.
 ///
-/// Only for the root's token or a session.
+/// A call verifies a bounded number of entries: first those that are new since the last call, then, with what is left of
+/// its measure, it goes on with a round that verifies all of them once more. `complete` says whether that was everything;
+/// where it is `false`, call again. Only for the root's token or a session.
 #[utoipa::path(
     get,
     path = "/ledger/proof",
     tag = "spend",
     security(("token" = []), ("session" = [])),
+    params(ProofQuery),
     responses((status = 200, description = "What was checked and found", body = api::LedgerProof), Problems, Refusals)
 )]
 pub(in crate::http) async fn proof(
     State(state): State<HttpState>,
     Authenticated(principal): Authenticated,
+    Query(query): Query<ProofQuery>,
 ) -> Result<Json<api::LedgerProof>, Problem> {
-    let proof = state.app.proof(&principal).await?;
+    let from = if query.full { ProofFrom::Start } else { ProofFrom::Checkpoint };
+    let proof = state.app.proof(&principal, from).await?;
     Ok(Json(document(&proof)))
 }
 
@@ -44,11 +67,24 @@ fn document(proof: &Proof) -> api::LedgerProof {
         through: proof.through.map(time),
         head_hash: hex::encode(proof.head_hash.0),
         identities: api::Identities {
-            ledger_equals_root: proof.identities.ledger_equals_root,
-            nodes_equal_own_plus_children: proof.identities.unequal_node.is_none(),
+            ledger_equals_root: proof.ledger_equals_root,
+            nodes_equal_own_plus_children: proof.nodes.unequal.is_none(),
+            nodes_checked: proof.nodes.checked,
+            nodes: proof.nodes.all,
         },
+        complete: proof.is_complete(),
+        ledger_entries: proof.ledger_entries,
+        newly_verified: stretch(proof.new),
+        verified_again: stretch(proof.again),
+        rounds: proof.rounds.0,
+        last_round_at: proof.rounds.1.map(time),
         first_fault: proof.first_fault.map(fault),
     }
+}
+
+/// Positions after one and up to another.
+fn stretch((after, through): (u64, u64)) -> Option<api::LedgerStretch> {
+    (after < through).then(|| api::LedgerStretch { from: after + 1, through })
 }
 
 fn fault(fault: Fault) -> api::LedgerFault {
@@ -56,10 +92,52 @@ fn fault(fault: Fault) -> api::LedgerFault {
         Fault::HashMismatch { seq } => ("hash_mismatch", Some(seq), None),
         Fault::Gap { seq } => ("gap", Some(seq), None),
         Fault::Truncated { head_seq } => ("truncated", Some(head_seq), None),
+        Fault::CheckpointForged => ("checkpoint_forged", None, None),
         Fault::LedgerUnequalRoot => ("ledger_unequal_root", None, None),
         Fault::NodeUnequalChildren { node } => ("node_unequal_children", None, Some(node)),
     };
     api::LedgerFault { kind: kind.to_owned(), seq, delegation_id: node.map(|node| node.to_string()) }
+}
+
+/// Exports the whole ledger with every delegation's balance, as of one instant: one JSON object per line.
+///
+/// The lines are described in `docs/ledger-format.md`; `subgrant ledger verify` checks them offline. An export that does not
+/// end with a line of the type `end` was cut off. Only for the root's token or a session.
+#[utoipa::path(
+    get,
+    path = "/ledger/export",
+    tag = "spend",
+    security(("token" = []), ("session" = [])),
+    responses(
+        (status = 200, description = "One `ExportLine` per line", body = api::ExportLine, content_type = "application/x-ndjson"),
+        Problems, Refusals
+    )
+)]
+pub(in crate::http) async fn export(
+    State(state): State<HttpState>,
+    Authenticated(principal): Authenticated,
+) -> Result<Response, Problem> {
+    let mut lines = Lines::of(state.app.export_ledger(&principal).await?);
+    let (mut sender, body) = Channel::<Bytes, ServiceError>::new(2);
+    tokio::spawn(async move {
+        loop {
+            match lines.next().await {
+                // A reader that has gone away ends the export.
+                Ok(Some(text)) => {
+                    if sender.send_data(Bytes::from(text)).await.is_err() {
+                        return;
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "an export was cut off");
+                    return sender.abort(error);
+                }
+            }
+        }
+    });
+    let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, Body::new(body)).into_response())
 }
 
 /// Which entries to list.

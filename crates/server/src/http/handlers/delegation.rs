@@ -88,7 +88,9 @@ pub(in crate::http) struct ListQuery {
     cursor: Option<String>,
 }
 
-/// Lists the caller's delegation and everything below it, oldest first.
+/// Lists the caller's delegation and everything below it: a parent, then what is below it; siblings oldest first.
+///
+/// A page may hold fewer than `limit`, even none, and yet not be the last: that one has no `next_cursor`.
 #[utoipa::path(
     get,
     path = "/delegation",

@@ -148,6 +148,8 @@ pub(in crate::http) struct LedgerQuery {
 }
 
 /// Lists the ledger entries of the caller's delegation and everything below it, oldest first.
+///
+/// A page may hold fewer than `limit`, even none, and yet not be the last: that one has no `next_cursor`.
 #[utoipa::path(
     get,
     path = "/ledger",

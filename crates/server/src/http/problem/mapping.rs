@@ -1,11 +1,12 @@
 //! Which error is which problem.
 
 use axum::http::StatusCode;
+use subgrant_api::FieldError;
 use subgrant_domain::{ChangeDenial, ChangeRequest, Credits, DelegationId, Denial, MintDenial};
 use subgrant_service::{
-    AccessError, BlockedAt, CredentialError, EngineError, FreezeError, MAX_INTERVALS, MintError, PeopleError,
-    Principal, ReportError, RestrictError, RevokeError, RotateDelegationError, RotateError, ServiceError,
-    SignInError, SignupError, SpendError, UpdateError,
+    AccessError, BlockedAt, CredentialError, EngineError, FreezeError, ListError, MAX_INTERVALS, MintError,
+    PeopleError, Principal, ReportError, RestrictError, RevokeError, RotateDelegationError, RotateError,
+    ServiceError, SignInError, SignupError, SpendError, UpdateError,
 };
 use subgrant_store::StoreError;
 
@@ -51,6 +52,19 @@ impl From<ServiceError> for Problem {
                 "The database cannot be reached just now. Nothing was changed.",
             ),
             _ => Self::internal(),
+        }
+    }
+}
+
+impl From<ListError> for Problem {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Access(error) => error.into(),
+            ListError::Cursor => Self::validation(vec![FieldError {
+                pointer: "?cursor".to_owned(),
+                code: "invalid_cursor".to_owned(),
+                detail: "is not a cursor of this list".to_owned(),
+            }]),
         }
     }
 }

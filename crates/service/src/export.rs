@@ -1,0 +1,107 @@
+//! The whole ledger with every balance, as of one instant, piece by piece.
+
+use jiff::Timestamp;
+use subgrant_domain::{Action, DelegationId, EntryHash, LedgerEntry, TenantId};
+use subgrant_store::{
+    TenantTx,
+    delegations::Place,
+    ledger::{self, NodeSpent},
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{AccessError, App, Principal, ServiceError};
+
+/// How many entries or delegations a piece has at most.
+const PAGE: i64 = 2_000;
+
+/// An export under way: a transaction that sees one instant, however long it takes.
+pub struct LedgerExport {
+    tx: TenantTx,
+    /// Whose ledger it is.
+    pub tenant: TenantId,
+    /// The instant.
+    pub at: Timestamp,
+    /// How many entries there are.
+    pub entries: u64,
+    /// The newest one's hash.
+    pub head_hash: EntryHash,
+    progress: Progress,
+    // Each export keeps a connection; this bounds how many there are.
+    _permit: OwnedSemaphorePermit,
+}
+
+enum Progress {
+    Entries { after_seq: u64 },
+    Delegations { after: Option<Place> },
+    Ended,
+}
+
+/// The next piece of an export.
+#[derive(Debug)]
+pub enum ExportPiece {
+    /// Entries, in the order of the chain.
+    Entries(Vec<(LedgerEntry, EntryHash)>),
+    /// What delegations have spent, parents first: id, parent, credits.
+    Delegations(Vec<(DelegationId, Option<DelegationId>, u64)>),
+}
+
+impl App {
+    /// Begins an export of everything. For the tenant's root.
+    pub async fn export_ledger(&self, principal: &Principal) -> Result<LedgerExport, AccessError> {
+        let read = self.read(principal).await?;
+        principal.require(Action::Read)?;
+        if principal.path.depth() > 0 {
+            return Err(AccessError::NotPermitted(Action::Read));
+        }
+        drop(read);
+        Ok(self.export_ledger_of(principal.tenant).await?)
+    }
+
+    /// The same for an operator, who is asked for no credential.
+    pub async fn export_ledger_of(&self, tenant: TenantId) -> Result<LedgerExport, ServiceError> {
+        let permit = self.shared().exports.clone().acquire_owned().await;
+        let permit = permit.map_err(|_| ServiceError::Inconsistent("exports were closed".to_owned()))?;
+        let mut tx = self.database().begin_read(tenant).await?;
+        let head = ledger::head(&mut tx).await?;
+        Ok(LedgerExport {
+            tx,
+            tenant,
+            at: head.now,
+            entries: head.seq,
+            head_hash: head.hash,
+            progress: Progress::Entries { after_seq: 0 },
+            _permit: permit,
+        })
+    }
+}
+
+impl LedgerExport {
+    /// The next piece; `None` after the last one.
+    pub async fn next(&mut self) -> Result<Option<ExportPiece>, ServiceError> {
+        loop {
+            match &self.progress {
+                Progress::Ended => return Ok(None),
+                Progress::Entries { after_seq } => {
+                    let entries = ledger::chain(&mut self.tx, *after_seq, PAGE).await?;
+                    let Some((last, _)) = entries.last() else {
+                        self.progress = Progress::Delegations { after: None };
+                        continue;
+                    };
+                    self.progress = Progress::Entries { after_seq: last.seq };
+                    return Ok(Some(ExportPiece::Entries(entries)));
+                }
+                Progress::Delegations { after } => {
+                    let nodes = ledger::spent_after(&mut self.tx, after.as_ref(), PAGE).await?;
+                    let Some(last) = nodes.last() else {
+                        self.progress = Progress::Ended;
+                        continue;
+                    };
+                    self.progress = Progress::Delegations { after: Some(last.place.clone()) };
+                    let piece =
+                        nodes.into_iter().map(|NodeSpent { id, parent, spent, .. }| (id, parent, spent));
+                    return Ok(Some(ExportPiece::Delegations(piece.collect())));
+                }
+            }
+        }
+    }
+}

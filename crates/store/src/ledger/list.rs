@@ -1,0 +1,149 @@
+//! Listing the entries of a subtree in the order of the ledger.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use sqlx::{Postgres, QueryBuilder, Row as _};
+use subgrant_domain::{LedgerEntry, NodePath, SpendId};
+
+use super::row_of;
+use crate::{
+    Result, TenantTx,
+    delegations::{Span, row},
+};
+
+/// Whose entries to list. The ledger has no index by subtree, which every debit would have to pay for; how a subtree's
+/// entries are found depends on its size.
+#[derive(Debug, Clone)]
+pub enum Scope {
+    /// The whole tenant's.
+    All,
+    /// Those of a small subtree: each node's own entries, merged.
+    EachOf(Span),
+    /// Those of a large subtree: the entries in turn, of which many are in it.
+    Among(Span),
+}
+
+/// Which entries to list, by position: after one and before another.
+#[derive(Debug, Clone, Copy)]
+pub struct Range {
+    /// After this position.
+    pub after_seq: u64,
+    /// Before this position.
+    pub before_seq: u64,
+    /// The instant of the decision: nothing is recorded later.
+    pub now: Timestamp,
+}
+
+/// A stretch of a list.
+#[derive(Debug)]
+pub struct Listed {
+    /// Oldest first.
+    pub entries: Vec<LedgerEntry>,
+    /// The last position that was looked at, where that is not the end of the range.
+    pub looked_until: Option<u64>,
+}
+
+const COLUMNS: &str =
+    "l.seq, l.id, l.kind, l.delegation_id, l.amount, l.cost_center, l.department, l.recorded_at,
+    l.idempotency_key, l.description, l.metadata::text AS metadata, l.reverses";
+
+/// Lists entries, at most `limit`; of a large subtree, those among the next `most` entries.
+pub async fn list(tx: &mut TenantTx, scope: &Scope, range: Range, limit: usize, most: u64) -> Result<Listed> {
+    let mut query = QueryBuilder::<Postgres>::new("SELECT ");
+    let tenant = tx.tenant().as_uuid();
+    let mut end = range.before_seq;
+    match scope {
+        Scope::All => {
+            query.push(COLUMNS).push(" FROM ledger l");
+            push_range(&mut query, tenant, range);
+        }
+        Scope::EachOf(span) => {
+            // Partitions before the range's beginning and after now hold nothing to look for.
+            let since = time_at(tx, range.after_seq + 1).await?;
+            query
+                .push("l.* FROM delegations d CROSS JOIN LATERAL (SELECT ")
+                .push(COLUMNS)
+                .push(" FROM ledger l");
+            push_range(&mut query, tenant, range);
+            query
+                .push(" AND l.recorded_at <= ")
+                .push_bind(range.now.to_sqlx())
+                .push(" AND l.recorded_at >= ");
+            query
+                .push_bind(since.map(ToSqlx::to_sqlx))
+                .push(" AND l.delegation_id = d.id ORDER BY l.seq LIMIT ");
+            query.push_bind(i64::try_from(limit).unwrap_or(i64::MAX)).push(") l");
+            push_span(&mut query, tenant, span);
+        }
+        Scope::Among(span) => {
+            end = end.min(range.after_seq.saturating_add(most).saturating_add(1));
+            query.push(COLUMNS).push(" FROM ledger l JOIN delegations d ON d.id = l.delegation_id");
+            push_span(&mut query, tenant, span);
+            query.push(" AND l.tenant_id = ").push_bind(tenant);
+            query.push(" AND l.seq > ").push_bind(range.after_seq.cast_signed());
+            query.push(" AND l.seq < ").push_bind(end.cast_signed());
+        }
+    }
+    query.push(" ORDER BY l.seq LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    let rows = query.build().fetch_all(tx.connection()).await?;
+    let entries: Vec<_> = rows.iter().map(|row| row_of(row)?.into_entry()).collect::<Result<_>>()?;
+    let looked_until = if entries.len() == limit {
+        entries.last().map(|entry| entry.seq)
+    } else {
+        (end < range.before_seq).then(|| end - 1)
+    };
+    Ok(Listed { entries, looked_until })
+}
+
+fn push_range(query: &mut QueryBuilder<Postgres>, tenant: uuid::Uuid, range: Range) {
+    query.push(" WHERE l.tenant_id = ").push_bind(tenant);
+    query.push(" AND l.seq > ").push_bind(range.after_seq.cast_signed());
+    query.push(" AND l.seq < ").push_bind(range.before_seq.cast_signed());
+}
+
+fn push_span(query: &mut QueryBuilder<Postgres>, tenant: uuid::Uuid, span: &Span) {
+    query.push(" WHERE d.tenant_id = ").push_bind(tenant);
+    query.push(" AND d.place >= ").push_bind(span.from.as_bytes().to_vec());
+    query.push(" AND d.place < ").push_bind(span.until.as_bytes().to_vec());
+}
+
+/// One entry, with the path of its node.
+pub async fn by_id(tx: &mut TenantTx, id: SpendId) -> Result<Option<(LedgerEntry, NodePath)>> {
+    let mut query = QueryBuilder::<Postgres>::new("SELECT d.ancestor_ids || d.id AS ids, ");
+    query
+        .push(COLUMNS)
+        .push(" FROM ledger l JOIN delegations d ON d.tenant_id = l.tenant_id AND d.id = l.delegation_id");
+    query.push(" WHERE l.tenant_id = ").push_bind(tx.tenant().as_uuid());
+    query.push(" AND d.tenant_id = ").push_bind(tx.tenant().as_uuid());
+    query.push(" AND l.id = ").push_bind(id.as_uuid());
+    let Some(found) = query.build().fetch_optional(tx.connection()).await? else { return Ok(None) };
+    let ids: Vec<uuid::Uuid> = found.try_get("ids")?;
+    Ok(Some((row_of(&found)?.into_entry()?, row::path(&ids)?)))
+}
+
+/// When the entry at a position, or the next one there is, was recorded.
+async fn time_at(tx: &mut TenantTx, seq: u64) -> Result<Option<Timestamp>> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT recorded_at AS "at: jiff_sqlx::Timestamp" FROM ledger
+           WHERE tenant_id = $1 AND seq >= $2 ORDER BY seq LIMIT 1"#,
+        tx.tenant().as_uuid(),
+        seq.cast_signed()
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(found.map(jiff_sqlx::Timestamp::to_jiff))
+}
+
+/// The first position, up to `head`, whose entry was recorded at `instant` or later; the one after `head` where there is
+/// none. Entries never go back in time, so that it is found by halving.
+pub async fn first_seq_since(tx: &mut TenantTx, instant: Timestamp, head: u64) -> Result<u64> {
+    let (mut low, mut high) = (1, head + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match time_at(tx, middle).await? {
+            Some(at) if at < instant => low = middle + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}

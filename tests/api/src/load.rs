@@ -1,0 +1,184 @@
+//! A tenant of any size, written straight into the database within minutes, with every invariant of its books.
+
+mod copy;
+mod plan;
+
+use std::time::Instant;
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::{Connection, PgConnection};
+use subgrant_domain::{
+    Allocation, AttributeText, ChildRequest, Credits, DelegationId, EntryHash, NodePath, RootKeyId, TenantId,
+};
+use subgrant_service::{App, MintRequest, Principal};
+use uuid::Uuid;
+
+use plan::Plan;
+
+/// How large the tenant becomes.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// Nodes below the root.
+    pub nodes: usize,
+    /// How many of them are children of one node.
+    pub siblings: usize,
+    /// Entries of the ledger.
+    pub entries: u64,
+}
+
+/// The nodes of a loaded tenant that have tokens, and some that have not.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// Below it is everything that was loaded.
+    pub everything: DelegationId,
+    /// Its token.
+    pub everything_token: String,
+    /// A leaf beside it: one node of all.
+    pub tiny: DelegationId,
+    /// Its token.
+    pub tiny_token: String,
+    /// The node with the many children.
+    pub wide: DelegationId,
+    /// The top of a chain that goes down to the greatest depth.
+    pub deep: DelegationId,
+    /// A node with some hundreds below it.
+    pub team: DelegationId,
+}
+
+/// What the rows have in common.
+struct Frame {
+    tenant: TenantId,
+    root_key: RootKeyId,
+    /// When the first entry was recorded, and how far the others lie apart.
+    first_entry_at: Timestamp,
+    entry_distance: SignedDuration,
+    /// When what is dead or frozen became so.
+    ended_at: Timestamp,
+}
+
+/// Fills a tenant that has nothing but its root. `url` leads to its database as somebody whom row-level security does not
+/// bind. Tells on standard error how far it is.
+///
+/// Only the two nodes just below the root are minted, and so have tokens; the others have everything but that.
+pub async fn load(app: &App, url: &str, root: &Principal, size: Size) -> Loaded {
+    let started = Instant::now();
+    let say = |what: &str| eprintln!("{:>6.1} s  {what}", started.elapsed().as_secs_f64());
+    let tiny = app.mint(root, &brief("tiny", 1_000), None).await.expect("the root can mint").value;
+    let everything = app.mint(root, &brief("everything", Credits::MAX.get() / 2), None).await;
+    let everything = everything.expect("the root can mint").value;
+    let mut connection = PgConnection::connect(url).await.expect("the database accepts connections");
+    let frame = frame(&mut connection, root.tenant).await;
+    say("planning the tree");
+    let top = root.path.child(everything.delegation.id).expect("one level below the root");
+    let plan = Plan::new(&top, size);
+    copy::delegations(&mut connection, &frame, &plan, &say).await;
+    copy::labels(&mut connection, &frame, &plan, &say).await;
+    let (seq, hash, at) = copy::entries(&mut connection, &frame, &plan, &say).await;
+    write_totals(&mut connection, &frame, &plan, &top).await;
+    write_head(&mut connection, &frame, (seq, hash, at)).await;
+    say("summing up");
+    write_rollups(&mut connection, &frame).await;
+    say("gathering statistics");
+    for table in ["delegations", "label_grams", "ledger", "spend_rollups"] {
+        let statement = format!("VACUUM (ANALYZE) {table}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.expect("the owner may");
+    }
+    say("done");
+    Loaded {
+        everything: everything.delegation.id,
+        everything_token: everything.token.to_string(),
+        tiny: tiny.delegation.id,
+        tiny_token: tiny.token.to_string(),
+        wide: plan.wide(),
+        deep: plan.deep(),
+        team: plan.team(),
+    }
+}
+
+fn brief(label: &str, budget: u64) -> MintRequest {
+    MintRequest {
+        parent: None,
+        label: AttributeText::new(label).expect("a plain label"),
+        child: ChildRequest {
+            budget: Credits::new(budget).expect("an amount"),
+            allocation: Allocation::Carve,
+            expires_at: None,
+            actions: None,
+            max_per_spend: None,
+            limits: Vec::new(),
+            max_depth: None,
+            cost_center: None,
+            department: None,
+        },
+        expiry: None,
+        extra_caveats: Vec::new(),
+    }
+}
+
+/// Entries fill this month up to an hour ago, as there is a partition for it; then some nodes end.
+async fn frame(connection: &mut PgConnection, tenant: TenantId) -> Frame {
+    let root_key: Uuid = sqlx::query_scalar("SELECT id FROM root_keys WHERE tenant_id = $1")
+        .bind(tenant.as_uuid())
+        .fetch_one(connection)
+        .await
+        .expect("the tenant has a root key");
+    let now = Timestamp::now();
+    let month = now.to_zoned(jiff::tz::TimeZone::UTC).first_of_month().and_then(|day| day.start_of_day());
+    let month = month.expect("a month has a first day").timestamp();
+    let ended_at = (now - SignedDuration::from_mins(30)).max(month);
+    Frame {
+        tenant,
+        root_key: RootKeyId::from_uuid(root_key),
+        first_entry_at: month,
+        entry_distance: ended_at.duration_since(month),
+        ended_at,
+    }
+}
+
+/// The balances of the two nodes above what was loaded.
+async fn write_totals(connection: &mut PgConnection, frame: &Frame, plan: &Plan, top: &NodePath) {
+    let (spent, reserved, capped) = plan.totals();
+    let statement =
+        "UPDATE delegations SET spent = $3, reserved = CASE WHEN depth = 0 THEN reserved - $3 ELSE $4 END,
+             capped = CASE WHEN depth = 0 THEN 0 ELSE $5 END, descendants = descendants + $6
+         WHERE tenant_id = $1 AND id = ANY($2)";
+    let ids: Vec<_> = top.ids().iter().map(|id| id.as_uuid()).collect();
+    sqlx::query(statement)
+        .bind(frame.tenant.as_uuid())
+        .bind(ids)
+        .bind(spent.cast_signed())
+        .bind(reserved.cast_signed())
+        .bind(capped.cast_signed())
+        .bind(i64::try_from(plan.nodes.len()).expect("millions"))
+        .execute(connection)
+        .await
+        .expect("the balances hold");
+}
+
+/// What reports read, as the engine would have kept it.
+async fn write_rollups(connection: &mut PgConnection, frame: &Frame) {
+    let statement = "INSERT INTO spend_rollups
+             (tenant_id, bucket, delegation_id, cost_center, department, gross, refunded, entries)
+         SELECT tenant_id, date_bin('15 minutes', recorded_at, 'epoch'), delegation_id, coalesce(cost_center, ''),
+             coalesce(department, ''), sum(amount), 0, count(*)
+         FROM ledger WHERE tenant_id = $1 GROUP BY 1, 2, 3, 4, 5";
+    let rollups = sqlx::query(statement).bind(frame.tenant.as_uuid()).execute(connection).await;
+    rollups.expect("a fresh tenant has no rollups");
+}
+
+async fn write_head(
+    connection: &mut PgConnection,
+    frame: &Frame,
+    (seq, hash, at): (u64, EntryHash, Timestamp),
+) {
+    let statement = "UPDATE ledger_heads SET seq = $2, hash = $3,
+        recorded_at = to_timestamp(0) + $4 * interval '1 microsecond' WHERE tenant_id = $1";
+    sqlx::query(statement)
+        .bind(frame.tenant.as_uuid())
+        .bind(seq.cast_signed())
+        .bind(&hash.0[..])
+        .bind(at.as_microsecond())
+        .execute(connection)
+        .await
+        .expect("the tenant has a head");
+}

@@ -1,0 +1,193 @@
+//! A tenant with many nodes: what was loaded keeps the books' rules, lists go by indexes, and pages are whole.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde_json::{Value, json};
+use subgrant_tests::{Api, Loaded, Size, Tenant, TestServer, assert_books_balance, load};
+
+struct Stage {
+    server: TestServer,
+    tenant: Tenant,
+    root: Api,
+    everything: Api,
+    tiny: Api,
+    loaded: Loaded,
+}
+
+async fn stage(size: Size) -> Stage {
+    let server = TestServer::start().await;
+    let tenant = server.sign_up().await;
+    let principal = server.app.authenticate_token(&tenant.root_token, None, None).await.unwrap();
+    let loaded = load(&server.app, &server.database.url, &principal, size).await;
+    let root = server.api.with_token(&tenant.root_token);
+    let everything = root.with_token(&loaded.everything_token);
+    let tiny = root.with_token(&loaded.tiny_token);
+    Stage { server, tenant, root, everything, tiny, loaded }
+}
+
+const SMALL: Size = Size { nodes: 700, siblings: 250, entries: 3_000 };
+
+/// Every page of a list, as one.
+async fn all(api: &Api, path: &str) -> Vec<Value> {
+    let (mut data, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = api.get(&format!("{path}{cursor}")).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.body);
+        data.extend(page.body["data"].as_array().expect("a list").clone());
+        let Some(next) = page.body["next_cursor"].as_str() else { return data };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+fn ids(nodes: &[Value]) -> Vec<&str> {
+    nodes.iter().map(|node| node["id"].as_str().expect("an id")).collect()
+}
+
+#[tokio::test]
+async fn a_loaded_tenant_keeps_every_rule_of_the_books() {
+    let stage = stage(SMALL).await;
+    assert_books_balance(&stage.server, &stage.tenant).await;
+    let proof = stage.root.get("/ledger/proof").await;
+    assert_eq!(
+        (&proof.body["intact"], &proof.body["entries"]),
+        (&json!(true), &json!(3_000)),
+        "{}",
+        proof.body
+    );
+    assert_eq!(stage.tiny.spend(10).await.status, 201);
+    assert_books_balance(&stage.server, &stage.tenant).await;
+}
+
+/// What a filter must give, from the whole list.
+fn expected<'a>(nodes: &'a [Value], parent: Option<&str>, query: &[(&str, &str)]) -> Vec<&'a str> {
+    let matches = |node: &Value| {
+        parent.is_none_or(|parent| node["parent_id"] == parent)
+            && query.iter().all(|(name, value)| match *name {
+                "q" => node["label"].as_str().unwrap().to_lowercase().contains(&value.to_lowercase()),
+                name => node[name] == *value,
+            })
+    };
+    nodes.iter().filter(|node| matches(node)).map(|node| node["id"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn every_combination_of_filters_gives_what_the_whole_list_shows() {
+    let stage = stage(SMALL).await;
+    // States that come from above, within one another.
+    let team = stage.loaded.team;
+    stage.root.act(&team.to_string(), "freeze").await;
+    let deep = stage.loaded.deep.to_string();
+    let chain = all(&stage.root, "/delegation?q=agent-00000&limit=100").await;
+    for (index, verb) in [(5, "freeze"), (9, "revoke")] {
+        assert_eq!(stage.root.act(chain[index]["id"].as_str().unwrap(), verb).await.status, 200);
+    }
+    let nodes = all(&stage.root, "/delegation?limit=100").await;
+    assert_eq!(nodes.len(), ids(&nodes).iter().collect::<BTreeSet<_>>().len(), "nothing comes twice");
+    let wide = stage.loaded.wide.to_string();
+    let statuses =
+        [None, Some("active"), Some("exhausted"), Some("frozen"), Some("expired"), Some("revoked")];
+    let mut seen = BTreeSet::new();
+    for status in statuses {
+        for (attribute, value) in [
+            ("", ""),
+            ("cost_center", "Centre 0"),
+            ("department", "Team 2"),
+            ("cost_center", "Rare centre"),
+            ("q", "AGENT-000"),
+            ("q", "needle"),
+            ("q", "1"),
+        ] {
+            for parent in [None, Some(&wide), Some(&deep)] {
+                let mut query: Vec<_> = status.map(|status| ("status", status)).into_iter().collect();
+                query.extend((!attribute.is_empty()).then_some((attribute, value)));
+                let mut text: String = query
+                    .iter()
+                    .map(|(name, value)| format!("&{name}={}", value.replace(' ', "%20")))
+                    .collect();
+                text.extend(parent.map(|parent| format!("&parent_id={parent}")));
+                let wanted = expected(&nodes, parent.map(String::as_str), &query);
+                let found = all(&stage.root, &format!("/delegation?limit=23{text}")).await;
+                assert_eq!(ids(&found), wanted, "{text}");
+                seen.extend((!wanted.is_empty()).then_some((status, attribute)));
+            }
+        }
+    }
+    assert!(seen.len() >= 15, "most combinations find something: {seen:?}");
+}
+
+#[tokio::test]
+async fn a_caller_sees_its_own_subtree_and_no_cursor_leads_out_of_it() {
+    let stage = stage(SMALL).await;
+    assert_eq!(all(&stage.tiny, "/delegation?q=agent").await.len(), 0);
+    assert_eq!(all(&stage.tiny, "/delegation?limit=1").await.len(), 1);
+    assert_eq!(all(&stage.everything, "/delegation?q=tiny").await.len(), 0);
+    let foreign = stage.loaded.wide.to_string();
+    for cursor in [foreign.trim_start_matches("dlg_"), "00000000000000000000000000", "x"] {
+        let refused = stage.tiny.get(&format!("/delegation?cursor={cursor}")).await;
+        assert_eq!(refused.refusal(), (422, "validation"), "{cursor}");
+        assert_eq!(refused.body["errors"][0]["code"], "invalid_cursor");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_old_node_comes_exactly_once_while_others_are_inserted() {
+    let stage = stage(SMALL).await;
+    let before = all(&stage.root, "/delegation?limit=100").await;
+    let minting = tokio::spawn({
+        let (root, parents) =
+            (stage.root.clone(), ids(&before).iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
+        async move {
+            let mut minted = 0;
+            // Anywhere in the tree, before and behind where the pages are; below dead nodes it is refused.
+            for parent in parents.iter().rev().step_by(3) {
+                let body = json!({ "label": "meanwhile", "budget_credits": 1, "allocation": "cap", "parent_id": parent });
+                minted += u32::from(root.post("/delegation", &body).await.status == 201);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            minted
+        }
+    });
+    let during = all(&stage.root, "/delegation?limit=9").await;
+    assert!(minting.await.unwrap() > 50, "nodes were inserted meanwhile");
+    let listed = ids(&during);
+    assert_eq!(listed.len(), listed.iter().collect::<BTreeSet<_>>().len(), "nothing comes twice");
+    let old: BTreeSet<_> = ids(&before).into_iter().collect();
+    let kept: Vec<_> = listed.into_iter().filter(|id| old.contains(id)).collect();
+    assert_eq!(kept, ids(&before), "what was there comes in its order, and nothing is left out");
+}
+
+#[tokio::test]
+async fn a_subtrees_entries_are_found_whatever_its_size_and_the_times() {
+    let stage = stage(Size { nodes: 3_200, siblings: 2_600, entries: 6_000 }).await;
+    let whole = all(&stage.root, "/ledger?limit=100").await;
+    assert_eq!(whole.len(), 6_000);
+    let nodes = all(&stage.root, "/delegation?limit=100").await;
+    let (early, late) =
+        (whole[1_999]["recorded_at"].as_str().unwrap(), whole[4_000]["recorded_at"].as_str().unwrap());
+    for top in
+        [stage.loaded.wide, stage.loaded.deep, stage.loaded.team, stage.loaded.everything, stage.loaded.tiny]
+    {
+        let mut within = BTreeSet::from([top.to_string()]);
+        for node in &nodes {
+            if node["parent_id"].as_str().is_some_and(|parent| within.contains(parent)) {
+                within.insert(node["id"].as_str().unwrap().to_owned());
+            }
+        }
+        for (query, range) in [
+            (String::new(), 0..6_000),
+            (format!("&from={early}"), 1_999..6_000),
+            (format!("&to={late}"), 0..4_000),
+            (format!("&from={early}&to={late}"), 1_999..4_000),
+            (format!("&from={late}&to={early}"), 0..0),
+        ] {
+            let found = all(&stage.root, &format!("/ledger?limit=100&delegation_id={top}{query}")).await;
+            let wanted: Vec<_> = whole[range]
+                .iter()
+                .filter(|entry| within.contains(entry["delegation_id"].as_str().unwrap()))
+                .map(|entry| entry["seq"].clone())
+                .collect();
+            let found: Vec<_> = found.iter().map(|entry| entry["seq"].clone()).collect();
+            assert_eq!(found, wanted, "{top}{query}");
+        }
+    }
+}

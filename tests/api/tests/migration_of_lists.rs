@@ -1,0 +1,48 @@
+//! What lists need is filled in for trees that were there before.
+
+use sqlx::{Executor, PgPool, Row};
+use subgrant_tests::TestDatabase;
+
+const BEFORE: [&str; 6] = [
+    include_str!("../../../migrations/0001_roles_and_directory.sql"),
+    include_str!("../../../migrations/0002_tenants.sql"),
+    include_str!("../../../migrations/0003_delegations.sql"),
+    include_str!("../../../migrations/0004_ledger.sql"),
+    include_str!("../../../migrations/0005_idempotency_and_audit.sql"),
+    include_str!("../../../migrations/0006_holds.sql"),
+];
+
+const TREE: &str = "
+    INSERT INTO tenant_directory (tenant_id) VALUES ('00000000-0000-0000-0000-0000000000aa');
+    INSERT INTO tenants (tenant_id, name, root_delegation_id)
+        VALUES ('00000000-0000-0000-0000-0000000000aa', 't', '00000000-0000-0000-0000-000000000001');
+    INSERT INTO delegations (tenant_id, id, parent_id, path, ancestor_ids, depth, label, allocation, budget, spent,
+        carve_returned, actions, caveats, root_key_id, revoked_at)
+    SELECT '00000000-0000-0000-0000-0000000000aa', id, ancestors[cardinality(ancestors)], path::ltree, ancestors,
+        cardinality(ancestors), label, 'cap', budget, spent, true, 'spend', '{}', '00000000-0000-0000-0000-000000000009',
+        revoked_at
+    FROM (VALUES
+        ('00000000-0000-0000-0000-000000000001'::uuid, 'a', '{}'::uuid[], 'Root', NULL::bigint, 7::bigint, NULL::timestamptz),
+        ('00000000-0000-0000-0000-000000000002', 'a.b', '{00000000-0000-0000-0000-000000000001}', 'Team', 10, 5, NULL),
+        ('00000000-0000-0000-0000-000000000003', 'a.b.c',
+            '{00000000-0000-0000-0000-000000000001,00000000-0000-0000-0000-000000000002}', 'leaf', 5, 5, NULL),
+        ('00000000-0000-0000-0000-000000000004', 'a.b.d',
+            '{00000000-0000-0000-0000-000000000001,00000000-0000-0000-0000-000000000002}', 'dead', 5, 0, '2026-01-01')
+    ) AS nodes (id, path, ancestors, label, budget, spent, revoked_at)";
+
+#[tokio::test]
+async fn places_sums_and_labels_are_filled_in_for_what_was_there_before() {
+    let database = TestDatabase::create_empty().await;
+    let pool = PgPool::connect(&database.url).await.unwrap();
+    for script in BEFORE.into_iter().chain([TREE, include_str!("../../../migrations/0009_lists_at_size.sql")])
+    {
+        pool.execute(sqlx::raw_sql(script)).await.unwrap_or_else(|error| panic!("{error}: {script:.80}"));
+    }
+    let statement = "SELECT label || ' ' || octet_length(place) || ' ' || own_spent || ' ' || capped || ' ' || is_exhausted
+        FROM delegations ORDER BY place";
+    let rows = pool.fetch_all(statement).await.unwrap();
+    let found: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(found, ["Root 0 2 5 false", "Team 16 0 0 false", "leaf 32 5 0 true", "dead 32 0 0 false"]);
+    let grams: i64 = sqlx::query_scalar("SELECT count(*) FROM label_grams").fetch_one(&pool).await.unwrap();
+    assert_eq!(grams, 16, "each label from each of its characters on");
+}
