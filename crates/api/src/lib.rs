@@ -7,6 +7,7 @@
 
 mod audit;
 mod delegation;
+mod event;
 mod export;
 mod hold;
 mod ledger;
@@ -22,6 +23,10 @@ pub use delegation::{
     Action, Allocation, CreateDelegation, CreatedDelegation, Delegation, DelegationList, DelegationTree,
     FreezeDelegation, Limit, Period, RestrictDelegation, RestrictedDelegation, Revocation, RevokeDelegation,
     RotateDelegation, RotatedDelegation, Status, UpdateDelegation, UpdatedDelegation,
+};
+pub use event::{
+    AdoptedFacts, ClosedFacts, CreatedFacts, Event, EventBody, FrozenFacts, HoldFacts, NoFacts, RevokedFacts,
+    RotatedFacts, SpentBy, SummaryFacts, UserFacts,
 };
 pub use export::{ExportDelegation, ExportEnd, ExportEntry, ExportHeader, ExportLine, LEDGER_FORMAT};
 pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, ReleaseHold};

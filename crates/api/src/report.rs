@@ -69,9 +69,17 @@ pub struct SpendReportLine {
     pub label: Option<String>,
     /// Whether these credits have no cost centre or, where lines are told apart by department alone, no department.
     pub unallocated: bool,
-    #[serde(flatten)]
-    /// The sums.
-    pub sums: SpendSums,
+    /// All debits.
+    #[schema(value_type = u64)]
+    pub gross_credits: u128,
+    /// What was given back, counted when it was given back.
+    #[schema(value_type = u64)]
+    pub refunded_credits: u128,
+    /// The difference. Negative where more was given back than spent, since it was spent before.
+    #[schema(value_type = i64)]
+    pub spent_credits: i128,
+    /// How many entries of the ledger, refunds included.
+    pub entries: u64,
 }
 
 /// Sums of ledger entries.
@@ -89,4 +97,30 @@ pub struct SpendSums {
     pub spent_credits: i128,
     /// How many entries of the ledger, refunds included.
     pub entries: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_beyond_64_bits_are_read_as_they_were_written() {
+        let line = SpendReportLine {
+            start: "2026-11-01T00:00:00Z".to_owned(),
+            end: "2026-12-01T00:00:00Z".to_owned(),
+            period: None,
+            cost_center: None,
+            department: None,
+            delegation_id: None,
+            label: None,
+            unallocated: true,
+            gross_credits: 1 << 90,
+            refunded_credits: 1 << 91,
+            spent_credits: -(1 << 90),
+            entries: 3,
+        };
+        let text = serde_json::to_string(&line).unwrap();
+        assert!(text.contains("\"spent_credits\":-1237940039285380274899124224"), "{text}");
+        assert_eq!(serde_json::from_str::<SpendReportLine>(&text).unwrap(), line);
+    }
 }

@@ -8,11 +8,13 @@
 
 mod action;
 mod credits;
+mod event;
 mod id;
 mod ledger;
 mod node;
 mod path;
 mod plan;
+mod role;
 mod rollup;
 mod text;
 mod tree;
@@ -20,6 +22,7 @@ mod window;
 
 pub use action::{Action, ActionSet, UnknownAction};
 pub use credits::{Credits, CreditsError};
+pub use event::EventPosition;
 pub use id::{
     DelegationId, EventId, HoldId, Id, IdError, IdKind, RequestId, RootKeyId, ServiceId, SpendId, TenantId,
     UserId, kind,
@@ -33,6 +36,7 @@ pub use plan::{
     plan_expiry, plan_extend, plan_freeze, plan_hold, plan_mint, plan_refund, plan_release, plan_revoke,
     plan_spend, plan_unfreeze, plan_void_hold, required_windows,
 };
+pub use role::{Role, UnknownRole};
 pub use rollup::{RollupKey, Tally, quarter_of, roll_up};
 pub use text::{AttributeText, TextError};
 pub use tree::{Tree, WindowKey};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use subgrant_domain::TenantId;
 use subgrant_service::{App, ServiceError};
-use subgrant_store::{maintenance, tenants};
+use subgrant_store::{StoreError, events, maintenance, tenants};
 
 const INTERVAL: Duration = Duration::from_hours(1);
 
@@ -39,14 +39,20 @@ async fn prove(app: &App, tenant: TenantId) -> Result<(), ServiceError> {
     Ok(())
 }
 
-async fn once(app: &App) -> Result<(), ServiceError> {
+async fn once(app: &App) -> Result<(), StoreError> {
     let database = app.database();
     let created = maintenance::ensure_ledger_partitions(database, MONTHS_AHEAD).await?;
     let mut forgotten = 0;
     for tenant in tenants::all_ids(database).await? {
         forgotten += maintenance::forget_old_idempotency_records(database, tenant).await?;
-        app.summarise_spend(tenant).await?;
-        prove(app, tenant).await?;
+        forgotten += events::forget_old(database, tenant).await?;
+        if let Err(error) = app.summarise_spend(tenant).await {
+            // One tenant's trouble is not the others'.
+            tracing::warn!(error = &error as &dyn std::error::Error, %tenant, "spending was not summarised");
+        }
+        if let Err(error) = prove(app, tenant).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, %tenant, "the books were not proved");
+        }
     }
     tracing::debug!(created, forgotten, "kept house");
     Ok(())

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use subgrant_domain::{
-    Action, Credits, DelegationId, Holder, NodePath, RequestId, Status, TenantId, Terms, UserId,
+    Action, Credits, DelegationId, Holder, NodePath, RequestId, Role, Status, TenantId, Terms, UserId,
 };
-use subgrant_store::{audit, idempotency};
+use subgrant_store::{TenantTx, audit, idempotency, tenants};
 use subgrant_token::Caveat;
 
 use crate::{
@@ -40,8 +40,10 @@ pub enum Via {
     Session {
         /// Who signed in.
         user: UserId,
-        /// Whether the user's role may change delegations and spend.
-        may_manage: bool,
+        /// What that user may do.
+        role: Role,
+        /// The session itself.
+        secret: SessionSecret,
     },
 }
 
@@ -121,11 +123,10 @@ impl App {
         request_id: Option<RequestId>,
     ) -> Result<Principal, AccessError> {
         let (tenant, user) = self.session_user(secret).await?.ok_or(AccessError::NoSession)?;
-        let may_manage = matches!(user.role.as_str(), "owner" | "admin");
         Ok(Principal {
             tenant: tenant.id,
             path: NodePath::root(tenant.root),
-            via: Via::Session { user: user.id, may_manage },
+            via: Via::Session { user: user.id, role: user.role, secret: secret.clone() },
             source_ip,
             request_id,
         })
@@ -137,7 +138,7 @@ impl Principal {
     pub(crate) fn require(&self, action: Action) -> Result<(), AccessError> {
         let permitted = match &self.via {
             Via::Token(token) => token.0.scope().permits(action),
-            Via::Session { may_manage, .. } => *may_manage || action == Action::Read,
+            Via::Session { role, .. } => role.may_manage_delegations() || action == Action::Read,
         };
         if permitted { Ok(()) } else { Err(AccessError::NotPermitted(action)) }
     }
@@ -241,7 +242,12 @@ impl Principal {
 
     /// Refuses unless the principal's token and every node above it are good, as of the transaction's instant.
     pub(crate) async fn check_standing(&self, loaded: &mut impl Loaded) -> Result<(), AccessError> {
-        let Some(credential) = self.credential() else { return Ok(()) };
+        let credential = match &self.via {
+            Via::Token(token) => &token.0,
+            Via::Session { user, role, secret } => {
+                return check_session(loaded.tx(), *user, *role, secret).await;
+            }
+        };
         let root = loaded.row(self.path.root_id())?.clone();
         let facts = TokenFacts::read(loaded.tx(), credential, &root).await?.ok_or(CredentialError::Forged)?;
         credential.check(&facts, loaded.tree().now())?;
@@ -252,6 +258,18 @@ impl Principal {
         }
         Ok(usable(loaded.tree().status(&self.path))?)
     }
+}
+
+/// Refuses a session that has ended, or whose user has another role by now.
+async fn check_session(
+    tx: &mut TenantTx,
+    user: UserId,
+    role: Role,
+    secret: &SessionSecret,
+) -> Result<(), AccessError> {
+    let found = tenants::user_by_session(tx, &secret.digest()).await?;
+    let is_same = found.is_some_and(|found| found.id == user && found.role == role);
+    if is_same { Ok(()) } else { Err(AccessError::NoSession) }
 }
 
 /// Refuses a node that is not live; an exhausted one is.

@@ -1,6 +1,6 @@
 //! What every use case works with.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use quick_cache::sync::Cache;
 use subgrant_domain::{DelegationId, Id, IdKind, RootKeyId, TenantId};
@@ -12,7 +12,7 @@ use subgrant_token::RootKey;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::{MasterKey, engine::Engine, master_key::UnsealError};
+use crate::{MasterKey, engine::Engine, event::Hub, master_key::UnsealError};
 
 /// How an [`App`] is set up.
 #[derive(Debug, Clone)]
@@ -27,6 +27,14 @@ pub struct AppOptions {
     pub max_offline_children: u64,
     /// The most entries that one proof of the books verifies, and about how many nodes it checks.
     pub proof_measure: u64,
+    /// The most streams of events of one tenant at once.
+    pub max_streams: usize,
+    /// The most entries, and the most other events, that are read at once. More of them come summed up.
+    pub event_page: i64,
+    /// How many events may wait for the reader of a stream.
+    pub stream_buffer: usize,
+    /// How long the reader of a stream may take nothing while that many wait.
+    pub stream_patience: Duration,
 }
 
 impl Default for AppOptions {
@@ -37,6 +45,10 @@ impl Default for AppOptions {
             batch_size: 1_000,
             max_offline_children: 10_000,
             proof_measure: 20_000,
+            max_streams: 100,
+            event_page: 1_000,
+            stream_buffer: 64,
+            stream_patience: Duration::from_secs(10),
         }
     }
 }
@@ -49,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) database: Database,
     pub(crate) options: AppOptions,
     pub(crate) engine: Engine,
+    pub(crate) hub: Hub,
     /// Password hashing is made to be slow and memory-hungry; this bounds how much of it runs at once.
     pub(crate) password_hashing: Semaphore,
     /// An export of the ledger keeps a connection as long as its reader takes.
@@ -89,6 +102,7 @@ impl App {
         Self(Arc::new(Shared {
             database,
             engine: Engine::new(options.queue_capacity, options.batch_size),
+            hub: Hub::new(),
             options,
             password_hashing: Semaphore::new(2),
             exports: Arc::new(Semaphore::new(2)),

@@ -8,6 +8,7 @@ use subgrant_store::{
 
 use crate::{
     AccessError, App, DelegationView, IdempotencyKey, Outcome, Principal, ServiceError,
+    event::EventKind,
     idempotency::{self, scoped},
     locked::{Loaded, LockedTenant},
 };
@@ -84,10 +85,13 @@ impl App {
         let action = if freeze == Freeze::On { "delegation.freeze" } else { "delegation.unfreeze" };
         let details = serde_json::json!({ "holds_voided": voided, "version": version });
         audit::append(&mut locked.tx, &principal.audit_entry(action, id.to_string(), &details)).await?;
+        let kind =
+            if freeze == Freeze::On { EventKind::DelegationFrozen } else { EventKind::DelegationUnfrozen };
+        locked.announce(kind, Some(id), &details).await?;
         let row = locked.row(id)?;
         let view = DelegationView { version, ..DelegationView::new(&locked.tree, row, principal) };
         idempotency::record(&mut locked, key.as_ref(), 200, &view).await?;
-        locked.tx.commit().await?;
+        locked.commit(self).await?;
         Ok(Outcome::fresh(view))
     }
 }

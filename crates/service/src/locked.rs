@@ -6,12 +6,13 @@ use subgrant_domain::{DelegationId, NodePath, Status, TenantId, Tree, plan_expir
 use subgrant_store::{
     Database, LockedTx, TenantTx, audit,
     delegations::{self, Delegation},
-    holds::{self, HoldStatus, Which},
+    events::{self, NewEvent},
+    holds::{self, HoldStatus, StoredHold, Which},
     ledger::{self, Head},
     tokens, windows,
 };
 
-use crate::{ServiceError, adoption::Adopted};
+use crate::{ServiceError, adoption::Adopted, event::EventKind};
 
 /// How many expired holds and nodes are settled per round trip.
 const SETTLE_PAGE: i64 = 1_000;
@@ -129,6 +130,8 @@ impl LockedTenant {
                 closed.push((stored.id, if voided { HoldStatus::Voided } else { HoldStatus::Expired }));
             }
             holds::close(&mut self.tx, &closed, self.head.now).await?;
+            let told: Vec<_> = due.iter().map(|stored| expired_hold(self.head.seq, stored)).collect();
+            events::append(&mut self.tx, &told, self.head.now).await?;
             self.write_balances().await?;
         }
     }
@@ -147,6 +150,10 @@ impl LockedTenant {
             for path in &due {
                 plan_expiry(&mut self.tree, path);
             }
+            let told = due.iter().map(|path| {
+                EventKind::DelegationExpired.at(self.head.seq, Some(path.id()), &serde_json::json!({}))
+            });
+            events::append(&mut self.tx, &told.collect::<Vec<_>>(), self.head.now).await?;
             // Written at once, so that the next round finds only what is still due.
             self.write_balances().await?;
         }
@@ -170,7 +177,10 @@ impl LockedTenant {
         for Adopted { row, digest } in std::mem::take(&mut self.adopted) {
             delegations::insert(&mut self.tx, &row).await?;
             tokens::insert(&mut self.tx, &digest, &row, self.head.now).await?;
-            audit::append(&mut self.tx, &adoption_entry(&row)).await?;
+            let entry = adoption_entry(&row);
+            audit::append(&mut self.tx, &entry).await?;
+            let told = serde_json::json!({ "budget_credits": row.node.budget, "label": row.label });
+            self.announce(EventKind::DelegationAdopted, Some(row.node.id()), &told).await?;
         }
         self.write_balances().await?;
         windows::upsert(&mut self.tx, &self.tree.changed_windows()).await?;
@@ -217,6 +227,11 @@ impl ReadTenant {
         let missing: Vec<_> = ids_of(paths).into_iter().filter(|id| !self.rows.contains_key(id)).collect();
         self.load_nodes(&missing).await
     }
+}
+
+fn expired_hold(ledger_seq: u64, stored: &StoredHold) -> NewEvent {
+    let told = serde_json::json!({ "hold_id": stored.id, "amount_credits": stored.hold.amount });
+    EventKind::HoldExpired.at(ledger_seq, Some(stored.hold.path.id()), &told)
 }
 
 fn adoption_entry(row: &Delegation) -> audit::Entry {

@@ -15,6 +15,7 @@ use crate::{
     AccessError, App, DelegationView, IdempotencyKey, Outcome, Principal, ServiceError,
     app::fresh_id,
     chain,
+    event::EventKind,
     idempotency::{self, scoped},
     locked::{Loaded, LockedTenant},
 };
@@ -117,7 +118,7 @@ impl App {
         }
         let (minted, answer) = self.mint_locked(principal, request, &parent, &mut locked).await?;
         idempotency::record(&mut locked, key.as_ref(), 201, &answer).await?;
-        locked.tx.commit().await?;
+        locked.commit(self).await?;
         Ok(Outcome::fresh(minted))
     }
 
@@ -173,7 +174,9 @@ impl App {
         locked.write_changes().await?;
         delegations::insert(&mut locked.tx, &row).await?;
         tokens::insert(&mut locked.tx, digest.as_bytes(), &row, now).await?;
-        audit::append(&mut locked.tx, &audit_entry(principal, &row)).await?;
+        let entry = audit_entry(principal, &row);
+        audit::append(&mut locked.tx, &entry).await?;
+        locked.announce(EventKind::DelegationCreated, Some(id), &created(&row)).await?;
 
         let mut delegation = DelegationView::new(&locked.tree, &row, principal);
         delegation.caveats = verified.caveats().iter().map(ToString::to_string).collect();
@@ -217,6 +220,14 @@ const LAST_EXPIRY_SECOND: i64 = 253_370_764_799;
 fn stored_caveats(locked: &LockedTenant, root_key: &RootKey, verified: &VerifiedToken) -> Vec<String> {
     let newest = |id| locked.rows.get(&id).map_or(0, |row| row.token_generation);
     verified.caveats().iter().map(|caveat| chain::stored_text(root_key, caveat, newest)).collect()
+}
+
+fn created(row: &Delegation) -> serde_json::Value {
+    serde_json::json!({
+        "label": row.label,
+        "budget_credits": row.node.budget,
+        "allocation": row.node.allocation.as_str(),
+    })
 }
 
 fn audit_entry(principal: &Principal, row: &Delegation) -> audit::Entry {

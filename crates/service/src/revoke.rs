@@ -7,6 +7,7 @@ use subgrant_store::{StoreError, audit, delegations, holds};
 
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError,
+    event::EventKind,
     idempotency::{self, ScopedKey, scoped},
     locked::{Loaded, LockedTenant},
 };
@@ -108,8 +109,15 @@ impl App {
         let details = serde_json::json!({ "receipt": receipt, "reason": request.reason });
         let entry = principal.audit_entry("delegation.revoke", path.id().to_string(), &details);
         audit::append(&mut locked.tx, &entry).await?;
+        let told = serde_json::json!({
+            "descendants": receipt.descendants,
+            "holds_voided": receipt.holds_voided,
+            "credits_freed": receipt.credits_freed,
+            "reason": request.reason,
+        });
+        locked.announce(EventKind::DelegationRevoked, Some(path.id()), &told).await?;
         idempotency::record(&mut locked, key.as_ref(), 200, &receipt).await?;
-        locked.tx.commit().await?;
+        locked.commit(self).await?;
         Ok(Outcome::fresh(receipt))
     }
 

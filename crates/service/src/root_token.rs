@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError, chain,
+    event::EventKind,
     idempotency::{self, scoped},
     locked::{Loaded, LockedTenant},
     reissue::narrowed,
@@ -108,10 +109,11 @@ impl App {
         });
         let entry = principal.audit_entry("root.rotate", principal.path.root_id().to_string(), &details);
         audit::append(&mut locked.tx, &entry).await?;
+        locked.announce(EventKind::RootRotated, Some(principal.path.root_id()), &details).await?;
         let answer = Answer { root_key: id, previous_valid_until };
         idempotency::record(&mut locked, key.as_ref(), 200, &answer).await?;
         let rotated = self.rotated(principal, &mut locked, &answer).await?;
-        locked.tx.commit().await?;
+        locked.commit(self).await?;
         Ok(Outcome::fresh(rotated))
     }
 

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError,
     delegation::visible_path,
+    event::EventKind,
     idempotency::{self, ScopedKey, scoped},
     locked::{Loaded, LockedTenant},
     reissue::{ReissueError, reissued},
@@ -110,9 +111,10 @@ impl App {
         let details = serde_json::json!({ "previous_valid_until": answer.previous_valid_until });
         let entry = principal.audit_entry("delegation.rotate", id.to_string(), &details);
         audit::append(&mut locked.tx, &entry).await?;
+        locked.announce(EventKind::DelegationRotated, Some(id), &details).await?;
         idempotency::record(&mut locked, key.as_ref(), 200, &answer).await?;
         let rotated = self.rotated_token(principal, &mut locked, &path, answer).await?;
-        locked.tx.commit().await?;
+        locked.commit(self).await?;
         Ok(Outcome::fresh(rotated))
     }
 

@@ -35,7 +35,7 @@ impl SessionSecret {
         Zeroizing::new(format!("{}.{}", self.tenant.suffix(), hex::encode(*self.secret)))
     }
 
-    fn digest(&self) -> [u8; 32] {
+    pub(crate) fn digest(&self) -> [u8; 32] {
         Sha256::digest(*self.secret).into()
     }
 }

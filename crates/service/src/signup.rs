@@ -1,7 +1,7 @@
 //! A new tenant: its owner, its root node, its first root key.
 
 use jiff::{Timestamp, Unit};
-use subgrant_domain::{AttributeText, DelegationId, Node, RequestId, RootKeyId, TenantId, UserId};
+use subgrant_domain::{AttributeText, DelegationId, Node, RequestId, Role, RootKeyId, TenantId, UserId};
 use subgrant_store::{
     StoreError, audit,
     delegations::{self, Delegation},
@@ -82,7 +82,7 @@ impl App {
             id: fresh_id(),
             email: request.email.clone(),
             password_hash: self.hash_password(request.password.clone()).await?,
-            role: "owner".to_owned(),
+            role: Role::Owner,
             signup_idempotency_key: request.idempotency_key.clone(),
         };
         // In microseconds, as it will be read back.

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     AccessError, App, DelegationView, IdempotencyKey, Outcome, Principal, ServiceError,
+    event::EventKind,
     idempotency::{self, scoped},
     locked::{Loaded, LockedTenant},
     reissue::{ReissueError, reissued},
@@ -119,7 +120,7 @@ impl App {
         let answer = self.update_locked(principal, request, &path, &mut locked).await?;
         idempotency::record(&mut locked, key.as_ref(), 200, &answer).await?;
         let updated = self.updated(principal, &mut locked, &path, answer).await?;
-        locked.tx.commit().await?;
+        locked.commit(self).await?;
         Ok(Outcome::fresh(updated))
     }
 
@@ -162,6 +163,7 @@ impl App {
             }
         };
         let details = json!({ "before": settings(&before), "after": settings(&after) });
+        locked.announce(EventKind::DelegationChanged, Some(path.id()), &details).await?;
         let entry = principal.audit_entry("delegation.update", path.id().to_string(), &details);
         audit::append(&mut locked.tx, &entry).await?;
         let delegation = DelegationView::new(&locked.tree, &after, principal);

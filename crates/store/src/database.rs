@@ -113,6 +113,11 @@ impl LockedTx {
         self.0.commit().await
     }
 
+    /// Whose transaction it is.
+    pub fn tenant(&self) -> TenantId {
+        self.0.tenant
+    }
+
     /// The same transaction where the lock does not matter: reading.
     pub fn tx(&mut self) -> &mut TenantTx {
         &mut self.0

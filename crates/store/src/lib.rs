@@ -10,6 +10,7 @@ pub mod audit;
 mod database;
 pub mod delegations;
 mod error;
+pub mod events;
 pub mod holds;
 pub mod idempotency;
 pub mod ledger;

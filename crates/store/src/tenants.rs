@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use subgrant_domain::{DelegationId, TenantId, UserId};
+use subgrant_domain::{DelegationId, Role, TenantId, UserId};
 
-use crate::{Database, Result, TenantTx};
+use crate::{Database, Result, TenantTx, error::read};
 
 /// A tenant.
 #[derive(Debug, Clone)]
@@ -28,8 +28,8 @@ pub struct User {
     pub email: String,
     /// An argon2id hash in PHC format.
     pub password_hash: String,
-    /// owner, admin, finance or viewer.
-    pub role: String,
+    /// What the user may do.
+    pub role: Role,
     /// The idempotency key of the sign-up that created the user.
     pub signup_idempotency_key: Option<String>,
 }
@@ -64,7 +64,7 @@ pub async fn insert(tx: &mut TenantTx, tenant: &Tenant, owner: &User) -> Result<
         owner.id.as_uuid(),
         owner.email,
         owner.password_hash,
-        owner.role,
+        owner.role.as_str(),
         owner.signup_idempotency_key
     )
     .execute(tx.connection())
@@ -114,13 +114,16 @@ pub async fn user_by_id(tx: &mut TenantTx, id: UserId) -> Result<Option<User>> {
     )
     .fetch_optional(tx.connection())
     .await?;
-    Ok(row.map(|row| User {
-        id,
-        email: row.email,
-        password_hash: row.password_hash,
-        role: row.role,
-        signup_idempotency_key: row.signup_idempotency_key,
-    }))
+    row.map(|row| {
+        Ok(User {
+            id,
+            email: row.email,
+            password_hash: row.password_hash,
+            role: read(row.role.parse())?,
+            signup_idempotency_key: row.signup_idempotency_key,
+        })
+    })
+    .transpose()
 }
 
 /// Opens a session; `digest` is of the secret in the cookie.

@@ -10,6 +10,7 @@ pub struct Api {
     /// `http://127.0.0.1:<port>`.
     pub origin: String,
     token: Option<String>,
+    session: Option<String>,
 }
 
 /// An answer.
@@ -26,13 +27,24 @@ pub struct Reply {
 impl Api {
     /// A client without a token.
     pub fn new(origin: String) -> Self {
-        Self { http: reqwest::Client::new(), origin, token: None }
+        Self { http: reqwest::Client::new(), origin, token: None, session: None }
     }
 
     /// The same client with a bearer token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
-        Self { token: Some(token.to_owned()), ..self.clone() }
+        Self { token: Some(token.to_owned()), session: None, ..self.clone() }
+    }
+
+    /// The same client as a browser on the dashboard's page, with a session's cookie.
+    #[must_use]
+    pub fn with_session(&self, session: &str) -> Self {
+        Self { session: Some(session.to_owned()), token: None, ..self.clone() }
+    }
+
+    /// The session, if the client has one.
+    pub fn session(&self) -> Option<&str> {
+        self.session.as_deref()
     }
 
     /// The bearer token, if the client has one.
@@ -43,9 +55,13 @@ impl Api {
     /// A request below `/api/cloud`, with the client's token, that can still be changed.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}/api/cloud{path}", self.origin));
-        match &self.token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
+        match (&self.token, &self.session) {
+            (Some(token), _) => request.bearer_auth(token),
+            (None, Some(session)) => {
+                let cookie = format!("__Host-session={session}");
+                request.header("Cookie", cookie).header("Origin", &self.origin)
+            }
+            (None, None) => request,
         }
     }
 
@@ -62,6 +78,16 @@ impl Api {
     /// `POST` of a JSON body.
     pub async fn post(&self, path: &str, body: &Value) -> Reply {
         Reply::of(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// `PATCH` of a JSON body.
+    pub async fn patch(&self, path: &str, body: &Value) -> Reply {
+        Reply::of(self.request(Method::PATCH, path).json(body)).await
+    }
+
+    /// `DELETE`.
+    pub async fn delete(&self, path: &str) -> Reply {
+        Reply::of(self.request(Method::DELETE, path)).await
     }
 
     /// `POST` of a JSON body with an idempotency key.
@@ -157,6 +183,13 @@ impl Reply {
     pub fn number(&self, pointer: &str) -> u64 {
         let value = self.body.pointer(pointer).and_then(Value::as_u64);
         value.unwrap_or_else(|| panic!("no number at {pointer} in {}", self.body))
+    }
+
+    /// The value of the session cookie that the answer sets.
+    pub fn session(&self) -> String {
+        let cookie = self.header("set-cookie").expect("the answer opens a session");
+        let pair = cookie.split(';').next().and_then(|pair| pair.split_once('='));
+        pair.expect("a cookie has a value").1.to_owned()
     }
 
     /// A header.

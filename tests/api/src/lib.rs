@@ -15,6 +15,7 @@ mod rig;
 mod row_security;
 mod server;
 mod snapshot;
+mod stream;
 
 pub use books::{assert_books_balance, assert_no_deadlocks, ledger_totals};
 pub use client::{Api, Reply};
@@ -27,3 +28,4 @@ pub use program::{Output, Program, Running, Scratch};
 pub use rig::{Rig, mint_request, post};
 pub use row_security::{faults, role_faults};
 pub use server::{Tenant, TestServer};
+pub use stream::{EventStream, Sent};

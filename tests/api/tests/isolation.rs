@@ -157,6 +157,26 @@ impl Caller {
                     "{text}"
                 );
             }
+            "GET /api/cloud/event" => {
+                let request = self.api.request(Method::GET, "/event");
+                let request = match &self.cookie {
+                    Some(cookie) => request.header("Cookie", cookie),
+                    None => request,
+                };
+                let mut answer = request.send().await.expect("the server answers");
+                assert_eq!(answer.status().as_u16(), 200);
+                // What the other tenant does would come before what the caller does.
+                let theirs = other.root.held(1).await;
+                let release = format!("/hold/{theirs}/release");
+                assert_eq!(other.root.post(&release, &json!({})).await.status, 200);
+                let own = self.send(Method::POST, "/spend", Some(json!({ "amount_credits": 1 }))).await;
+                let (own, mut told) = (own.text("/id"), String::new());
+                while !told.contains(&own) {
+                    let chunk = answer.chunk().await.expect("the stream goes on").expect("it does not end");
+                    told.push_str(&String::from_utf8_lossy(&chunk));
+                }
+                assert!(!told.contains(&theirs) && !told.contains(&other.tenant.root_id), "{told}");
+            }
             "GET /api/cloud/spend/{id}" => {
                 self.assert_unknown(Method::GET, "/spend/{id}", spend_ids, None).await;
             }

@@ -68,9 +68,10 @@ impl HttpState {
         Self { app, options: Arc::new(options), draining: Arc::default() }
     }
 
-    /// From now on the readiness probe fails, so that no new work is sent here.
+    /// From now on the readiness probe fails, so that no new work is sent here; streams end.
     pub fn start_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        self.app.end_streams();
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -73,6 +73,16 @@ impl Problem {
             .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
+    /// The same request may succeed after so many seconds.
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
+        self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// Code and detail.
+    pub(crate) fn words(&self) -> (&'static str, &str) {
+        (self.code, &self.detail)
+    }
+
     pub(crate) fn internal() -> Self {
         let detail = "Something went wrong on our side. The request id helps us to find out what.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)

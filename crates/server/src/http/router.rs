@@ -67,6 +67,7 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         .routes(routes!(handlers::books::export))
         .routes(routes!(handlers::books::audit))
         .routes(routes!(handlers::report::spend))
+        .routes(routes!(handlers::event::stream))
         .routes(routes!(handlers::session::create, handlers::session::show, handlers::session::delete))
         .routes(routes!(handlers::verify::verify));
     OpenApiRouter::with_openapi(openapi::Base::openapi())

@@ -9,6 +9,7 @@ use subgrant_domain::{
 };
 use subgrant_store::{
     StoreError, audit,
+    events::{self, NewEvent},
     holds::{self, HoldStatus, StoredHold, Which},
     idempotency::{self, Key, Record},
     ledger, rollups,
@@ -94,6 +95,7 @@ async fn decide(app: &App, tenant: TenantId, items: &[Item]) -> Result<Vec<Answe
         tracing::error!(error = &error as &dyn std::error::Error, "a commit failed");
         Failure::OutcomeUnknown
     })?;
+    app.shared().hub.wake(tenant);
     Ok(answers)
 }
 
@@ -123,6 +125,8 @@ pub(super) struct Writes {
     pub(super) closed_holds: Vec<(HoldId, HoldStatus)>,
     pub(super) extended_holds: Vec<(HoldId, Timestamp)>,
     pub(super) audits: Vec<audit::Entry>,
+    /// What the ledger does not tell: what became of holds.
+    pub(super) events: Vec<NewEvent>,
 }
 
 impl Writes {
@@ -182,6 +186,7 @@ impl Batch {
         for entry in &writes.audits {
             audit::append(tx, entry).await?;
         }
+        events::append(tx, &writes.events, now).await?;
         idempotency::insert(tx, &writes.records).await?;
         Ok(())
     }

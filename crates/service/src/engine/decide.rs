@@ -1,6 +1,7 @@
 //! Decides one item of a batch: each all or nothing, in order, by the planner.
 
 use jiff::SignedDuration;
+use serde_json::{Value, json};
 use subgrant_domain::{
     Credits, Denial, EntryKind, Hold, HoldId, LedgerEntry, Node, NodePath, SpendId, check_spend,
     plan_capture, plan_extend, plan_hold, plan_refund, plan_release, plan_spend,
@@ -14,6 +15,7 @@ use crate::{
     adoption::adopt,
     app::fresh_id,
     credential::{Credential, TokenFacts},
+    event::EventKind,
     locked::Loaded,
     receipt::{HoldReceipt, Receipt, SpendError, SpendReceipt},
     spend::SpendRequest,
@@ -134,6 +136,7 @@ impl Batch {
             .map_err(SpendError::Denied)?;
         let id = fresh_id();
         self.writes.new_holds.push((id, hold.clone()));
+        self.tell(EventKind::HoldCreated, id, &hold, &json!({ "expires_at": hold.expires_at }));
         Ok(self.hold_receipt(item, id, &hold, HoldStatus::Held))
     }
 
@@ -143,6 +146,12 @@ impl Batch {
         self.close(id, HoldStatus::Captured);
         let entry = self.new_entry(item, EntryKind::Spend, amount);
         let entry = self.enter(entry);
+        self.tell(
+            EventKind::HoldCaptured,
+            id,
+            &hold,
+            &json!({ "captured_credits": amount, "spend_id": entry }),
+        );
         Ok(Receipt::Entry(self.entry_receipt(item, Some(entry), amount)))
     }
 
@@ -152,6 +161,7 @@ impl Batch {
         let expires_at = plan_extend(&self.tenant.tree, &hold, asked).map_err(SpendError::Denied)?;
         let hold = Hold { expires_at, ..hold };
         self.writes.extended_holds.push((id, expires_at));
+        self.tell(EventKind::HoldExtended, id, &hold, &json!({ "expires_at": expires_at }));
         self.holds.insert(id, StoredHold { id, hold: hold.clone(), status: HoldStatus::Held });
         Ok(self.hold_receipt(item, id, &hold, HoldStatus::Held))
     }
@@ -160,6 +170,7 @@ impl Batch {
         let hold = self.open_hold(id)?;
         plan_release(&mut self.tenant.tree, &hold).map_err(SpendError::Denied)?;
         self.close(id, HoldStatus::Released);
+        self.tell(EventKind::HoldReleased, id, &hold, &json!({}));
         Ok(self.hold_receipt(item, id, &hold, HoldStatus::Released))
     }
 
@@ -213,6 +224,15 @@ impl Batch {
             stored.status = status;
         }
         self.writes.closed_holds.push((id, status));
+    }
+
+    /// Tells those who watch what became of a hold, after the entries decided so far.
+    fn tell(&mut self, kind: EventKind, id: HoldId, hold: &Hold, further: &Value) {
+        let mut told = json!({ "hold_id": id, "amount_credits": hold.amount });
+        if let (Some(told), Some(further)) = (told.as_object_mut(), further.as_object()) {
+            told.extend(further.clone());
+        }
+        self.writes.events.push(kind.at(self.seq, Some(hold.path.id()), &told));
     }
 
     /// The next ledger entry of an item's node.

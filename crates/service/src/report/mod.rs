@@ -57,7 +57,7 @@ pub struct SpendReport {
     pub time_zone: (TimeZone, String),
     /// The root of the subtree that is reported on.
     pub delegation: DelegationId,
-    /// In the order of time, cost centre, department and label; without those that nothing belongs to.
+    /// In the order of time, cost centre, department and delegation; without those that nothing belongs to.
     pub lines: Vec<ReportLine>,
     /// What the lines add up to.
     pub total: Tally,
@@ -174,6 +174,7 @@ async fn read_segments(
     query: &Query<'_>,
 ) -> Result<Vec<Sum>, ReportError> {
     let mut found = Vec::new();
+    sums::prepare(&mut read.tx).await?;
     for Segment { source, from, to } in segments {
         let query = Query { from: *from, to: *to, ..*query };
         found.extend(match source {

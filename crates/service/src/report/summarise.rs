@@ -11,8 +11,8 @@ use subgrant_store::rollups::{
 use super::{period, segments::period_of};
 use crate::{App, ServiceError};
 
-/// How much time is summarised in one transaction.
-const PIECE: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How much time is summarised in one transaction at most; usually it is the hour since the last time.
+const PIECE: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a transaction left to do.
 #[derive(PartialEq, Eq)]

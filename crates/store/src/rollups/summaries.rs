@@ -48,7 +48,7 @@ pub async fn reset(tx: &mut TenantTx) -> Result<()> {
 }
 
 /// Adds what was spent from `from` until before `to` to the periods of a level that begin at `starts`, the first of
-/// which contains `from`. Hours are kept for the root alone.
+/// which contains `from`. Hours are kept for the root alone. What is read together is written side by side.
 pub async fn add(
     tx: &mut TenantTx,
     level: Level,
@@ -72,7 +72,7 @@ pub async fn add(
          SELECT $1, $6, node, bucket, cost_center, department, coalesce(sum(gross) FILTER (WHERE is_own), 0),
              coalesce(sum(refunded) FILTER (WHERE is_own), 0), coalesce(sum(entries) FILTER (WHERE is_own), 0),
              sum(gross), sum(refunded), sum(entries)
-         FROM spread GROUP BY node, bucket, cost_center, department
+         FROM spread GROUP BY node, bucket, cost_center, department ORDER BY node, bucket, cost_center, department
          ON CONFLICT (tenant_id, level, delegation_id, bucket, cost_center, department) DO UPDATE
              SET own_gross = s.own_gross + excluded.own_gross,
                  own_refunded = s.own_refunded + excluded.own_refunded,

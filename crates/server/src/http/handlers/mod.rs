@@ -3,6 +3,7 @@
 pub(super) mod batch;
 pub(super) mod books;
 pub(super) mod delegation;
+pub(super) mod event;
 pub(super) mod health;
 pub(super) mod hold;
 pub(super) mod report;

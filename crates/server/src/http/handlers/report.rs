@@ -198,7 +198,10 @@ fn line(line: ReportLine, group_by: GroupBy) -> api::SpendReportLine {
         delegation_id,
         label,
         unallocated,
-        sums: sums(line.tally),
+        gross_credits: line.tally.gross,
+        refunded_credits: line.tally.refunded,
+        spent_credits: line.tally.spent(),
+        entries: line.tally.entries,
     }
 }
 

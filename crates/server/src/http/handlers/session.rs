@@ -115,6 +115,6 @@ fn document(signed_in: SignedIn) -> api::Session {
             root_delegation_id: tenant.root.to_string(),
             created_at: time(tenant.created_at),
         },
-        user: api::User { id: user.id.to_string(), email: user.email, role: user.role },
+        user: api::User { id: user.id.to_string(), email: user.email, role: user.role.to_string() },
     }
 }

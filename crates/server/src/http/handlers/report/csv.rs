@@ -56,10 +56,10 @@ fn table(report: &SpendReport) -> Result<Vec<u8>, csv::Error> {
             text(&line.label),
             line.unallocated.to_string(),
             // Numbers stay numbers, negative ones as well.
-            line.sums.gross_credits.to_string(),
-            line.sums.refunded_credits.to_string(),
-            line.sums.spent_credits.to_string(),
-            line.sums.entries.to_string(),
+            line.gross_credits.to_string(),
+            line.refunded_credits.to_string(),
+            line.spent_credits.to_string(),
+            line.entries.to_string(),
             text(&report.data_through),
         ])?;
     }

@@ -1,0 +1,129 @@
+//! One reader per tenant and process, however many watch.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use subgrant_domain::{NodePath, TenantId};
+use tokio::sync::{Notify, broadcast, watch};
+
+use super::page::{self, Mark, Page};
+use crate::{App, ServiceError};
+
+/// How long another process's change may stay unnoticed.
+const POLL: Duration = Duration::from_millis(250);
+
+/// How long a reader waits after the database failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How many pages a watcher may lag behind before it is dropped.
+const PAGES: usize = 256;
+
+/// The readers of this process.
+pub(crate) struct Hub {
+    readers: Mutex<HashMap<TenantId, Arc<Reader>>>,
+    closing: watch::Sender<bool>,
+}
+
+/// A tenant's reader.
+struct Reader {
+    wake: Notify,
+    pages: broadcast::Sender<Arc<Page>>,
+    /// How far it has read. Whoever subscribes under this lock misses nothing that comes after.
+    position: Mutex<Mark>,
+}
+
+/// What a new watcher begins with.
+pub(super) struct Joined {
+    pub(super) pages: broadcast::Receiver<Arc<Page>>,
+    /// Up to here the watcher reads for itself.
+    pub(super) handover: Mark,
+}
+
+impl Hub {
+    pub(crate) fn new() -> Self {
+        Self { readers: Mutex::default(), closing: watch::Sender::new(false) }
+    }
+
+    /// A change of this process was committed.
+    pub(crate) fn wake(&self, tenant: TenantId) {
+        if let Some(reader) = self.readers.lock().expect("nothing panics under this lock").get(&tenant) {
+            reader.wake.notify_one();
+        }
+    }
+
+    /// Ends every stream.
+    pub(super) fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    pub(super) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
+    }
+
+    /// Joins a tenant's watchers, starting the tenant's reader at `newest` where there is none. `None`: there are
+    /// `limit` of them.
+    pub(super) fn join(&self, app: &App, root: &NodePath, tenant: TenantId, newest: Mark) -> Option<Joined> {
+        let mut readers = self.readers.lock().expect("nothing panics under this lock");
+        let reader = readers.entry(tenant).or_insert_with(|| {
+            let reader = Arc::new(Reader {
+                wake: Notify::new(),
+                pages: broadcast::Sender::new(PAGES),
+                position: Mutex::new(newest),
+            });
+            tokio::spawn(read(app.clone(), root.clone(), tenant, Arc::clone(&reader)));
+            reader
+        });
+        if reader.pages.receiver_count() >= app.shared().options.max_streams {
+            return None;
+        }
+        let position = reader.position.lock().expect("nothing panics under this lock");
+        Some(Joined { pages: reader.pages.subscribe(), handover: *position })
+    }
+
+    /// Forgets a reader that nobody needs any more; says whether it is forgotten.
+    fn retire(&self, tenant: TenantId, reader: &Reader) -> bool {
+        let mut readers = self.readers.lock().expect("nothing panics under this lock");
+        let is_idle = reader.pages.receiver_count() == 0;
+        if is_idle {
+            readers.remove(&tenant);
+        }
+        is_idle
+    }
+}
+
+/// Reads page after page for as long as anybody watches.
+async fn read(app: App, root: NodePath, tenant: TenantId, reader: Arc<Reader>) {
+    loop {
+        // A hint may get lost; the clock does not.
+        let _ = tokio::time::timeout(POLL, reader.wake.notified()).await;
+        if app.shared().hub.retire(tenant, &reader) {
+            return;
+        }
+        if let Err(error) = publish(&app, &root, tenant, &reader).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the events of a tenant cannot be read");
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}
+
+/// Hands on everything that is new.
+async fn publish(app: &App, root: &NodePath, tenant: TenantId, reader: &Reader) -> Result<(), ServiceError> {
+    loop {
+        let from = *reader.position.lock().expect("nothing panics under this lock");
+        let shared = app.shared();
+        let found = page::read(&shared.database, root, tenant, from, shared.options.event_page).await?;
+        let Some(page) = found else { return Ok(()) };
+        let has_more = page.has_more;
+        let mut position = reader.position.lock().expect("nothing panics under this lock");
+        *position = page.to;
+        // Nobody may be left to hear it.
+        let _ = reader.pages.send(Arc::new(page));
+        drop(position);
+        if !has_more {
+            return Ok(());
+        }
+    }
+}
