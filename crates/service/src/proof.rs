@@ -165,7 +165,7 @@ async fn verify(
     }
     let (root_spent, all) = ledger::root_totals(tx).await?;
     let is_through = new.verified.seq == head.seq;
-    let ledger_equals_root = (is_through && new.fault.is_none()).then(|| new.verified.total == root_spent);
+    let ledger_equals_root = (is_through && new.fault.is_none()).then_some(new.verified.total == root_spent);
     let nodes = nodes::check(tx, next, measure, all).await?;
     let first_fault = fault
         .or_else(|| (ledger_equals_root == Some(false)).then_some(Fault::LedgerUnequalRoot))

@@ -31,6 +31,6 @@ fn encoded(tenant: TenantId, checkpoint: &Checkpoint) -> Vec<u8> {
     bytes.extend(checkpoint.node_seq.to_be_bytes());
     bytes.extend(checkpoint.node_sum.to_be_bytes());
     bytes.push(u8::from(checkpoint.node.is_some()));
-    bytes.extend(checkpoint.node.iter().flat_map(|place| place.as_bytes()));
+    bytes.extend(checkpoint.node.as_ref().map_or(&[][..], subgrant_store::delegations::Place::as_bytes));
     bytes
 }
