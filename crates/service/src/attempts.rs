@@ -20,7 +20,7 @@ pub struct AttemptLimits {
 
 impl Default for AttemptLimits {
     fn default() -> Self {
-        Self { window: Duration::from_mins(15), per_account: 20, per_address: 300 }
+        Self { window: Duration::from_mins(15), per_account: 20, per_address: 1_000 }
     }
 }
 

@@ -224,3 +224,19 @@ async fn a_stopping_server_answers_what_is_under_way_and_accepts_nothing_new() {
     assert_eq!((spent.status, spent.number("/remaining_credits")), (201, 0), "{}", spent.body);
     assert!(server.wait().success(), "a server that was told to stop has done nothing wrong");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopping_server_ends_its_streams_and_does_not_wait_for_their_readers() {
+    let database = TestDatabase::create().await;
+    let args = ["--database-url", &database.url, "--master-key", KEY];
+    let create = ["tenant", "create", "--name", "A", "--email", "a@acme.example"];
+    let tenant: Value = serde_json::from_str(&subgrant(create).args(args).run().stdout).unwrap();
+    let server = subgrant(["serve"]).args(ANY_PORT).args(args).start();
+    let root = Api::new(server.origin.clone()).with_token(tenant["root_token"].as_str().unwrap());
+    let (mut stream, _) = root.watch(None).await;
+    assert_eq!(root.spend(1).await.status, 201);
+    assert_eq!(stream.next().await.event, "spend.recorded");
+    server.terminate();
+    assert!(stream.to_end().await.is_empty(), "the stream ends, and its credential does not");
+    assert!(server.wait().success());
+}
