@@ -1,0 +1,157 @@
+//! Random sequences of every operation on money and credentials, by several callers, against the real server and a
+//! simple reference: every answer, every node and both identities of the books must agree after every step.
+//!
+//! - [`operation`]: what may happen, and how likely it is; [`machine`]: the state machine that proptest draws from;
+//! - [`reference`]: what the server must answer, written from the rules;
+//! - [`resolve`]: from words to a request; [`system`]: sends it and compares; [`check`]: what holds after every step;
+//! - [`stage`]: the server's two processes; [`tally`]: what was done, so that nothing is left out unnoticed.
+//!
+//! A case is one seed. The fixed seeds are the same in every run, the fresh ones never; both are printed. A failure prints
+//! the command that repeats it. Nothing is kept in `proptest-regressions`: a seed means another sequence as soon as the
+//! generator changes. What a fresh seed finds becomes a test of its own, in the suite that it belongs to.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test itself does")]
+#![expect(clippy::print_stderr, reason = "the seeds and the progress are for whoever runs the tests")]
+
+mod check;
+mod machine;
+mod operation;
+mod reference;
+mod resolve;
+mod stage;
+mod system;
+mod tally;
+
+use std::{
+    ops::Range,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
+
+use crate::{machine::Machine, system::System};
+
+/// Steps per case; all but the waits send a request.
+const STEPS: usize = 125;
+
+/// Requests per test, of which there are two.
+const OPERATIONS: u64 = 25_000;
+
+/// Enough cases for that.
+const CASES: u64 = 206;
+
+/// Cases that run at the same time: some of them wait for something to expire.
+const WORKERS: usize = 6;
+
+/// Proptest's strategies lie on the stack, and ours is large.
+const STACK_BYTES: usize = 32 << 20;
+
+/// A seed, or a range `first..end` of them, to be run instead.
+const SEED: &str = "SUBGRANT_MODEL_SEED";
+
+#[test]
+fn the_server_agrees_with_the_reference_on_fixed_seeds() {
+    if std::env::var_os(SEED).is_some() {
+        return;
+    }
+    run(1..1 + CASES);
+    assert!(tally::operations() >= OPERATIONS, "only {} operations", tally::operations());
+    tally::assert_nothing_is_missing();
+}
+
+#[test]
+fn the_server_agrees_with_the_reference_on_fresh_seeds() {
+    if let Ok(seeds) = std::env::var(SEED) {
+        return run(parse(&seeds));
+    }
+    let first = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap() * 1_000;
+    run(first..first + CASES);
+    assert!(tally::operations() >= OPERATIONS, "only {} operations", tally::operations());
+}
+
+fn parse(seeds: &str) -> Range<u64> {
+    let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("{SEED} is a number, or first..end"));
+    match seeds.split_once("..") {
+        Some((first, end)) => number(first)..number(end),
+        None => number(seeds)..number(seeds) + 1,
+    }
+}
+
+/// Runs a case per seed, several at a time; stops at the first that fails.
+fn run(seeds: Range<u64>) {
+    eprintln!("seeds {}..{} ({SEED}={}..{} repeats them)", seeds.start, seeds.end, seeds.start, seeds.end);
+    hush_workers();
+    let (next, failure, began) = (AtomicU64::new(seeds.start), Mutex::new(None), Instant::now());
+    let work = || {
+        while failure.lock().unwrap().is_none() {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            if let Err(found) = case(seed) {
+                failure.lock().unwrap().get_or_insert(found);
+            }
+            let done = seed - seeds.start + 1;
+            if done.is_multiple_of(10) {
+                let (operations, seconds) = (tally::operations(), began.elapsed().as_secs());
+                eprintln!(
+                    "{done} of {} cases, {operations} operations, {seconds} s",
+                    seeds.end - seeds.start
+                );
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for number in 0..WORKERS {
+            let worker = std::thread::Builder::new().name(format!("{WORKER}{number}")).stack_size(STACK_BYTES);
+            worker.spawn_scoped(scope, work).unwrap();
+        }
+    });
+    eprintln!("{} operations in {} s\n{}", tally::operations(), began.elapsed().as_secs(), tally::report());
+    if let Some(failure) = failure.into_inner().unwrap() {
+        panic!("{failure}");
+    }
+}
+
+const WORKER: &str = "model-";
+
+/// While a failure is shrunk, cases fail many times; only the last is told.
+fn hush_workers() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !std::thread::current().name().is_some_and(|name| name.starts_with(WORKER)) {
+            usual(panic);
+        }
+    }));
+}
+
+/// Runs one case; a failure is shrunk first.
+fn case(seed: u64) -> Result<(), String> {
+    let config = Config {
+        cases: 1,
+        failure_persistence: None,
+        max_shrink_iters: 600,
+        max_shrink_time: 180_000,
+        ..Config::default()
+    };
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(config.clone(), rng);
+    let outcome = runner.run(&Machine::sequential_strategy(STEPS..=STEPS), |(course, steps, seen)| {
+        System::test_sequential(config.clone(), course, steps, seen);
+        Ok::<_, TestCaseError>(())
+    });
+    outcome.map_err(|error| match error {
+        TestError::Fail(why, (_, steps, _)) => format!(
+            "seed {seed} fails; shrunk to {} steps:\n{why}\n\nrepeat it with\n    {SEED}={seed} cargo xtask test -- model\n",
+            steps.len()
+        ),
+        TestError::Abort(why) => format!("seed {seed} was given up: {why}"),
+    })
+}

@@ -1,0 +1,199 @@
+//! New tokens for what exists: rotation, narrower copies, the root's keys; and what tokens are worth elsewhere.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{
+    answer::{Expected, Learn, Refusal, not_found, refuse},
+    call::{Call, Caller, Lasts},
+    money::invalid,
+    token::{Caveat, Token},
+    world::{DELEGATE, Issue, READ, Seal, Status, World},
+};
+
+impl World {
+    /// How long older tokens stay good.
+    fn grace(&self, grace: Option<Lasts>) -> Result<Timestamp, Refusal> {
+        match grace {
+            None => Ok(self.now),
+            // A grace of nothing is one, too.
+            Some(Lasts::Hostile(0)) => Ok(self.now),
+            Some(lasts) => Ok(self.now + lasts.duration().ok_or_else(invalid)?),
+        }
+    }
+
+    pub(crate) fn rotate(
+        &mut self,
+        call: &Call,
+        node: usize,
+        grace: Option<Lasts>,
+    ) -> Result<Expected, Refusal> {
+        let until = self.grace(grace)?;
+        let request = format!("{node} {grace:?}");
+        let may = |world: &Self| {
+            world.may_change_itself(call.caller, node)?;
+            if node == 0 { Err(refuse(409, "is_root")) } else { Ok(()) }
+        };
+        if let Some(replay) = self.reach(call, node, "/rotate", &request, may)? {
+            return Ok(replay);
+        }
+        match self.status(node) {
+            Status::Revoked(_) | Status::Expired(_) => return Err(refuse(409, "already_revoked")),
+            Status::Active | Status::Exhausted(_) | Status::Frozen(_) => {}
+        }
+        let old = self.nodes[node].canonical.clone();
+        let own_seal = old.seals().last().expect("a delegation's token opens it");
+        if old.seals().any(|seal| seal != own_seal && !self.seals[seal].derived) {
+            return Err(refuse(409, "made_offline"));
+        }
+        let appended = match call.caller {
+            Caller::Token(token) if self.node_of(call.caller) == Some(node) => {
+                self.appended(token, node).to_vec()
+            }
+            _ => Vec::new(),
+        };
+        let issues = self.seals.iter_mut().filter_map(|seal| seal.registered.as_mut());
+        for (_, issue) in issues.filter(|(of, _)| *of == node) {
+            issue.until = Some(issue.until.map_or(until, |earlier| earlier.min(until)));
+        }
+        // Whatever opened the node before, the server can write this.
+        let (id, budget) = (self.nodes[node].id.clone(), self.seals[own_seal].budget);
+        let registered = Some((node, self.issued_now()));
+        self.seals.push(Seal { id, budget, registered, is_plain: false, derived: true });
+        let seal = self.seals.len() - 1;
+        let replaced = old.caveats.iter().map(|caveat| {
+            if *caveat == Caveat::Opens(own_seal) { Caveat::Opens(seal) } else { caveat.clone() }
+        });
+        let canonical = Token { text: String::new(), caveats: replaced.collect(), ..old };
+        let mut token = canonical.clone();
+        token.caveats.extend(appended);
+        self.tokens.push(token);
+        self.nodes[node].canonical = canonical;
+        self.nodes[node].version += 1;
+        let learn = [Learn::Token(self.tokens.len() - 1), Learn::Grace(until)];
+        let expected = Expected::new(200, json!({ "id": self.nodes[node].id })).learning(learn);
+        Ok(self.record(call, "/rotate", &request, expected))
+    }
+
+    /// Appends caveats to the caller's own token. Whoever could have another's written out could act in its name.
+    pub(crate) fn restrict(
+        &mut self,
+        call: &Call,
+        node: usize,
+        caveats: &[Caveat],
+    ) -> Result<Expected, Refusal> {
+        if caveats.is_empty() || caveats.iter().any(|caveat| matches!(caveat, Caveat::Opens(_))) {
+            return Err(invalid());
+        }
+        let before = self.clone();
+        self.standing(call.caller)?;
+        *self = before;
+        let own = self.node_of(call.caller).ok_or_else(not_found)?;
+        self.visible(own, node)?;
+        let Caller::Token(token) = call.caller else { return Err(refuse(403, "action_not_permitted")) };
+        if node != own {
+            return Err(refuse(403, "action_not_permitted"));
+        }
+        let mut narrower = self.tokens[token].clone();
+        narrower.caveats.extend(caveats.iter().cloned());
+        if narrower.scope().is_contradictory || self.is_too_long(&narrower) {
+            return Err(refuse(422, "narrower_than_parent"));
+        }
+        self.tokens.push(narrower);
+        let body = json!({ "id": self.nodes[node].id });
+        Ok(Expected::new(200, body).learning([Learn::Token(self.tokens.len() - 1)]))
+    }
+
+    pub(crate) fn rotate_root(
+        &mut self,
+        call: &Call,
+        grace: Option<Lasts>,
+        revoke_before: Option<(usize, Timestamp)>,
+    ) -> Result<Expected, Refusal> {
+        let until = self.grace(grace)?;
+        let before = self.clone();
+        let standing = self.standing(call.caller);
+        *self = before;
+        if self.node_of(call.caller) != Some(0) {
+            return Err(standing.err().unwrap_or_else(not_found));
+        }
+        let request = format!("{grace:?} {revoke_before:?}");
+        if let Some(replay) = self.replay(call, "/root/rotate", &request)? {
+            return Ok(replay);
+        }
+        standing?;
+        self.require(call.caller, DELEGATE)?;
+        if revoke_before.is_some_and(|(_, instant)| instant > self.now) {
+            return Err(invalid());
+        }
+        for key in &mut self.root_keys {
+            key.until = Some(key.until.map_or(until, |earlier| earlier.min(until)));
+        }
+        self.root_keys.push(Issue { step: self.step, until: None });
+        if let Some((step, _)) = revoke_before {
+            self.cut_off = self.cut_off.max(step);
+            self.nodes[0].version += 1;
+        }
+        let root_key = self.root_keys.len() - 1;
+        self.tokens.push(Token { root_key, ..Token::default() });
+        let learn = [Learn::Token(self.tokens.len() - 1), Learn::Grace(until)];
+        let expected = Expected::new(200, json!({})).learning(learn);
+        Ok(self.record(call, "/root/rotate", &request, expected))
+    }
+
+    /// What a resource server is told: the verdict never is a refusal of the request itself.
+    pub(crate) fn verify(
+        &mut self,
+        call: &Call,
+        token: Caller,
+        source_ip: Option<&str>,
+    ) -> Result<Expected, Refusal> {
+        self.standing(call.caller)?;
+        self.require(call.caller, READ)?;
+        let before = self.clone();
+        let body = match self.verdict(call.caller, token, source_ip) {
+            Ok(view) => json!({
+                "valid": true,
+                "code": null,
+                "effective_remaining_credits": view["effective_remaining_credits"],
+                "delegation": view,
+            }),
+            Err(refusal) => json!({ "valid": false, "code": refusal.code, "delegation": null }),
+        };
+        *self = before;
+        Ok(Expected::new(200, body))
+    }
+
+    pub(crate) fn verdict(
+        &mut self,
+        by: Caller,
+        token: Caller,
+        source_ip: Option<&str>,
+    ) -> Result<Value, Refusal> {
+        if by == Caller::OtherTenant || token == Caller::OtherTenant {
+            // Another tenant's token is as unknown as one that nobody issued.
+            return Err(refuse(401, "forged"));
+        }
+        let Caller::Token(number) = token else {
+            let code = if token == Caller::Tampered { "forged" } else { "malformed" };
+            return Err(refuse(401, code));
+        };
+        let scope = self.tokens[number].scope();
+        if scope.is_contradictory {
+            return Err(refuse(403, "caveat_not_met"));
+        }
+        let node = self.standing(token)?;
+        let networks = self.tokens[number].caveats.iter().filter_map(|caveat| match caveat {
+            Caveat::SourceIp(network) => Some(*network),
+            _ => None,
+        });
+        let is_inside = |network: &str| {
+            let first = |text: &str| text.split('.').next().map(str::to_owned);
+            source_ip.is_some_and(|address| first(address) == first(network))
+        };
+        if !networks.into_iter().all(is_inside) || scope.is_for_a_route {
+            return Err(refuse(403, "caveat_not_met"));
+        }
+        Ok(self.view(node, token))
+    }
+}

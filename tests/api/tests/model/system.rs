@@ -1,0 +1,433 @@
+//! Runs steps against the server and the reference side by side.
+
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
+use serde_json::Value;
+use subgrant_tests::{Reply, Tenant};
+
+use crate::{
+    check,
+    machine::{Course, Machine},
+    operation::{Change, NewId, Opening, Request, Says, Transition, Who},
+    reference::{
+        answer::{Expected, difference},
+        call::{Action, Call, Caller, Expiry},
+        token::{Caveat, MOST_CAVEATS, Token},
+        world::{Period, Seal, World},
+    },
+    resolve::written,
+    stage::Stage,
+    tally,
+};
+
+/// Everything that lasts briefly is over by then.
+const BRIEF: SignedDuration = SignedDuration::from_millis(1_500);
+
+/// The server with one tenant, and what the reference thinks of it.
+pub(crate) struct System {
+    pub(crate) stage: &'static Stage,
+    pub(crate) tenant: Tenant,
+    pub(crate) world: World,
+    /// When each step began.
+    starts: Vec<Timestamp>,
+    /// What can be sent again.
+    sent: Vec<Call>,
+    /// What happened, for the reader of a failure.
+    log: Vec<String>,
+}
+
+/// An answer, with the time that it took.
+pub(crate) struct Answered {
+    pub(crate) reply: Reply,
+    sent_at: Timestamp,
+    received_at: Timestamp,
+}
+
+impl Answered {
+    pub(crate) fn took(&self) -> SignedDuration {
+        self.received_at.duration_since(self.sent_at)
+    }
+
+    /// The instants at which the decision may have been taken, as far as they differ for the rules: right away, or after
+    /// something ended while the request was on its way.
+    pub(crate) fn instants(&self, world: &World) -> Vec<Timestamp> {
+        let first = self.sent_at - SignedDuration::from_millis(1);
+        let last = self.received_at + SignedDuration::from_millis(1);
+        let windows = Period::ALL.map(|period| period.window(first, &world.zone).1);
+        let mut ends: Vec<_> = world.deadlines().into_iter().chain(windows).collect();
+        ends.retain(|end| first < *end && *end <= last);
+        ends.sort_unstable();
+        std::iter::once(first).chain(ends).collect()
+    }
+}
+
+impl StateMachineTest for System {
+    type SystemUnderTest = Self;
+    type Reference = Machine;
+
+    fn init_test(course: &Course) -> Self {
+        let stage = Stage::get();
+        let tenant = stage.tenant(course.zone);
+        let zone = TimeZone::get(course.zone).unwrap();
+        let strangers = [stage.other_root_token.clone(), check::tampered(&tenant.root_token)];
+        let world = World::new(&tenant, zone, strangers);
+        let (starts, sent, log) = (vec![Timestamp::now()], Vec::new(), vec![format!("{course:?}")]);
+        Self { stage, tenant, world, starts, sent, log }
+    }
+
+    fn apply(mut system: Self, _: &Course, transition: Transition) -> Self {
+        system.step(transition);
+        system
+    }
+
+    fn teardown(mut state: Self, _: <Machine as ReferenceStateMachine>::State) {
+        if let Err(fault) = check::at_the_end(&mut state) {
+            state.fail(&fault);
+        }
+    }
+}
+
+/// PostgreSQL keeps microseconds.
+fn now() -> Timestamp {
+    Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap()
+}
+
+impl System {
+    /// One step, and what must hold after it.
+    fn step(&mut self, transition: Transition) {
+        let now = now();
+        self.starts.push(now);
+        (self.world.now, self.world.step) = (now, self.starts.len() - 1);
+        match transition {
+            Transition::Send(request) => self.send_new(&request),
+            Transition::Again { which, change } => self.send_again(which, change),
+            Transition::Append { who, opens, says } => self.append(who, opens.as_ref(), &says),
+            Transition::Wait => self.outlast(),
+            Transition::Burst(requests) => self.burst(&requests),
+        }
+        if let Err(fault) = check::after_step(self) {
+            self.fail(&fault);
+        }
+    }
+
+    /// Ends the case, with all that led there.
+    fn fail(&self, fault: &str) -> ! {
+        panic!("{fault}\n{}", self.log.join("\n"));
+    }
+
+    fn send_new(&mut self, request: &Request) {
+        let key = request.is_keyed.then(|| format!("key-{}", self.starts.len()));
+        let call = self.world.resolve(request, key, &self.starts);
+        self.send(&call);
+        if call.key.is_some() {
+            self.sent.push(call);
+        }
+    }
+
+    fn send_again(&mut self, which: u16, change: Change) {
+        let Some(mut call) = self.sent.get(usize::from(which) % self.sent.len().max(1)).cloned() else {
+            return self.send_new(&Request {
+                who: Who::Session,
+                what: crate::operation::What::Own,
+                is_keyed: false,
+                at_replica: false,
+            });
+        };
+        match change {
+            Change::Nothing => {}
+            Change::Caller(number) => {
+                let node = self.world.node_of(call.caller);
+                let same = |token: &usize| self.world.node_of(Caller::Token(*token)) == node;
+                let same: Vec<_> = (0..self.world.tokens.len()).filter(same).collect();
+                if let (Caller::Token(_), false) = (call.caller, same.is_empty()) {
+                    call.caller = Caller::Token(same[usize::from(number) % same.len()]);
+                }
+            }
+            Change::Body => change_body(&mut call.action),
+        }
+        call.at_replica = !call.at_replica;
+        self.send(&call);
+    }
+
+    /// Sends a request, and fails unless it is answered as it must be.
+    fn send(&mut self, call: &Call) {
+        let answered = self.ask(call);
+        let mut fault = None;
+        for instant in answered.instants(&self.world) {
+            let mut world = self.world.clone();
+            world.now = instant;
+            let expected = world.answer(call);
+            let agreed = compare(&expected, &answered.reply)
+                .and_then(|()| world.learn(&expected.learn, &answered.reply.body, answered.took()));
+            match agreed {
+                Ok(()) => {
+                    self.note(call, &answered.reply, &expected, &world);
+                    self.world = world;
+                    return;
+                }
+                Err(why) => drop(fault.get_or_insert(why)),
+            }
+        }
+        self.fail(&format!("{}\nanswered: {}", fault.unwrap_or_default(), answered.reply.body));
+    }
+
+    fn note(&self, call: &Call, reply: &Reply, expected: &Expected, after: &World) {
+        tally::note(call.action.name(), reply.status, reply.code());
+        let outcomes = reply.body["data"].as_array().filter(|_| matches!(call.action, Action::Batch { .. }));
+        for outcome in outcomes.into_iter().flatten() {
+            tally::note_outcome(outcome["code"].as_str().unwrap_or_default());
+        }
+        if expected.is_replayed {
+            tally::note_event("replayed");
+        }
+        let is_mint = matches!(call.action, Action::Mint(_)) && reply.status == 201;
+        if after.nodes.len() > self.world.nodes.len() + usize::from(is_mint) {
+            tally::note_event("adopted");
+        }
+    }
+
+    /// Sends a request and returns the answer, whatever it is.
+    fn ask(&mut self, call: &Call) -> Answered {
+        let answered = self.look(call);
+        let reply = &answered.reply;
+        let (method, path, body) = self.world.request(&call.action);
+        let (step, caller) = (self.world.step, call.caller);
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let key = call.key.as_deref().unwrap_or("-");
+        let told = if reply.code().is_empty() { String::new() } else { format!(" {}", reply.code()) };
+        self.log.push(format!(
+            "{step:>3}. {caller:?} {method} {path} {body} key {key} -> {}{told} {}",
+            reply.status,
+            summary(&reply.body)
+        ));
+        answered
+    }
+
+    /// The same for a look that is no step.
+    pub(crate) fn look(&self, call: &Call) -> Answered {
+        let request = self.written(call);
+        let sent_at = now();
+        let reply = self.stage.send(request);
+        Answered { reply, sent_at, received_at: now() }
+    }
+
+    fn written(&self, call: &Call) -> reqwest::RequestBuilder {
+        let credential = match call.caller {
+            Caller::Session => self.tenant.session.clone(),
+            other => self.world.token_text(other),
+        };
+        let (method, path, body) = self.world.request(&call.action);
+        let is_lines = matches!(call.action, Action::Batch { is_lines: true, .. });
+        let lines = body.as_ref().filter(|_| is_lines).map(|body| {
+            let items = body["items"].as_array().expect("a batch has items");
+            items.iter().map(|item| format!("{item}\n")).collect::<String>()
+        });
+        let body = body.filter(|_| !is_lines);
+        let mut request = self.stage.request(call.at_replica, call.caller, &credential, (method, path, body));
+        if let Some(lines) = lines {
+            request = request.header("Content-Type", "application/x-ndjson").body(lines);
+        }
+        if let Some(key) = &call.key {
+            request = request.header("Idempotency-Key", key);
+        }
+        request
+    }
+
+    fn append(&mut self, who: Who, opens: Option<&Opening>, says: &Says) {
+        if let Caller::Token(parent) = self.world.caller(who) {
+            let token = &self.world.tokens[parent];
+            if self.world.texts(&token.caveats).len() + 10 < MOST_CAVEATS {
+                let token = self.appended(&token.clone(), opens, says);
+                self.world.tokens.push(token);
+            }
+        }
+        let caller = Caller::Token(self.world.tokens.len() - 1);
+        self.send(&Call { caller, action: Action::Own, key: None, at_replica: false });
+    }
+
+    /// What a holder makes of a token without the server.
+    fn appended(&mut self, parent: &Token, opens: Option<&Opening>, says: &Says) -> Token {
+        let mut token = parent.clone();
+        let mut written_caveats = Vec::new();
+        if let Some(opening) = opens {
+            let budget = written(opening.budget, 500, 10).as_u64().unwrap_or(0).min(10_000);
+            let budget_text = format!("budget = {budget}");
+            let (id, texts) = match self.claim(opening.id) {
+                Some(id) => {
+                    let claim = format!("delegation = {id}.{:024x}", 7);
+                    (id, vec![claim, budget_text])
+                }
+                None => (check::derived_id(&parent.text, &budget_text), vec![budget_text]),
+            };
+            let is_plain = texts.len() == 1;
+            self.world.seals.push(Seal { id, budget, registered: None, is_plain, derived: is_plain });
+            token.caveats.push(Caveat::Opens(self.world.seals.len() - 1));
+            written_caveats.extend(texts);
+        }
+        let caveats = self.world.caveats_of(says);
+        written_caveats.extend(self.world.texts(&caveats));
+        token.caveats.extend(caveats);
+        let bytes: Vec<_> = written_caveats.iter().map(String::as_bytes).collect();
+        token.text = subgrant_tests::attenuate(&parent.text, &bytes);
+        token
+    }
+
+    /// The id that an offline child claims; `None`: it claims none.
+    fn claim(&self, id: NewId) -> Option<String> {
+        let pick = |ids: Vec<&String>, number: u16| {
+            let number = usize::from(number).checked_rem(ids.len())?;
+            Some(ids[number].clone())
+        };
+        let fresh = || subgrant_domain::DelegationId::from_uuid(uuid::Uuid::now_v7()).to_string();
+        match id {
+            NewId::Plain => None,
+            NewId::Fresh => Some(fresh()),
+            NewId::Taken(number) => pick(self.world.nodes.iter().map(|node| &node.id).collect(), number),
+            NewId::Twin(number) => {
+                let offline = self.world.seals.iter().filter(|seal| !seal.derived);
+                pick(offline.map(|seal| &seal.id).collect(), number).or_else(|| Some(fresh()))
+            }
+        }
+    }
+
+    /// Waits until whatever lasts briefly has ended.
+    fn outlast(&mut self) {
+        let soon = now() + BRIEF;
+        let ends = self.world.deadlines().into_iter().filter(|end| *end > now() && *end <= soon);
+        if let Some(last) = ends.max() {
+            tally::note_event("outlasted");
+            self.log.push(format!("{:>3}. wait until {last}", self.world.step));
+            let left = last.duration_since(now()) + SignedDuration::from_millis(2);
+            std::thread::sleep(left.unsigned_abs());
+        }
+        self.world.now = now();
+    }
+
+    /// Sends requests at once, to both processes; some order of them must explain all answers.
+    fn burst(&mut self, requests: &[Request]) {
+        // Whether something ended before or after a request is not asked here.
+        self.outlast();
+        let calls: Vec<_> = requests.iter().map(|request| self.for_burst(request)).collect();
+        let sent_at = now();
+        let requests: Vec<_> = calls.iter().map(|call| self.written(call)).collect();
+        let replies = self.stage.send_at_once(requests);
+        let received_at = now();
+        for (call, reply) in calls.iter().zip(&replies) {
+            let (method, path, body) = self.world.request(&call.action);
+            self.log.push(format!(
+                "{:>3}. at once: {:?} {method} {path} {} -> {} {} {}",
+                self.world.step,
+                call.caller,
+                body.unwrap_or_default(),
+                reply.status,
+                reply.code(),
+                summary(&reply.body)
+            ));
+            tally::note(call.action.name(), reply.status, reply.code());
+        }
+        tally::note_event("burst");
+        let mut faults = Vec::new();
+        for order in orders(calls.len()) {
+            match self.explain(&order, &calls, &replies, (sent_at, received_at)) {
+                Ok(world) => {
+                    self.world = world;
+                    return;
+                }
+                Err(fault) => faults.push(format!("in the order {order:?}: {fault}")),
+            }
+        }
+        self.fail(&format!("no order explains the answers\n{}", faults.join("\n")));
+    }
+
+    /// A batch is no unit: others' debits may come between its items.
+    fn for_burst(&self, request: &Request) -> Call {
+        let call = self.world.resolve(request, None, &self.starts);
+        match &call.action {
+            Action::Batch { items, .. } => {
+                let action = Action::Spend { amount: items[0].amount.clone(), dry_run: false };
+                Call { action, ..call }
+            }
+            _ => call,
+        }
+    }
+
+    fn explain(
+        &self,
+        order: &[usize],
+        calls: &[Call],
+        replies: &[Reply],
+        (sent_at, received_at): (Timestamp, Timestamp),
+    ) -> Result<World, String> {
+        let mut world = self.world.clone();
+        world.now = sent_at;
+        for &index in order {
+            let mut expected = world.answer(&calls[index]);
+            if let (Action::Revoke { .. }, Some(fields)) =
+                (&calls[index].action, expected.body.as_object_mut())
+            {
+                // Counted before the lock is taken, because that takes longer in a larger subtree.
+                fields.remove("active_last_hour");
+            }
+            compare(&expected, &replies[index]).map_err(|why| format!("request {index}: {why}"))?;
+            world.learn(&expected.learn, &replies[index].body, received_at.duration_since(sent_at))?;
+        }
+        Ok(world)
+    }
+}
+
+/// Every order of so many things.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![Vec::new()];
+    }
+    let shorter = orders(count - 1);
+    let inserted = |order: &Vec<usize>| {
+        let order = order.clone();
+        (0..count).map(move |place| {
+            let mut order = order.clone();
+            order.insert(place, count - 1);
+            order
+        })
+    };
+    shorter.iter().flat_map(inserted).collect()
+}
+
+fn compare(expected: &Expected, reply: &Reply) -> Result<(), String> {
+    let told = (reply.status, reply.header("idempotent-replayed").is_some());
+    if told != (expected.status, expected.is_replayed) {
+        return Err(format!(
+            "expected {} (replayed: {}) {}, but it is {} (replayed: {})",
+            expected.status, expected.is_replayed, expected.body, told.0, told.1
+        ));
+    }
+    difference(&expected.body, &reply.body, "").map_or(Ok(()), Err)
+}
+
+/// The same request with something else in it, where it says anything.
+fn change_body(action: &mut Action) {
+    let more = |amount: &mut Value| *amount = Value::from(amount.as_u64().unwrap_or(1).wrapping_add(1) >> 1);
+    match action {
+        Action::Spend { amount, .. } | Action::Hold { amount, .. } | Action::Capture { amount, .. } => {
+            more(amount);
+        }
+        Action::Refund { amount, .. } => match amount {
+            Some(_) => *amount = None,
+            None => *amount = Some(Value::from(1)),
+        },
+        Action::Mint(mint) => {
+            mint.expiry = mint.expiry.is_none().then_some(Expiry::After(crate::reference::call::Lasts::Hour));
+        }
+        Action::Batch { items, .. } => items.iter_mut().for_each(|item| more(&mut item.amount)),
+        Action::Revoke { if_version, .. } => *if_version = if_version.is_none().then_some(1),
+        _ => {}
+    }
+}
+
+/// What a reader wants to know of an answer first.
+fn summary(body: &Value) -> String {
+    let shown =
+        ["id", "remaining_credits", "effective_remaining_credits", "max_affordable_credits", "expires_at"];
+    let shown = shown.iter().filter(|field| !body[**field].is_null());
+    let shown: Vec<_> = shown.map(|field| format!("{field}: {}", body[*field])).collect();
+    shown.join(", ")
+}
