@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::Row;
-use subgrant_domain::TenantId;
+use subgrant_domain::{SpendId, TenantId};
 use subgrant_tests::{Parts, assert_books_balance, attenuate};
 use subgrant_token::NodeDigest;
 
@@ -98,6 +98,15 @@ fn identities(system: &System) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// The ids of all entries, in the order in which they were entered.
+pub(crate) fn ledger_order(system: &System) -> Vec<String> {
+    let tenant = system.tenant.id.parse::<TenantId>().unwrap().as_uuid();
+    let statement = "SELECT id FROM ledger WHERE tenant_id = $1 ORDER BY seq";
+    let query = sqlx::query_scalar(statement).bind(tenant).fetch_all(&system.stage.observer);
+    let ids: Vec<uuid::Uuid> = system.stage.runtime.block_on(query).unwrap();
+    ids.into_iter().map(|id| SpendId::from_uuid(id).to_string()).collect()
 }
 
 /// The id of a node that a plain macaroon library opens with a budget: it follows from the signature behind that.

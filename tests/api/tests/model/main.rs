@@ -18,12 +18,14 @@ mod machine;
 mod operation;
 mod reference;
 mod resolve;
+mod shrink;
 mod stage;
 mod system;
 mod tally;
 
 use std::{
     ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
@@ -31,10 +33,17 @@ use std::{
     time::Instant,
 };
 
-use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use proptest::{
+    strategy::{Strategy, ValueTree},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 
-use crate::{machine::Machine, system::System};
+use crate::{
+    machine::{Course, Machine},
+    operation::Transition,
+    system::System,
+};
 
 /// Steps per case; all but the waits send a request.
 const STEPS: usize = 125;
@@ -86,15 +95,15 @@ fn parse(seeds: &str) -> Range<u64> {
 fn run(seeds: Range<u64>) {
     eprintln!("seeds {}..{} ({SEED}={}..{} repeats them)", seeds.start, seeds.end, seeds.start, seeds.end);
     hush_workers();
-    let (next, failure, began) = (AtomicU64::new(seeds.start), Mutex::new(None), Instant::now());
+    let (next, failures, began) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()), Instant::now());
     let work = || {
-        while failure.lock().unwrap().is_none() {
+        while failures.lock().unwrap().is_empty() {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= seeds.end {
                 return;
             }
             if let Err(found) = case(seed) {
-                failure.lock().unwrap().get_or_insert(found);
+                failures.lock().unwrap().push(found);
             }
             let done = seed - seeds.start + 1;
             if done.is_multiple_of(10) {
@@ -108,14 +117,14 @@ fn run(seeds: Range<u64>) {
     };
     std::thread::scope(|scope| {
         for number in 0..WORKERS {
-            let worker = std::thread::Builder::new().name(format!("{WORKER}{number}")).stack_size(STACK_BYTES);
+            let worker =
+                std::thread::Builder::new().name(format!("{WORKER}{number}")).stack_size(STACK_BYTES);
             worker.spawn_scoped(scope, work).unwrap();
         }
     });
     eprintln!("{} operations in {} s\n{}", tally::operations(), began.elapsed().as_secs(), tally::report());
-    if let Some(failure) = failure.into_inner().unwrap() {
-        panic!("{failure}");
-    }
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 const WORKER: &str = "model-";
@@ -132,26 +141,27 @@ fn hush_workers() {
 
 /// Runs one case; a failure is shrunk first.
 fn case(seed: u64) -> Result<(), String> {
-    let config = Config {
-        cases: 1,
-        failure_persistence: None,
-        max_shrink_iters: 600,
-        max_shrink_time: 180_000,
-        ..Config::default()
-    };
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let mut runner = TestRunner::new_with_rng(config.clone(), rng);
-    let outcome = runner.run(&Machine::sequential_strategy(STEPS..=STEPS), |(course, steps, seen)| {
-        System::test_sequential(config.clone(), course, steps, seen);
-        Ok::<_, TestCaseError>(())
-    });
-    outcome.map_err(|error| match error {
-        TestError::Fail(why, (_, steps, _)) => format!(
-            "seed {seed} fails; shrunk to {} steps:\n{why}\n\nrepeat it with\n    {SEED}={seed} cargo xtask test -- model\n",
-            steps.len()
-        ),
-        TestError::Abort(why) => format!("seed {seed} was given up: {why}"),
-    })
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let drawn = Machine::sequential_strategy(STEPS..=STEPS).new_tree(&mut runner);
+    let (course, steps, _) = drawn.map_err(|why| format!("seed {seed}: {why}"))?.current();
+    let fails = |steps: &[Transition]| failure_of(&course, steps);
+    let Some(fault) = fails(&steps) else { return Ok(()) };
+    eprintln!("seed {seed} fails; shrinking:\n{}", fault.lines().next().unwrap_or_default());
+    let (steps, fault) = shrink::shrunk(steps, fault, fails);
+    let count = steps.len();
+    Err(format!(
+        "seed {seed} fails; shrunk to {count} steps: {steps:?}\n{fault}\n\nrepeat it with\n    \
+         {SEED}={seed} cargo xtask test -- model\n"
+    ))
+}
+
+/// Runs some steps on a new tenant; says how that fails.
+fn failure_of(course: &Course, steps: &[Transition]) -> Option<String> {
+    let run = || System::test_sequential(Config::default(), course.clone(), steps.to_vec(), None);
+    let panic = catch_unwind(AssertUnwindSafe(run)).err()?;
+    let text = panic.downcast_ref::<String>().cloned();
+    Some(text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned())).unwrap_or_default())
 }

@@ -153,8 +153,13 @@ pub(crate) enum What {
     Proof,
 }
 
+/// Who manages: more often somebody that stands high up.
+fn manager() -> impl Strategy<Value = Who> {
+    prop_oneof![1 => who(), 1 => Just(Who::Root), 1 => Just(Who::Session)]
+}
+
 /// The least likely comes last: shrinking prefers the first.
-pub(crate) fn who() -> impl Strategy<Value = Who> {
+fn who() -> impl Strategy<Value = Who> {
     prop_oneof![
         12 => any::<u16>().prop_map(Who::Live),
         3 => Just(Who::Root),
@@ -264,7 +269,7 @@ fn control(is_brief: bool) -> impl Strategy<Value = What> {
         3 => (which(), any::<bool>(), maybe(0.3, 0..3_u8))
             .prop_map(|(node, dry_run, version)| What::Revoke { node, dry_run, version }),
         2 => which().prop_map(|node| What::Freeze { node }),
-        3 => which().prop_map(|node| What::Unfreeze { node }),
+        4 => which().prop_map(|node| What::Unfreeze { node }),
         3 => (which(), grace()).prop_map(|(node, grace)| What::Rotate { node, grace }),
         2 => (which(), says(is_brief)).prop_map(|(node, says)| What::Restrict { node, says }),
         1 => (grace(), maybe(0.15, any::<u16>()))
@@ -287,9 +292,12 @@ fn looks() -> impl Strategy<Value = What> {
     ]
 }
 
-fn request(what: impl Strategy<Value = What>) -> impl Strategy<Value = Request> {
+fn request(
+    who: impl Strategy<Value = Who>,
+    what: impl Strategy<Value = What>,
+) -> impl Strategy<Value = Request> {
     let keyed = proptest::bool::weighted(0.4);
-    (who(), what, keyed, any::<bool>()).prop_map(|(who, what, is_keyed, at_replica)| Request {
+    (who, what, keyed, any::<bool>()).prop_map(|(who, what, is_keyed, at_replica)| Request {
         who,
         what,
         is_keyed,
@@ -297,8 +305,11 @@ fn request(what: impl Strategy<Value = What>) -> impl Strategy<Value = Request> 
     })
 }
 
-fn send(what: impl Strategy<Value = What>) -> impl Strategy<Value = Transition> {
-    request(what).prop_map(Transition::Send)
+fn send(
+    who: impl Strategy<Value = Who>,
+    what: impl Strategy<Value = What>,
+) -> impl Strategy<Value = Transition> {
+    request(who, what).prop_map(Transition::Send)
 }
 
 fn again() -> impl Strategy<Value = Transition> {
@@ -325,19 +336,19 @@ fn append(is_brief: bool) -> impl Strategy<Value = Transition> {
 pub(crate) fn step(is_brief: bool, is_young: bool) -> BoxedStrategy<Transition> {
     if is_young {
         return prop_oneof![
-            6 => send(mint(is_brief)),
+            6 => send(who(), mint(is_brief)),
             1 => append(is_brief),
-            2 => send(money(is_brief)),
+            2 => send(who(), money(is_brief)),
         ]
         .boxed();
     }
     prop_oneof![
-        30 => send(money(is_brief)),
-        9 => send(mint(is_brief)),
-        7 => send(control(is_brief)),
+        30 => send(who(), money(is_brief)),
+        9 => send(who(), mint(is_brief)),
+        7 => send(manager(), control(is_brief)),
         8 => again(),
         6 => append(is_brief),
-        6 => send(looks()),
+        6 => send(who(), looks()),
         1 => Just(if is_brief { Transition::Wait } else { Transition::Again { which: 0, change: Change::Nothing } }),
     ]
     .boxed()
@@ -346,6 +357,6 @@ pub(crate) fn step(is_brief: bool, is_young: bool) -> BoxedStrategy<Transition> 
 /// Several requests that are sent at once. Without keys: which of them comes first is not known beforehand.
 pub(crate) fn burst() -> BoxedStrategy<Transition> {
     let what = prop_oneof![6 => money(false), 1 => control(false), 1 => mint(false)];
-    let request = request(what).prop_map(|request| Request { is_keyed: false, ..request });
+    let request = request(who(), what).prop_map(|request| Request { is_keyed: false, ..request });
     proptest::collection::vec(request, 2..5).prop_map(Transition::Burst).boxed()
 }

@@ -82,7 +82,7 @@ impl World {
                 Action::Refund { entry, amount: amount.map(|amount| written(amount, edge, 1)) }
             }
             What::Mint { parent, budget, carve, says } => {
-                let parent = parent.map(|which| self.which_node(caller, which, &|_| true));
+                let parent = parent.map(|which| self.which_node(caller, which));
                 let at = parent.or(self.node_of(caller)).filter(|at| *at < self.nodes.len());
                 let most = |at: usize| match carve {
                     Some(false) => self.nodes[at].budget,
@@ -92,23 +92,21 @@ impl World {
                 Action::Mint(self.mint_body_of(parent, written(*budget, edge, 25), *carve, says))
             }
             What::Revoke { node, dry_run, version } => {
-                let node = self.which_node(caller, *node, &|_| true);
+                let node = self.which_node(caller, *node);
                 let current = self.nodes.get(node).map_or(1, |node| node.version);
                 let if_version = version.map(|change| current + u64::from(change / 2));
                 Action::Revoke { node, dry_run: *dry_run, if_version }
             }
-            What::Freeze { node } => Action::Freeze { node: self.which_node(caller, *node, &|_| true) },
-            What::Unfreeze { node } => {
-                Action::Unfreeze { node: self.which_node(caller, *node, &|at| self.nodes[at].frozen) }
-            }
+            What::Freeze { node } => Action::Freeze { node: self.which_node(caller, *node) },
+            What::Unfreeze { node } => Action::Unfreeze { node: self.which_frozen(caller, *node) },
             What::Rotate { node, grace } => {
-                let node = self.which_node(caller, *node, &|_| true);
+                let node = self.which_node(caller, *node);
                 Action::Rotate { node, grace: grace.map(duration) }
             }
             What::Restrict { node, says } => {
                 let node = match node {
                     Which::Fit(_) => self.node_of(caller).unwrap_or(usize::MAX),
-                    other => self.which_node(caller, *other, &|_| true),
+                    other => self.which_node(caller, *other),
                 };
                 Action::Restrict { node, caveats: self.caveats_of(says) }
             }
@@ -120,13 +118,11 @@ impl World {
                 Action::Verify { token: self.caller(*token), source_ip: *source_ip }
             }
             What::Own => Action::Own,
-            What::One { node } => Action::One { node: self.which_node(caller, *node, &|_| true) },
+            What::One { node } => Action::One { node: self.which_node(caller, *node) },
             What::List => Action::List,
-            What::Tree { top } => {
-                Action::Tree { top: top.map(|which| self.which_node(caller, which, &|_| true)) }
-            }
+            What::Tree { top } => Action::Tree { top: top.map(|which| self.which_node(caller, which)) },
             What::Ledger { node } => {
-                Action::Ledger { node: node.map(|which| self.which_node(caller, which, &|_| true)) }
+                Action::Ledger { node: node.map(|which| self.which_node(caller, which)) }
             }
             What::Proof => Action::Proof,
         }
@@ -163,22 +159,34 @@ impl World {
         self.node_of(caller).is_some_and(|own| self.is_within(node, own))
     }
 
-    fn which_node(&self, caller: Caller, which: Which, is_fit: &dyn Fn(usize) -> bool) -> usize {
+    fn which_node(&self, caller: Caller, which: Which) -> usize {
         let all = 0..self.nodes.len();
         let below = |node: &usize| self.sees(caller, *node) && Some(*node) != self.node_of(caller);
         let fits = |node: &usize| {
             let is_live = !matches!(self.status(*node), Status::Revoked(_) | Status::Expired(_));
-            below(node) && is_live && is_fit(*node)
+            below(node) && is_live
         };
         let found = match which {
             Which::Fit(number) => pick(&all.filter(fits).collect::<Vec<_>>(), number),
+            // What happens to the root happens to all: that is left to rare cases.
             Which::Below(number) => {
-                pick(&all.filter(|node| self.sees(caller, *node)).collect::<Vec<_>>(), number)
+                let seen = all.filter(|node| *node != 0 && self.sees(caller, *node));
+                pick(&seen.collect::<Vec<_>>(), number)
             }
             Which::Any(number) => pick(&all.collect::<Vec<_>>(), number),
             Which::Unknown => None,
         };
         found.unwrap_or(usize::MAX)
+    }
+
+    /// The root may be among them.
+    fn which_frozen(&self, caller: Caller, which: Which) -> usize {
+        let frozen =
+            (0..self.nodes.len()).filter(|node| self.nodes[*node].frozen && self.sees(caller, *node));
+        match which {
+            Which::Fit(number) => pick(&frozen.collect::<Vec<_>>(), number).unwrap_or(usize::MAX),
+            other => self.which_node(caller, other),
+        }
     }
 
     fn which_hold(&self, caller: Caller, which: Which) -> usize {

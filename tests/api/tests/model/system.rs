@@ -156,7 +156,7 @@ impl System {
         for instant in answered.instants(&self.world) {
             let mut world = self.world.clone();
             world.now = instant;
-            let expected = world.answer(call);
+            let expected = world.answer(call).with_ids_of(&answered.reply.body);
             let agreed = compare(&expected, &answered.reply)
                 .and_then(|()| world.learn(&expected.learn, &answered.reply.body, answered.took()));
             match agreed {
@@ -192,7 +192,7 @@ impl System {
         let reply = &answered.reply;
         let (method, path, body) = self.world.request(&call.action);
         let (step, caller) = (self.world.step, call.caller);
-        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let body = body.map(|body| self.readable(&body.to_string())).unwrap_or_default();
         let key = call.key.as_deref().unwrap_or("-");
         let told = if reply.code().is_empty() { String::new() } else { format!(" {}", reply.code()) };
         self.log.push(format!(
@@ -201,6 +201,14 @@ impl System {
             summary(&reply.body)
         ));
         answered
+    }
+
+    /// With numbers in place of tokens.
+    fn readable(&self, body: &str) -> String {
+        let tokens = self.world.tokens.iter().enumerate();
+        tokens.fold(body.to_owned(), |body, (number, token)| {
+            body.replace(&token.text, &format!("token {number}"))
+        })
     }
 
     /// The same for a look that is no step.
@@ -318,7 +326,7 @@ impl System {
                 "{:>3}. at once: {:?} {method} {path} {} -> {} {} {}",
                 self.world.step,
                 call.caller,
-                body.unwrap_or_default(),
+                self.readable(&body.unwrap_or_default().to_string()),
                 reply.status,
                 reply.code(),
                 summary(&reply.body)
@@ -329,7 +337,12 @@ impl System {
         let mut faults = Vec::new();
         for order in orders(calls.len()) {
             match self.explain(&order, &calls, &replies, (sent_at, received_at)) {
-                Ok(world) => {
+                Ok(mut world) => {
+                    // Debits that do not get in each other's way may stand in the ledger in another order.
+                    let new = self.world.entries.len();
+                    let order = check::ledger_order(self);
+                    let place = |id: &String| order.iter().position(|other| other == id);
+                    world.entries[new..].sort_by_key(|entry| place(&entry.id));
                     self.world = world;
                     return;
                 }

@@ -60,6 +60,16 @@ impl Expected {
         Self { status, body, is_replayed: false, learn: Vec::new() }
     }
 
+    /// Puts the ids of a batch's entries where items that repeat them must have the same.
+    pub(crate) fn with_ids_of(mut self, answer: &Value) -> Self {
+        for outcome in self.body["data"].as_array_mut().into_iter().flatten() {
+            if let Some(item) = outcome["id"]["of item"].as_u64() {
+                outcome["id"] = answer["data"][usize::try_from(item).unwrap_or_default()]["id"].clone();
+            }
+        }
+        self
+    }
+
     pub(crate) fn learning(self, learn: impl IntoIterator<Item = Learn>) -> Self {
         Self { learn: learn.into_iter().collect(), ..self }
     }

@@ -39,7 +39,7 @@ impl World {
         self.require(call.caller, DELEGATE)?;
         let request = self.request(&call.action).2.expect("a mint has a body").to_string();
         if let Some(replay) = self.replay(call, "/delegation", &request)? {
-            return Ok(self.without_token_of_another(call, replay));
+            return Ok(self.without_another_token(call, replay));
         }
         self.check_live(call.caller, parent)?;
         let is_carve = mint.carve.unwrap_or(true);

@@ -133,6 +133,7 @@ impl World {
     pub(crate) fn spend(&mut self, call: &Call, amount: &Value, dry_run: bool) -> Result<Expected, Refusal> {
         let amount = credits(amount)?;
         self.require(call.caller, SPEND)?;
+        let before = self.clone();
         let node = self.standing(call.caller)?;
         if dry_run {
             self.check_funds(call.caller, node, amount)?;
@@ -142,6 +143,8 @@ impl World {
             body["dry_run"] = json!(true);
             body["remaining_credits"] = json!(less(self.remaining(node)));
             body["effective_remaining_credits"] = json!(less(self.effective_remaining(node)));
+            // Trying enters nobody.
+            *self = before;
             return Ok(Expected::new(200, body));
         }
         let request = format!("/spend {amount}");
@@ -168,6 +171,7 @@ impl World {
             let before = self.clone();
             let outcome = match self.batch_item(&single, item) {
                 Ok(expected) => {
+                    self.name_after_item(&expected.learn, position);
                     learn.push(Learn::Outcome(position, expected.learn));
                     json!({
                         "status": 201,
@@ -193,6 +197,17 @@ impl World {
             outcomes.push(outcome);
         }
         Ok(Expected::new(200, json!({ "data": outcomes })).learning(learn))
+    }
+
+    /// Until the answer tells the id of an entry, whoever repeats its item further down has the same.
+    fn name_after_item(&mut self, learn: &[Learn], position: usize) {
+        for one in learn {
+            if let Learn::Record(key) = one
+                && let Some(recorded) = self.recorded.get_mut(key)
+            {
+                recorded.body["id"] = json!({ "of item": position });
+            }
+        }
     }
 
     fn batch_item(&mut self, single: &Call, item: &Item) -> Result<Expected, Refusal> {

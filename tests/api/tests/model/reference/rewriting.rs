@@ -148,9 +148,10 @@ impl World {
         token: Caller,
         source_ip: Option<&str>,
     ) -> Result<Expected, Refusal> {
+        let before = self.clone();
         self.standing(call.caller)?;
         self.require(call.caller, READ)?;
-        let before = self.clone();
+        *self = before.clone();
         let body = match self.verdict(call.caller, token, source_ip) {
             Ok(view) => json!({
                 "valid": true,

@@ -178,13 +178,18 @@ impl World {
         expected
     }
 
-    /// Only the same token gets the identical child again; what was narrowed meanwhile gets a narrower one.
-    pub(crate) fn without_token_of_another(&self, call: &Call, mut replay: Expected) -> Expected {
+    /// Only the same token gets the identical child again; what was narrowed meanwhile gets a narrower one, and of a child
+    /// whose token was rotated meanwhile only the newest token is any good.
+    pub(crate) fn without_another_token(&self, call: &Call, mut replay: Expected) -> Expected {
         let by = if let Caller::Token(token) = call.caller { Some(token) } else { None };
         let recorded = self.key(call, "/delegation").and_then(|key| self.recorded.get(&key));
-        if recorded.is_some_and(|recorded| recorded.by != by)
-            && let Some(fields) = replay.body.as_object_mut()
-        {
+        let is_same = recorded.is_some_and(|recorded| recorded.by == by);
+        let child = self.nodes.iter().position(|node| replay.body["id"] == node.id.as_str());
+        let is_rotated = child.is_some_and(|child| {
+            let opened = self.seals.iter().filter_map(|seal| seal.registered);
+            opened.filter(|(node, _)| *node == child).count() > 1
+        });
+        if let (true, Some(fields)) = (!is_same || is_rotated, replay.body.as_object_mut()) {
             fields.remove("token");
             fields.remove("caveats");
         }
