@@ -183,6 +183,45 @@ pub struct CreatedDelegation {
     pub delegation: Delegation,
 }
 
+/// New settings of a delegation. What is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"budget_credits": 2000}))]
+pub struct UpdateDelegation {
+    /// The new name: 1–256 bytes of text.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::object::present")]
+    #[schema(nullable = false)]
+    pub label: Option<String>,
+    /// The new budget. Raised: out of what the parent has available. Lowered: not below what is spent, held and set
+    /// aside for children.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::object::present")]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, nullable = false)]
+    pub budget_credits: Option<u64>,
+    /// The most credits in one spend or hold; `null`: no such limit any more.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::object::nullable")]
+    #[schema(value_type = Option<u64>, minimum = 1)]
+    pub max_per_spend: Option<Option<u64>>,
+    /// All window limits that the delegation shall have; `[]`: none any more.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::object::present_list"
+    )]
+    #[schema(nullable = false)]
+    pub limits: Option<Vec<Limit>>,
+}
+
+/// A changed delegation.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct UpdatedDelegation {
+    /// Where the change widened anything: a token that may do what older ones may not. Shown once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// The delegation as it is now.
+    #[serde(flatten)]
+    pub delegation: Delegation,
+}
+
 /// A page of delegations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DelegationList {

@@ -19,7 +19,7 @@ pub use audit::{AuditEntry, AuditList};
 pub use delegation::{
     Action, Allocation, CreateDelegation, CreatedDelegation, Delegation, DelegationList, DelegationTree,
     FreezeDelegation, Limit, Period, RestrictDelegation, RestrictedDelegation, Revocation, RevokeDelegation,
-    RotateDelegation, RotatedDelegation, Status,
+    RotateDelegation, RotatedDelegation, Status, UpdateDelegation, UpdatedDelegation,
 };
 pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, ReleaseHold};
 pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof};

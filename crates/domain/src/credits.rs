@@ -25,6 +25,8 @@ pub enum CreditsError {
 impl Credits {
     /// No credits.
     pub const ZERO: Self = Self(0);
+    /// The least that can move.
+    pub const ONE: Self = Self(1);
     /// The largest amount: 2^53 − 1.
     pub const MAX: Self = Self((1 << 53) - 1);
 

@@ -27,9 +27,10 @@ pub use ledger::{EntryHash, EntryKind, LedgerEntry};
 pub use node::{Allocation, Node, Status, Terms, UnknownAllocation, effective_remaining, status_of};
 pub use path::{NodePath, PathError};
 pub use plan::{
-    Child, ChildRequest, Denial, Hold, MintDenial, Revocation, SpendLimits, check_spend, plan_capture,
-    plan_expired_carve, plan_expired_hold, plan_extend, plan_freeze, plan_hold, plan_mint, plan_refund,
-    plan_release, plan_revoke, plan_spend, plan_unfreeze, plan_void_hold, required_windows,
+    ChangeDenial, ChangeRequest, Child, ChildRequest, Denial, Direction, Hold, Holder, MintDenial,
+    Revocation, SpendLimits, check_spend, direction_of, plan_capture, plan_change, plan_expired_carve,
+    plan_expired_hold, plan_extend, plan_freeze, plan_hold, plan_mint, plan_refund, plan_release,
+    plan_revoke, plan_spend, plan_unfreeze, plan_void_hold, required_windows,
 };
 pub use text::{AttributeText, TextError};
 pub use tree::{Tree, WindowKey};

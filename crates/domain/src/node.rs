@@ -149,6 +149,21 @@ impl Node {
         })
     }
 
+    /// What remains for a holder whose credential says that the node's budget is `ceiling`.
+    pub fn remaining_within(&self, ceiling: Option<Credits>) -> Option<Credits> {
+        let under_ceiling =
+            ceiling.map(|ceiling| ceiling.saturating_sub(self.spent).saturating_sub(self.held));
+        self.remaining().into_iter().chain(under_ceiling).min()
+    }
+
+    /// What such a holder has available.
+    pub fn available_within(&self, ceiling: Option<Credits>) -> Option<Credits> {
+        let reserved = Credits::new(self.reserved).unwrap_or(Credits::MAX);
+        let under_ceiling =
+            ceiling.and_then(|_| self.remaining_within(ceiling)).map(|left| left.saturating_sub(reserved));
+        self.available().into_iter().chain(under_ceiling).min()
+    }
+
     /// Whether the parent currently sets credits aside for this node.
     pub fn is_carved(&self) -> bool {
         self.allocation == Allocation::Carve && !self.carve_returned
@@ -226,8 +241,9 @@ fn drawn_on<'a>(chain: &'a [&Node]) -> impl Iterator<Item = &'a Node> {
 }
 
 /// The most that the last node of `chain` (root first) and its subtree can still consume: what remains of its own
-/// budget and, above every `cap` edge, what the parent has available. `None`: unlimited.
-pub fn effective_remaining(chain: &[&Node]) -> Option<Credits> {
-    let own = chain.last().and_then(|node| node.remaining());
+/// budget, or below the `ceiling` of the holder's credential, and, above every `cap` edge, what the parent has available.
+/// `None`: unlimited.
+pub fn effective_remaining(chain: &[&Node], ceiling: Option<Credits>) -> Option<Credits> {
+    let own = chain.last().and_then(|node| node.remaining_within(ceiling));
     own.into_iter().chain(drawn_on(chain).filter_map(Node::available)).min()
 }

@@ -71,8 +71,8 @@ impl Tree {
     }
 
     /// See [`effective_remaining`].
-    pub fn effective_remaining(&self, path: &NodePath) -> Option<Credits> {
-        effective_remaining(&self.chain(path))
+    pub fn effective_remaining(&self, path: &NodePath, ceiling: Option<Credits>) -> Option<Credits> {
+        effective_remaining(&self.chain(path), ceiling)
     }
 
     /// Adds a node that the tree does not hold yet; one that it holds stays as it is.
@@ -162,6 +162,21 @@ impl Tree {
         });
         self.change(path.id(), |node| node.carve_returned = true);
         unspent
+    }
+
+    /// Gives a node another budget; its parent sets aside as much more or less where the node is a live carve child.
+    /// The caller has checked that the parent has it and that the node's commitments fit.
+    pub(crate) fn change_budget(&mut self, path: &NodePath, budget: Credits) {
+        let node = &self.nodes[&path.id()];
+        let old = node.budget.expect("only the root is unlimited, and it is never changed");
+        if let (true, Some(parent)) = (node.is_carved(), path.parent_id()) {
+            self.change(parent, |node| {
+                node.reserved = (node.reserved + budget.get())
+                    .checked_sub(old.get())
+                    .expect("the carve was set aside in the parent");
+            });
+        }
+        self.change(path.id(), |node| node.budget = Some(budget));
     }
 
     /// Enters a new child: its parent sets the budget aside, and every ancestor counts one more descendant.

@@ -2,12 +2,16 @@
 
 use std::net::IpAddr;
 
-use subgrant_domain::{Action, DelegationId, NodePath, RequestId, Status, TenantId, Terms, UserId};
+use subgrant_domain::{
+    Action, Credits, DelegationId, Holder, NodePath, RequestId, Status, TenantId, Terms, UserId,
+};
 use subgrant_store::{audit, idempotency};
+use subgrant_token::Caveat;
 
 use crate::{
     App, CredentialError, ServiceError, SessionSecret,
     adoption::{AdoptionFacts, adopt},
+    chain,
     credential::{Credential, TokenFacts},
     locked::Loaded,
 };
@@ -66,6 +70,9 @@ pub enum AccessError {
     /// The token's caveats or the user's role do not include the action.
     #[error("the action {0} is not permitted")]
     NotPermitted(Action),
+    /// A newer token of the caller's delegation exists, and only that one may do this.
+    #[error("a newer token of the delegation exists")]
+    Superseded,
     /// Unknown, another tenant's, or outside the caller's subtree.
     #[error("there is no such delegation")]
     NotFound,
@@ -143,13 +150,54 @@ impl Principal {
         }
     }
 
-    /// What the credential leaves of the terms of a node at or below its own.
-    pub(crate) fn terms_at(&self, path: &NodePath) -> Terms {
-        let Some(credential) = self.credential() else { return Terms::UNRESTRICTED };
+    /// What the credential leaves of the power of a node at or below its own.
+    pub(crate) fn holder_at(&self, path: &NodePath) -> Holder {
+        let Some(credential) = self.credential() else { return Holder::UNRESTRICTED };
         let terms = credential.terms();
         let levels =
             u32::try_from(path.depth() - self.path.depth()).expect("a path is at most 32 levels deep");
-        Terms { max_depth: terms.max_depth.map(|depth| depth.saturating_sub(levels)), ..terms }
+        Holder {
+            terms: Terms { max_depth: terms.max_depth.map(|depth| depth.saturating_sub(levels)), ..terms },
+            ceiling: self.ceiling_at(path),
+        }
+    }
+
+    /// What the token's holder appended to it, as far as it must bind a token of the node at `path` that is written on
+    /// the holder's behalf.
+    ///
+    /// A name stays with its node, and levels are counted by the plan: below the caller's own node both stand in the
+    /// presented token anyway; further down they would say something else. Refused where the token is narrower than
+    /// what is below in a way that cannot be carried over.
+    pub(crate) fn narrowing_at(
+        &self,
+        loaded: &impl Loaded,
+        path: &NodePath,
+    ) -> Result<Vec<Caveat>, AccessError> {
+        let Some(credential) = self.credential() else { return Ok(Vec::new()) };
+        let (issued, appended) = credential.issued_and_appended();
+        if path.id() == self.path.id() {
+            return Ok(appended.to_vec());
+        }
+        let canonical = &loaded.row(self.path.id())?.caveats;
+        let says_the_same =
+            |(caveat, stored): (&Caveat, &String)| chain::public_text(caveat) == chain::listed(stored);
+        if issued.len() != canonical.len() || !issued.iter().zip(canonical).all(says_the_same) {
+            return Err(AccessError::Superseded);
+        }
+        if let Some(limit) = appended.iter().find(|caveat| matches!(caveat, Caveat::Limit(_))) {
+            // Further down it would count something else, and as often as there are tokens.
+            let why = format!(
+                "{limit} was appended to it, so that it writes no tokens of delegations further down"
+            );
+            return Err(CredentialError::Caveat(why).into());
+        }
+        let binds = |caveat: &&Caveat| !matches!(caveat, Caveat::Label(_) | Caveat::MaxDepth(_));
+        Ok(appended.iter().filter(binds).cloned().collect())
+    }
+
+    /// What the presented token says the node's budget is, if it is the token's own node.
+    pub(crate) fn ceiling_at(&self, path: &NodePath) -> Option<Credits> {
+        self.credential().filter(|_| path.id() == self.path.id()).and_then(Credential::ceiling)
     }
 
     /// An entry for the audit log.

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 
 use subgrant_domain::{
-    Action, Allocation, AttributeText, ChildRequest, DelegationId, Denial, MintDenial, Terms, Tree, plan_mint,
+    Action, Allocation, AttributeText, ChildRequest, DelegationId, Denial, Holder, MintDenial, Tree,
+    plan_mint,
 };
 use subgrant_store::{
     TenantTx,
@@ -117,7 +118,7 @@ fn adopted_row(
         cost_center: node.block.cost_center.clone(),
         department: node.block.department.clone(),
     };
-    plan_mint(tree, &parent, &Terms::UNRESTRICTED, id, &request).map_err(|denial| match denial {
+    plan_mint(tree, &parent, &Holder::UNRESTRICTED, id, &request).map_err(|denial| match denial {
         MintDenial::Denied(Denial::Revoked { .. }) => CredentialError::Revoked,
         MintDenial::Denied(Denial::Expired { .. }) => CredentialError::Expired,
         MintDenial::Denied(Denial::Frozen { .. }) => CredentialError::Frozen,

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
-use subgrant_domain::{DelegationId, Id, IdKind, NodePath, RootKeyId, TenantId};
-use subgrant_store::{Database, StoreError, TenantTx, root_keys, tenants, tokens::Digest};
+use subgrant_domain::{DelegationId, Id, IdKind, RootKeyId, TenantId};
+use subgrant_store::{
+    Database, StoreError, TenantTx, root_keys, tenants,
+    tokens::{self, Digest, Issued},
+};
 use subgrant_token::RootKey;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -46,9 +49,9 @@ pub(crate) struct Shared {
     /// Password hashing is made to be slow and memory-hungry; this bounds how much of it runs at once.
     pub(crate) password_hashing: Semaphore,
     master_key: MasterKey,
-    /// Root keys and paths never change, so entries are never invalidated, only evicted.
+    /// Root keys and where tokens lead never change, so entries are never invalidated, only evicted.
     root_keys: Cache<(TenantId, RootKeyId), Arc<TenantKey>>,
-    paths: Cache<(TenantId, Digest), Arc<NodePath>>,
+    issued: Cache<(TenantId, Digest), Issued>,
 }
 
 /// An unsealed root key with what belongs to it for good.
@@ -85,7 +88,7 @@ impl App {
             password_hashing: Semaphore::new(2),
             master_key,
             root_keys: Cache::new(10_000),
-            paths: Cache::new(100_000),
+            issued: Cache::new(100_000),
         }))
     }
 
@@ -144,22 +147,21 @@ impl App {
         Ok((id, RootKey::from_bytes(*bytes)))
     }
 
-    /// The path of the node that a digest leads to.
-    pub(crate) async fn path_by_digest(
+    /// What a digest leads to.
+    pub(crate) async fn issued(
         &self,
         tenant: TenantId,
         digest: Digest,
-    ) -> Result<Option<Arc<NodePath>>, ServiceError> {
-        if let Some(path) = self.0.paths.get(&(tenant, digest)) {
-            return Ok(Some(path));
+    ) -> Result<Option<Issued>, ServiceError> {
+        if let Some(issued) = self.0.issued.get(&(tenant, digest)) {
+            return Ok(Some(issued));
         }
         let mut tx = self.0.database.begin_read(tenant).await?;
-        let Some(path) = subgrant_store::tokens::path_by_digest(&mut tx, &digest).await? else {
-            return Ok(None);
-        };
-        let path = Arc::new(path);
-        self.0.paths.insert((tenant, digest), Arc::clone(&path));
-        Ok(Some(path))
+        let issued = tokens::issued(&mut tx, &digest).await?;
+        if let Some(issued) = &issued {
+            self.0.issued.insert((tenant, digest), issued.clone());
+        }
+        Ok(issued)
     }
 }
 

@@ -1,12 +1,14 @@
 //! Writing tokens: blocks, canonical chains, and the caveats that may be shown.
 
+use std::sync::Arc;
+
 use subgrant_domain::{AttributeText, ChildRequest, DelegationId, RootKeyId, TenantId};
 use subgrant_store::{TenantTx, delegations::Delegation};
 use subgrant_token::{
     Caveat, DelegationClaim, Identifier, Macaroon, RootKey, TokenError, derive_nonce, derive_rotated_nonce,
 };
 
-use crate::{App, ServiceError};
+use crate::{App, ServiceError, app::TenantKey};
 
 /// The caveats that open a node's block: who it is, what it may spend, then what the request narrows. What is
 /// inherited stands further up in the chain.
@@ -61,6 +63,11 @@ pub(crate) fn opening(id: DelegationId, generation: u32) -> String {
     }
 }
 
+/// Whether a stored caveat opens a node's block.
+pub(crate) fn is_opening(stored: &str) -> bool {
+    stored.starts_with(OPENING)
+}
+
 /// A stored caveat as listings show it.
 pub(crate) fn listed(stored: &str) -> String {
     match stored.split_once(['+', FOREIGN]) {
@@ -91,10 +98,28 @@ pub(crate) async fn canonical_token(
     tx: &mut TenantTx,
     delegation: &Delegation,
 ) -> Result<Macaroon, ServiceError> {
-    let missing = || ServiceError::Inconsistent("a delegation's root key is missing".to_owned());
-    let root_key = app.root_key_in(tx, delegation.root_key).await?.ok_or_else(missing)?;
+    let root_key = root_key_of(app, tx, delegation).await?;
     let caveats = restored(&root_key.key, &delegation.caveats)?;
     root_token(app, tx.tenant(), root_key.id, &root_key.key)?.attenuate(&caveats).map_err(unusable)
+}
+
+/// The root key under which a node's canonical token is derived.
+pub(crate) async fn root_key_of(
+    app: &App,
+    tx: &mut TenantTx,
+    delegation: &Delegation,
+) -> Result<Arc<TenantKey>, ServiceError> {
+    let missing = || ServiceError::Inconsistent("a delegation's root key is missing".to_owned());
+    app.root_key_in(tx, delegation.root_key).await?.ok_or_else(missing)
+}
+
+/// Where a node's own block begins in its stored chain. A plain library wrote the budget alone.
+pub(crate) fn own_block(delegation: &Delegation) -> usize {
+    let opening = opening(delegation.node.id(), 0);
+    let caveats = &delegation.caveats;
+    let opened = caveats.iter().rposition(|text| listed(text) == opening);
+    let budget = || caveats.iter().rposition(|text| text.starts_with("budget = "));
+    opened.or_else(budget).unwrap_or(caveats.len())
 }
 
 /// Stored caveats with their nonces derived again.

@@ -3,14 +3,16 @@
 use std::{net::IpAddr, sync::Arc};
 
 use jiff::Timestamp;
-use subgrant_domain::{DelegationId, NodePath, SpendLimits, TenantId, Terms};
+use subgrant_domain::{Credits, DelegationId, NodePath, SpendLimits, TenantId, Terms};
 use subgrant_store::{
     TenantTx,
     delegations::Delegation,
     root_keys,
-    tokens::{self, Digest, Token},
+    tokens::{self, Digest, Issued, Token},
 };
-use subgrant_token::{CaveatFailure, ErrorClass, Macaroon, Scope, TokenError, VerifiedToken};
+use subgrant_token::{
+    Caveat, CaveatFailure, ErrorClass, Macaroon, Scope, TokenError, VerifiedToken, derive_rotated_nonce,
+};
 
 use crate::{App, ServiceError, app::TenantKey};
 
@@ -24,6 +26,8 @@ pub(crate) struct Credential {
     pub(crate) path: Arc<NodePath>,
     /// How many levels of the path the ledger knew when the token was read. The others were made offline.
     pub(crate) registered: usize,
+    /// How many of its caveats the token was issued with; the others were appended by its holder.
+    pub(crate) issued_caveats: usize,
     pub(crate) root_key: Arc<TenantKey>,
     pub(crate) max_offline_children: u64,
 }
@@ -80,39 +84,42 @@ impl App {
         let (tenant, root_key) = (macaroon.identifier().tenant(), macaroon.identifier().root_key());
         let root_key = self.root_key(tenant, root_key).await?.ok_or(CredentialError::Forged)?;
         let token = macaroon.verify(&root_key.key)?;
-        let (path, registered) = self.path_of(tenant, &token, root_key.root).await?;
+        let (Issued { path, caveats: issued_caveats }, registered) =
+            self.issued_to(tenant, &token, root_key.root).await?;
         let max_offline_children = self.shared().options.max_offline_children;
-        Ok(Credential { macaroon, token, path, registered, root_key, max_offline_children })
+        Ok(Credential { macaroon, token, path, registered, issued_caveats, root_key, max_offline_children })
     }
 
-    /// The path of a token's node, and how many of its levels the ledger knows. What lies beyond the deepest registered
+    /// Where a token leads, and how many levels of that path the ledger knows. What lies beyond the deepest registered
     /// block was made offline: the signature proves that its parent's holder did it.
-    async fn path_of(
+    async fn issued_to(
         &self,
         tenant: TenantId,
         token: &VerifiedToken,
         root: DelegationId,
-    ) -> Result<(Arc<NodePath>, usize), CredentialError> {
+    ) -> Result<(Issued, usize), CredentialError> {
         let nodes = token.nodes();
-        let (mut path, mut registered) = (Arc::new(NodePath::root(root)), 0);
+        let (mut issued, mut registered) = (Issued { path: Arc::new(NodePath::root(root)), caveats: 0 }, 0);
         for (index, node) in nodes.iter().enumerate().rev() {
-            if let Some(found) = self.path_by_digest(tenant, *node.digest.as_bytes()).await? {
-                (path, registered) = (found, index + 1);
+            if let Some(found) = self.issued(tenant, *node.digest.as_bytes()).await? {
+                (issued, registered) = (found, index + 1);
                 break;
             }
         }
-        if path.depth() != registered {
+        if issued.path.depth() != registered {
             return Err(CredentialError::Forged);
         }
         if registered == nodes.len() {
-            return Ok((path, registered));
+            return Ok((issued, registered));
         }
-        let mut whole = NodePath::clone(&path);
+        let mut whole = NodePath::clone(&issued.path);
         for node in &nodes[registered..] {
             let id = node.claim.map_or_else(|| node.digest.derived_id(), |claim| claim.id);
             whole = whole.child(id).map_err(|error| CredentialError::Caveat(error.to_string()))?;
         }
-        Ok((Arc::new(whole), registered))
+        // Whoever made it offline may go on appending: what the digest commits to is all that counts as issued.
+        let caveats = nodes.last().map_or(0, |node| node.budget_index + 1);
+        Ok((Issued { path: Arc::new(whole), caveats }, registered))
     }
 }
 
@@ -123,6 +130,21 @@ impl Credential {
 
     pub(crate) fn scope(&self) -> &Scope {
         self.token.scope()
+    }
+
+    /// The caveats that the token was issued with, and those that its holder appended.
+    pub(crate) fn issued_and_appended(&self) -> (&[Caveat], &[Caveat]) {
+        let caveats = self.token.caveats();
+        caveats.split_at(self.issued_caveats.min(caveats.len()))
+    }
+
+    /// Whether no later token of the delegation was issued. An older one may be good for a while, but whoever found it
+    /// must not be able to put it in the newest one's place.
+    pub(crate) fn is_newest(&self, delegation: &Delegation) -> bool {
+        let id = delegation.node.id();
+        let newest = derive_rotated_nonce(&self.root_key.key, id, delegation.token_generation);
+        let claim = self.token.nodes().last().and_then(|node| node.claim);
+        delegation.token_generation == 0 || claim.is_some_and(|claim| claim.nonce == newest)
     }
 
     /// The digest by which the token, or its nearest registered ancestor, is registered; a root token has none.
@@ -163,8 +185,14 @@ impl Credential {
                 .iter()
                 .map(|scoped| (owner(scoped.node).unwrap_or_else(|| self.path.id()), scoped.limit))
                 .collect(),
+            ceiling: self.ceiling(),
             expires_at: scope.expires(),
         }
+    }
+
+    /// What the token says its node's budget is; a root token says nothing.
+    pub(crate) fn ceiling(&self) -> Option<Credits> {
+        self.token.nodes().last().map(|node| node.budget)
     }
 
     /// What the token leaves of its node's terms, for minting below it.

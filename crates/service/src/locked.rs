@@ -170,9 +170,8 @@ impl LockedTenant {
     /// Writes every balance and counter that plans changed, after the nodes that are new to the ledger.
     pub(crate) async fn write_changes(&mut self) -> Result<(), ServiceError> {
         for Adopted { row, digest } in std::mem::take(&mut self.adopted) {
-            let (id, now) = (row.node.id(), self.head.now);
             delegations::insert(&mut self.tx, &row).await?;
-            tokens::insert(&mut self.tx, &digest, id, now).await?;
+            tokens::insert(&mut self.tx, &digest, &row, self.head.now).await?;
             audit::append(&mut self.tx, &adoption_entry(&row)).await?;
         }
         self.write_balances().await?;

@@ -90,6 +90,10 @@ impl From<StoreError> for MintError {
 #[derive(Serialize, Deserialize)]
 struct Answer {
     delegation: DelegationView,
+    /// The child's chain as it was stored, which a rotation or change may have replaced since.
+    caveats: Vec<String>,
+    /// How many of them were issued with the parent's token.
+    parent_caveats: usize,
 }
 
 impl App {
@@ -111,9 +115,7 @@ impl App {
         {
             return Ok(Outcome::replayed(self.minted_again(principal, &mut locked, &parent, answer).await?));
         }
-        let minted = self.mint_locked(principal, request, &parent, &mut locked).await?;
-        // The answer shows the caveats with their nonces, as the token does; the record must not hold them.
-        let answer = Answer { delegation: token::without_nonces(minted.delegation.clone()) };
+        let (minted, answer) = self.mint_locked(principal, request, &parent, &mut locked).await?;
         idempotency::record(&mut locked, key.as_ref(), 201, &answer).await?;
         locked.tx.commit().await?;
         Ok(Outcome::fresh(minted))
@@ -140,20 +142,20 @@ impl App {
         request: &MintRequest,
         parent: &NodePath,
         locked: &mut LockedTenant,
-    ) -> Result<Minted, MintError> {
+    ) -> Result<(Minted, Answer), MintError> {
         let now = locked.head.now;
         let id = fresh_id();
         let parent_row = locked.row(parent.id())?;
         let expires_at = request.expiry.map(|expiry| expiry_instant(expiry, parent_row, now));
         let child = ChildRequest { expires_at, ..request.child.clone() };
         let denied = |denial| MintError::Denied { denial, parent: parent.id() };
-        plan_mint(&mut locked.tree, parent, &principal.terms_at(parent), id, &child).map_err(denied)?;
+        plan_mint(&mut locked.tree, parent, &principal.holder_at(parent), id, &child).map_err(denied)?;
 
-        let (base, root_key_id) = self.parent_chain(principal, locked, parent).await?;
+        let base = self.parent_chain(principal, locked, parent).await?;
         let missing = || ServiceError::Inconsistent("the parent's root key is missing".to_owned());
-        let root_key = self.root_key_in(locked.tx(), root_key_id).await?.ok_or_else(missing)?;
+        let root_key = self.root_key_in(locked.tx(), base.root_key).await?.ok_or_else(missing)?;
         let block = chain::block(&root_key.key, id, &request.label, &child, &request.extra_caveats);
-        let macaroon = base.attenuate(&block).map_err(MintError::TokenTooLong)?;
+        let macaroon = base.macaroon.attenuate(&block).map_err(MintError::TokenTooLong)?;
         let verified = token::verified(&macaroon, &root_key.key)?;
         let digest = verified.last_digest().expect("the block holds a budget caveat");
 
@@ -170,12 +172,18 @@ impl App {
         };
         locked.write_changes().await?;
         delegations::insert(&mut locked.tx, &row).await?;
-        tokens::insert(&mut locked.tx, digest.as_bytes(), id, now).await?;
+        tokens::insert(&mut locked.tx, digest.as_bytes(), &row, now).await?;
         audit::append(&mut locked.tx, &audit_entry(principal, &row)).await?;
 
         let mut delegation = DelegationView::new(&locked.tree, &row, principal);
         delegation.caveats = verified.caveats().iter().map(ToString::to_string).collect();
-        Ok(Minted { delegation, token: Zeroizing::new(macaroon.to_text()) })
+        let answer = Answer {
+            // The answer shows the caveats with their nonces, as the token does; the record must not hold them.
+            delegation: token::without_nonces(delegation.clone()),
+            caveats: row.caveats,
+            parent_caveats: base.issued,
+        };
+        Ok((Minted { delegation, token: Zeroizing::new(macaroon.to_text()) }, answer))
     }
 }
 

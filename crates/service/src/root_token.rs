@@ -4,12 +4,14 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use subgrant_domain::{Action, DelegationId, RootKeyId, TenantId};
 use subgrant_store::{StoreError, TenantTx, audit, delegations, root_keys};
+use subgrant_token::Macaroon;
 use zeroize::Zeroizing;
 
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError, chain,
     idempotency::{self, scoped},
     locked::{Loaded, LockedTenant},
+    reissue::narrowed,
 };
 
 pub(crate) const ROUTE: &str = "POST /root/rotate";
@@ -81,10 +83,15 @@ impl App {
         if let Some(key) = &key
             && let Some(answer) = key.find::<Answer>(&mut locked).await?
         {
-            return Ok(Outcome::replayed(self.rotated(locked.tx(), &answer).await?));
+            return Ok(Outcome::replayed(self.rotated(principal, &mut locked, &answer).await?));
         }
         principal.check_standing(&mut locked).await?;
         principal.require(Action::Delegate)?;
+        if let Some(credential) = principal.credential()
+            && root_keys::current(locked.tx()).await?.id != credential.root_key.id
+        {
+            return Err(AccessError::Superseded.into());
+        }
         let now = locked.head.now;
         if request.revoke_issued_before.is_some_and(|instant| instant > now) {
             return Err(RotateError::CutOffInTheFuture);
@@ -103,31 +110,33 @@ impl App {
         audit::append(&mut locked.tx, &entry).await?;
         let answer = Answer { root_key: id, previous_valid_until };
         idempotency::record(&mut locked, key.as_ref(), 200, &answer).await?;
-        let rotated = self.rotated(locked.tx(), &answer).await?;
+        let rotated = self.rotated(principal, &mut locked, &answer).await?;
         locked.tx.commit().await?;
         Ok(Outcome::fresh(rotated))
     }
 
-    async fn rotated(&self, tx: &mut TenantTx, answer: &Answer) -> Result<RotatedRoot, ServiceError> {
-        let root_token = self.root_token_of(tx, answer.root_key).await?;
+    async fn rotated(
+        &self,
+        principal: &Principal,
+        locked: &mut LockedTenant,
+        answer: &Answer,
+    ) -> Result<RotatedRoot, AccessError> {
+        let narrowing = principal.narrowing_at(locked, &principal.path)?;
+        let root_token = narrowed(&self.root_token_of(locked.tx(), answer.root_key).await?, &narrowing)?;
         Ok(RotatedRoot { root_token, previous_valid_until: answer.previous_valid_until })
     }
 
-    async fn root_token_of(
-        &self,
-        tx: &mut TenantTx,
-        id: RootKeyId,
-    ) -> Result<Zeroizing<String>, ServiceError> {
+    async fn root_token_of(&self, tx: &mut TenantTx, id: RootKeyId) -> Result<Macaroon, ServiceError> {
         let missing = || ServiceError::Inconsistent("a root key is missing".to_owned());
         let key = self.root_key_in(tx, id).await?.ok_or_else(missing)?;
-        Ok(Zeroizing::new(chain::root_token(self, tx.tenant(), key.id, &key.key)?.to_text()))
+        chain::root_token(self, tx.tenant(), key.id, &key.key)
     }
 
     /// The tenant's current root token, written again. For the operator's command line only: no request leads here.
     pub async fn current_root_token(&self, tenant: TenantId) -> Result<Zeroizing<String>, ServiceError> {
         let mut tx = self.shared().database.begin_read(tenant).await?;
         let current = root_keys::current(&mut tx).await?.id;
-        self.root_token_of(&mut tx, current).await
+        Ok(Zeroizing::new(self.root_token_of(&mut tx, current).await?.to_text()))
     }
 
     /// The token of a delegation, written again. For the operator's command line only: no request leads here.

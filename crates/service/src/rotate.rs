@@ -3,20 +3,16 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use subgrant_domain::{Action, DelegationId, NodePath};
-use subgrant_store::{
-    StoreError, audit,
-    delegations::{self, Delegation},
-    tokens,
-};
+use subgrant_store::{StoreError, audit, tokens};
 use subgrant_token::{Caveat, TokenError};
 use zeroize::Zeroizing;
 
 use crate::{
-    AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError, chain,
+    AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError,
     delegation::visible_path,
     idempotency::{self, ScopedKey, scoped},
     locked::{Loaded, LockedTenant},
-    mint::token::narrowing,
+    reissue::{ReissueError, reissued},
 };
 
 /// A new token of a delegation.
@@ -41,6 +37,18 @@ pub enum RotateDelegationError {
     /// It is revoked or expired.
     #[error("the delegation is over")]
     Over,
+    /// Its limits, which may have been set since its token was written, would make the new one too long.
+    #[error("the new token would be too long: {0}")]
+    TokenTooLong(TokenError),
+}
+
+impl From<ReissueError> for RotateDelegationError {
+    fn from(error: ReissueError) -> Self {
+        match error {
+            ReissueError::TokenTooLong(why) => Self::TokenTooLong(why),
+            ReissueError::Service(error) => error.into(),
+        }
+    }
 }
 
 impl From<ServiceError> for RotateDelegationError {
@@ -57,7 +65,8 @@ impl From<StoreError> for RotateDelegationError {
 
 #[derive(Serialize, Deserialize)]
 struct Answer {
-    generation: u32,
+    /// The new token's chain, as it is stored.
+    caveats: Vec<String>,
     previous_valid_until: Timestamp,
 }
 
@@ -79,30 +88,30 @@ impl App {
         if let Some(key) = &key
             && let Some(answer) = key.find::<Answer>(&mut locked).await?
         {
-            return Ok(Outcome::replayed(self.rotated_token(principal, &mut locked, &path, &answer).await?));
+            return Ok(Outcome::replayed(self.rotated_token(principal, &mut locked, &path, answer).await?));
         }
         principal.check_standing(&mut locked).await?;
         crate::access::usable(locked.tree.status(&path)).or_else(|error| match error {
             crate::CredentialError::Frozen => Ok(()),
             _ => Err(RotateDelegationError::Over),
         })?;
-        let now = locked.head.now;
-        let row = locked.row(id)?.clone();
-        let generation = row.token_generation + 1;
-        let answer =
-            Answer { generation, previous_valid_until: now.saturating_add(grace).unwrap_or(Timestamp::MAX) };
-        let caveats = of_generation(&row, generation);
-        let rotated = Delegation { caveats: caveats.clone(), ..row };
-        let macaroon = chain::canonical_token(self, locked.tx(), &rotated).await?;
-        let digest = self.digest_of(&mut locked, &rotated, &macaroon).await?;
-        tokens::insert(&mut locked.tx, &digest, id, now).await?;
-        tokens::expire_others(&mut locked.tx, id, &digest, answer.previous_valid_until).await?;
-        delegations::set_token(&mut locked.tx, id, generation, &caveats).await?;
+        let row = locked.row(id)?;
+        if let Some(credential) = principal.credential()
+            && id == principal.path.id()
+            && !credential.is_newest(row)
+        {
+            return Err(AccessError::Superseded.into());
+        }
+        let reissued = reissued(row)?;
+        let (digest, _) = self.register(&mut locked, &reissued).await?;
+        let previous_valid_until = locked.head.now.saturating_add(grace).unwrap_or(Timestamp::MAX);
+        tokens::expire_others(&mut locked.tx, id, &digest, previous_valid_until).await?;
+        let answer = Answer { caveats: reissued.caveats, previous_valid_until };
         let details = serde_json::json!({ "previous_valid_until": answer.previous_valid_until });
         let entry = principal.audit_entry("delegation.rotate", id.to_string(), &details);
         audit::append(&mut locked.tx, &entry).await?;
         idempotency::record(&mut locked, key.as_ref(), 200, &answer).await?;
-        let rotated = self.rotated_token(principal, &mut locked, &path, &answer).await?;
+        let rotated = self.rotated_token(principal, &mut locked, &path, answer).await?;
         locked.tx.commit().await?;
         Ok(Outcome::fresh(rotated))
     }
@@ -121,39 +130,16 @@ impl App {
         if path.depth() == 0 { Err(RotateDelegationError::IsRoot) } else { Ok(path) }
     }
 
-    /// The token of one generation. Whoever rotates its own keeps what its holder had appended.
     async fn rotated_token(
         &self,
         principal: &Principal,
         locked: &mut LockedTenant,
         path: &NodePath,
-        answer: &Answer,
-    ) -> Result<RotatedDelegation, ServiceError> {
-        let row = locked.row(path.id())?.clone();
-        let appended =
-            if path.id() == principal.path.id() { narrowing(principal, locked, path)? } else { Vec::new() };
-        let rotated = Delegation { caveats: of_generation(&row, answer.generation), ..row };
-        let macaroon = chain::canonical_token(self, locked.tx(), &rotated).await?.attenuate(&appended);
-        let macaroon = macaroon.map_err(|error| ServiceError::Inconsistent(error.to_string()))?;
-        Ok(RotatedDelegation {
-            id: path.id(),
-            token: Zeroizing::new(macaroon.to_text()),
-            previous_valid_until: answer.previous_valid_until,
-        })
-    }
-
-    async fn digest_of(
-        &self,
-        locked: &mut LockedTenant,
-        row: &Delegation,
-        macaroon: &subgrant_token::Macaroon,
-    ) -> Result<tokens::Digest, ServiceError> {
-        let missing = || ServiceError::Inconsistent("a delegation's root key is missing".to_owned());
-        let root_key = self.root_key_in(locked.tx(), row.root_key).await?.ok_or_else(missing)?;
-        let verified = macaroon.verify(&root_key.key);
-        let verified = verified.map_err(|error| ServiceError::Inconsistent(error.to_string()))?;
-        let digest = verified.last_digest().ok_or_else(missing)?;
-        Ok(*digest.as_bytes())
+        answer: Answer,
+    ) -> Result<RotatedDelegation, AccessError> {
+        let Answer { caveats, previous_valid_until } = answer;
+        let token = self.reissued_token(principal, locked, path, caveats).await?;
+        Ok(RotatedDelegation { id: path.id(), token, previous_valid_until })
     }
 
     /// Appends caveats to the caller's own token, for clients without the library. The ledger learns nothing of it.
@@ -184,19 +170,4 @@ pub enum RestrictError {
     /// The narrowed token would never be accepted.
     #[error("the token would be refused: {0}")]
     Refused(TokenError),
-}
-
-/// A node's stored chain with its own block opened by another generation's nonce. A block that was made offline thereby
-/// becomes one that can be written again.
-fn of_generation(row: &Delegation, generation: u32) -> Vec<String> {
-    let id = row.node.id();
-    let mut caveats = row.caveats.clone();
-    if let Some(own) = caveats.iter().rposition(|text| chain::listed(text) == chain::opening(id, 0)) {
-        caveats[own] = chain::opening(id, generation);
-    } else {
-        // A plain library wrote the budget alone.
-        let budget = caveats.iter().rposition(|text| text.starts_with("budget = ")).unwrap_or(caveats.len());
-        caveats.insert(budget, chain::opening(id, generation));
-    }
-    caveats
 }

@@ -34,7 +34,7 @@ pub struct DelegationView {
     pub available: Option<Credits>,
     /// `budget − spent − held`.
     pub remaining: Option<Credits>,
-    /// The least over the path.
+    /// The least over the path, and under what the caller's own token says.
     pub effective_remaining: Option<Credits>,
     /// carve or cap.
     pub allocation: String,
@@ -89,7 +89,11 @@ impl DelegationView {
             reserved_for_children: node.reserved,
             available: node.available(),
             remaining: node.remaining(),
-            effective_remaining: if is_dead { node.remaining() } else { tree.effective_remaining(path) },
+            effective_remaining: if is_dead {
+                node.remaining()
+            } else {
+                tree.effective_remaining(path, principal.ceiling_at(path))
+            },
             allocation: node.allocation.to_string(),
             limits: node.terms.limits.iter().map(WindowLimit::to_string).collect(),
             max_per_spend: node.terms.max_per_spend,

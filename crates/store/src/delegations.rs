@@ -216,21 +216,23 @@ pub async fn revoke(tx: &mut LockedTx, id: DelegationId, at: Timestamp) -> Resul
     row::expect_rows(updated, 1)
 }
 
-/// Replaces a node's canonical token; returns the node's new version.
-pub async fn set_token(
-    tx: &mut LockedTx,
-    id: DelegationId,
-    generation: u32,
-    caveats: &[String],
-) -> Result<i64> {
+/// Writes a node's label, budget, limits and canonical token; returns its new version.
+pub async fn update_settings(tx: &mut LockedTx, delegation: &Delegation) -> Result<i64> {
     let tenant = tx.tenant_uuid();
+    let Node { terms, .. } = &delegation.node;
+    let limits: Vec<_> = terms.limits.iter().map(ToString::to_string).collect();
     let version = sqlx::query_scalar!(
-        "UPDATE delegations SET token_generation = $3, caveats = $4, version = version + 1
+        "UPDATE delegations SET label = $3, budget = $4, max_per_spend = $5, limits = $6, token_generation = $7,
+             caveats = $8, version = version + 1
          WHERE tenant_id = $1 AND id = $2 RETURNING version",
         tenant,
-        id.as_uuid(),
-        generation.cast_signed(),
-        caveats
+        delegation.node.id().as_uuid(),
+        delegation.label.as_str(),
+        delegation.node.budget.map(row::amount),
+        terms.max_per_spend.map(row::amount),
+        &limits,
+        delegation.token_generation.cast_signed(),
+        &delegation.caveats
     )
     .fetch_one(tx.connection())
     .await?;

@@ -1,12 +1,15 @@
 //! Which token leads to which node.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use subgrant_domain::{DelegationId, NodePath};
 
-use crate::{LockedTx, Result, TenantTx, delegations};
+use crate::{
+    LockedTx, Result, TenantTx,
+    delegations::{self, Delegation},
+};
 
 /// A registered token.
 #[derive(Debug, Clone)]
@@ -19,22 +22,31 @@ pub struct Token {
     pub valid_until: Option<Timestamp>,
 }
 
+/// What never changes about a registered token.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// From the root to the node that it leads to.
+    pub path: Arc<NodePath>,
+    /// How many caveats it was issued with; what follows in a presented token was appended by its holder.
+    pub caveats: usize,
+}
+
 /// A digest of the signature that follows a node's budget caveat.
 pub type Digest = [u8; 32];
 
-/// The path of the node that a digest leads to. Never changes, so it may be cached.
-pub async fn path_by_digest(tx: &mut TenantTx, digest: &Digest) -> Result<Option<NodePath>> {
+/// What a digest leads to. Never changes, so it may be cached.
+pub async fn issued(tx: &mut TenantTx, digest: &Digest) -> Result<Option<Issued>> {
     let row = sqlx::query!(
-        "SELECT delegation_id FROM tokens WHERE tenant_id = $1 AND digest = $2",
+        "SELECT delegation_id, issued_caveats FROM tokens WHERE tenant_id = $1 AND digest = $2",
         tx.tenant().as_uuid(),
         &digest[..]
     )
     .fetch_optional(tx.connection())
     .await?;
-    match row {
-        Some(row) => delegations::path_by_id(tx, DelegationId::from_uuid(row.delegation_id)).await,
-        None => Ok(None),
-    }
+    let Some(row) = row else { return Ok(None) };
+    let path = delegations::path_by_id(tx, DelegationId::from_uuid(row.delegation_id)).await?;
+    let caveats = crate::error::read(usize::try_from(row.issued_caveats))?;
+    Ok(path.map(|path| Issued { path: Arc::new(path), caveats }))
 }
 
 /// The registered ones among `digests`.
@@ -65,20 +77,22 @@ pub async fn by_digests(tx: &mut TenantTx, digests: &[Digest]) -> Result<HashMap
         .collect()
 }
 
-/// Registers a token.
+/// Registers a node's canonical token.
 pub async fn insert(
     tx: &mut LockedTx,
     digest: &Digest,
-    node: DelegationId,
+    delegation: &Delegation,
     issued_at: Timestamp,
 ) -> Result<()> {
     let tenant = tx.tenant_uuid();
+    let caveats = crate::error::read(i16::try_from(delegation.caveats.len()))?;
     sqlx::query!(
-        "INSERT INTO tokens (tenant_id, digest, delegation_id, issued_at) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO tokens (tenant_id, digest, delegation_id, issued_at, issued_caveats) VALUES ($1, $2, $3, $4, $5)",
         tenant,
         &digest[..],
-        node.as_uuid(),
-        issued_at.to_sqlx() as _
+        delegation.node.id().as_uuid(),
+        issued_at.to_sqlx() as _,
+        caveats
     )
     .execute(tx.connection())
     .await?;

@@ -1,9 +1,12 @@
 //! What must be installed besides Rust. On Debian and Ubuntu it is installed by itself, as root or by a
 //! `sudo` that asks for no password; elsewhere the message says what to install.
 
-use std::process::{Command, Stdio};
+use std::{
+    env,
+    process::{Command, Stdio},
+};
 
-use embedded_postgres::{Error as PostgresError, Installation};
+use embedded_postgres::Installation;
 use rustix::process::geteuid;
 
 use crate::error::{Failure, Result};
@@ -58,14 +61,20 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    // A directory that the developer named is to be corrected by the developer.
-    if let Err(error @ PostgresError::WrongBinDir { .. }) = Installation::find()
-        && missing.contains(&Tool::Postgres)
-    {
+    let mut postgres = Installation::find().err();
+    // A directory that the developer named is to be corrected by the developer: no package would change it.
+    let is_named = env::var_os("SUBGRANT_PG_BINDIR").is_some_and(|value| !value.is_empty());
+    if let Some(error) = postgres.take_if(|_| is_named) {
         return Err(error.into());
     }
     let packages: Vec<&str> = missing.iter().flat_map(|tool| tool.debian_packages()).copied().collect();
-    let Some(prefix) = apt_prefix() else { return Err(remedy(&missing, &packages)) };
+    let Some(prefix) = apt_prefix() else {
+        return Err(match (missing.as_slice(), postgres) {
+            // It says what was found, and why that will not do.
+            ([Tool::Postgres], Some(error)) => error.into(),
+            _ => remedy(&missing, &packages),
+        });
+    };
     eprintln!("Installing {} (once; this may take a minute)", packages.join(", "));
     // One unreachable source among several makes this fail, which need not matter.
     drop(apt_get(&prefix, &["update", "--quiet"]));

@@ -108,6 +108,17 @@ impl Api {
         self.post(&format!("/delegation/{delegation}/{verb}"), &json!({})).await
     }
 
+    /// Changes a delegation's settings, whatever its version.
+    pub async fn update(&self, delegation: &str, body: &Value) -> Reply {
+        self.update_if(delegation, "*", body).await
+    }
+
+    /// Changes a delegation's settings on a condition.
+    pub async fn update_if(&self, delegation: &str, if_match: &str, body: &Value) -> Reply {
+        let request = self.request(Method::PATCH, &format!("/delegation/{delegation}"));
+        Reply::of(request.header("If-Match", if_match).json(body)).await
+    }
+
     /// Gives a spend back, wholly or in part.
     pub async fn refund(&self, spend: &str, amount: Option<u64>) -> Reply {
         let body = match amount {

@@ -28,7 +28,8 @@ struct Other {
 
 impl Caller {
     async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Reply {
-        let mut request = self.api.request(method, path);
+        // A change needs a condition, and nothing else minds one.
+        let mut request = self.api.request(method, path).header("If-Match", "*");
         if let Some(cookie) = &self.cookie {
             request = request.header("Cookie", cookie).header("Origin", &self.api.origin);
         }
@@ -78,6 +79,10 @@ impl Caller {
             }
             "GET /api/cloud/delegation/{id}" => {
                 self.assert_unknown(Method::GET, "/delegation/{id}", ids, None).await;
+            }
+            "PATCH /api/cloud/delegation/{id}" => {
+                let body = json!({ "label": "x" });
+                self.assert_unknown(Method::PATCH, "/delegation/{id}", ids, Some(&body)).await;
             }
             "POST /api/cloud/delegation/{id}/revoke" => {
                 for body in [json!({}), json!({ "dry_run": true })] {
@@ -167,6 +172,7 @@ fn good_body(path: &str) -> Value {
         "extend" => json!({ "expires_in": "1h" }),
         "hold" => json!({ "amount_credits": 1, "expires_in": "1h" }),
         "refund" => json!({ "reason": "theirs" }),
+        "{id}" => json!({ "label": "theirs" }),
         "restrict" => json!({ "caveats": ["max_per_spend = 1"] }),
         _ => json!({}),
     }
@@ -228,7 +234,7 @@ async fn the_others_credentials_open_nothing_of_ours() {
             let path = operation.path.replace("/api/cloud", "").replace("{id}", thing);
             let body = if operation.method == "GET" { None } else { Some(good_body(&operation.path)) };
             for api in [&their_root, &their_leaf] {
-                let request = api.request(operation.verb(), &path);
+                let request = api.request(operation.verb(), &path).header("If-Match", "*");
                 let reply =
                     Reply::of(if let Some(body) = &body { request.json(body) } else { request }).await;
                 reply.assert_problem(404, "not_found", &operation.name());

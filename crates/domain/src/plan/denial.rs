@@ -11,6 +11,9 @@ pub struct SpendLimits {
     pub max_per_spend: Option<Credits>,
     /// Window limits of the chain, each with the node whose counter it uses.
     pub windows: Vec<(DelegationId, WindowLimit)>,
+    /// What the token says its own node's budget is: the node's budget may have been raised since. What tokens of
+    /// nodes above say does not bind here, since a carve was set aside for good.
+    pub ceiling: Option<Credits>,
     /// The earliest `expires` of the whole chain.
     pub expires_at: Option<Timestamp>,
 }

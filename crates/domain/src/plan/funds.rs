@@ -63,7 +63,8 @@ fn bounds(tree: &Tree, path: &NodePath, limits: &SpendLimits) -> Vec<Bound> {
     let mut draws_on_available = true;
     for node in tree.chain(path).into_iter().rev() {
         let id = node.id();
-        if let (true, Some(most)) = (draws_on_available, node.available()) {
+        let ceiling = limits.ceiling.filter(|_| id == path.id());
+        if let (true, Some(most)) = (draws_on_available, node.available_within(ceiling)) {
             bounds.push(Bound { most, node: id, kind: BoundKind::Budget });
         }
         // What a carve child consumes was set aside before; a cap child draws on what its parent has available.

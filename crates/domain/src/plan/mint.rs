@@ -31,6 +31,20 @@ pub struct ChildRequest {
     pub department: Option<AttributeText>,
 }
 
+/// On whose behalf a child is created: what its credential leaves of the parent's power.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// What is left of the parent's terms.
+    pub terms: Terms,
+    /// The most that the parent may have spent, held and set aside when this holder is done; absent: its whole budget.
+    pub ceiling: Option<Credits>,
+}
+
+impl Holder {
+    /// Whoever may do all that the parent may.
+    pub const UNRESTRICTED: Self = Self { terms: Terms::UNRESTRICTED, ceiling: None };
+}
+
 /// A child that may be created; the parent's reservation has been made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Child {
@@ -84,7 +98,7 @@ impl From<PathError> for MintDenial {
 pub fn plan_mint(
     tree: &mut Tree,
     parent: &NodePath,
-    holder: &Terms,
+    holder: &Holder,
     child: DelegationId,
     request: &ChildRequest,
 ) -> Result<Child, MintDenial> {
@@ -92,8 +106,8 @@ pub fn plan_mint(
     let path = parent.child(child)?;
     let now = tree.now();
     let node = tree.chain(parent).pop().expect("a path holds at least the root");
-    check_budget(node, request)?;
-    let terms = narrowed(&node.terms, holder, request, now)?;
+    check_budget(node, holder.ceiling, request)?;
+    let terms = narrowed(&node.terms, &holder.terms, request, now)?;
     tree.add_child(Node {
         path: path.clone(),
         allocation: request.allocation,
@@ -110,8 +124,8 @@ pub fn plan_mint(
     Ok(Child { path, terms })
 }
 
-fn check_budget(parent: &Node, request: &ChildRequest) -> Result<(), MintDenial> {
-    if let Some(budget) = parent.budget
+fn check_budget(parent: &Node, ceiling: Option<Credits>, request: &ChildRequest) -> Result<(), MintDenial> {
+    if let Some(budget) = least(parent.budget, ceiling)
         && request.budget > budget
     {
         return Err(wider("budget_credits", format!("at most the parent's budget of {budget} credits")));
@@ -119,15 +133,18 @@ fn check_budget(parent: &Node, request: &ChildRequest) -> Result<(), MintDenial>
     if request.allocation == Allocation::Cap {
         return Ok(());
     }
-    let most = match parent.available() {
+    let check = check_carve(parent, ceiling, request.budget);
+    check.map_err(|most| Denial::BudgetExhausted { node: parent.id(), max_affordable: most }.into())
+}
+
+/// Refuses, with the most that could be set aside, what `parent` cannot set aside for a child.
+pub(super) fn check_carve(parent: &Node, ceiling: Option<Credits>, amount: Credits) -> Result<(), Credits> {
+    let most = match parent.available_within(ceiling) {
         Some(available) => available,
         None => Credits::new((Node::MAX_RESERVED - parent.reserved).min(Credits::MAX.get()))
             .unwrap_or(Credits::MAX),
     };
-    if request.budget > most {
-        return Err(Denial::BudgetExhausted { node: parent.id(), max_affordable: most }.into());
-    }
-    Ok(())
+    if amount > most { Err(most) } else { Ok(()) }
 }
 
 /// The terms of the child: the parent's, narrowed by the holder's credential and by the request.

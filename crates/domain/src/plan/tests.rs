@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::{Allocation, Credits, DelegationId, Node, NodePath, Period, Status, Terms, Tree, WindowLimit};
+use crate::{Allocation, Credits, DelegationId, Node, NodePath, Period, Status, Tree, WindowLimit};
 
 fn id(number: u128) -> DelegationId {
     DelegationId::from_uuid(Uuid::from_u128(number))
@@ -45,7 +45,7 @@ fn mint(
     child: u128,
     request: &ChildRequest,
 ) -> Result<NodePath, MintDenial> {
-    plan_mint(tree, parent, &Terms::UNRESTRICTED, id(child), request).map(|child| child.path)
+    plan_mint(tree, parent, &Holder::UNRESTRICTED, id(child), request).map(|child| child.path)
 }
 
 fn spend(tree: &mut Tree, path: &NodePath, amount: u64) -> Result<(), Denial> {
@@ -81,7 +81,7 @@ fn a_carve_sibling_cannot_starve_another_but_a_cap_sibling_can() {
     let greedy = mint(&mut tree, &team, 3, &asking(1_000, Allocation::Cap)).unwrap();
     let late = mint(&mut tree, &team, 4, &asking(1_000, Allocation::Cap)).unwrap();
     spend(&mut tree, &greedy, 550).unwrap();
-    assert_eq!(tree.effective_remaining(&late), Some(credits(50)));
+    assert_eq!(tree.effective_remaining(&late, None), Some(credits(50)));
     let denial = spend(&mut tree, &late, 51);
     assert_eq!(denial, Err(Denial::BudgetExhausted { node: team.id(), max_affordable: credits(50) }));
     spend(&mut tree, &safe, 400).unwrap();
@@ -221,6 +221,7 @@ enum Step {
     Capture { hold: usize, amount: u64 },
     Release { hold: usize },
     Revoke { node: usize },
+    Change { node: usize, budget: u64 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -233,6 +234,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (any::<usize>(), 1..120_u64).prop_map(|(hold, amount)| Step::Capture { hold, amount }),
         1 => any::<usize>().prop_map(|hold| Step::Release { hold }),
         1 => any::<usize>().prop_map(|node| Step::Revoke { node }),
+        2 => (any::<usize>(), 1..600_u64).prop_map(|(node, budget)| Step::Change { node, budget }),
     ]
 }
 
@@ -287,6 +289,25 @@ fn run(tree: &mut Tree, model: &mut Model, step: &Step) {
             let path = path(node);
             if path.depth() > 0 && plan_revoke(tree, &path).is_ok() {
                 model.holds.retain(|hold| !hold.path.is_within(path.id()));
+            }
+        }
+        Step::Change { node, budget } => {
+            let path = path(node);
+            let change = |budget| ChangeRequest { budget: Some(credits(budget)), ..ChangeRequest::default() };
+            match plan_change(tree, &path, &change(budget)) {
+                Err(ChangeDenial::BelowCommitted { least }) => {
+                    assert_eq!(plan_change(&mut tree.clone(), &path, &change(least.get())), Ok(()));
+                    assert!(
+                        least == Credits::ONE || {
+                            plan_change(&mut tree.clone(), &path, &change(least.get() - 1)).is_err()
+                        }
+                    );
+                }
+                Err(ChangeDenial::Denied(Denial::BudgetExhausted { max_affordable, .. })) => {
+                    assert!(max_affordable.get() < budget);
+                    assert_eq!(plan_change(&mut tree.clone(), &path, &change(max_affordable.get())), Ok(()));
+                }
+                Ok(()) | Err(_) => {}
             }
         }
         Step::Capture { .. } | Step::Release { .. } => {}

@@ -9,7 +9,7 @@ use subgrant_api::{BatchOutcome, FieldError, Problem as Document};
 use subgrant_domain::{Credits, DelegationId};
 use subgrant_service::{BlockedAt, Principal};
 
-pub(crate) use mapping::{of_mint, of_spend};
+pub(crate) use mapping::{of_mint, of_spend, of_update};
 
 mod mapping;
 

@@ -1,9 +1,11 @@
 //! Successful responses.
 
+use std::convert::Infallible;
+
 use axum::{
     Json,
     http::{HeaderName, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, IntoResponseParts, Response, ResponseParts},
 };
 use serde::Serialize;
 use subgrant_service::{Outcome, SessionSecret};
@@ -11,20 +13,45 @@ use subgrant_service::{Outcome, SessionSecret};
 /// The dashboard's cookie.
 pub(crate) const SESSION_COOKIE: &str = "__Host-session";
 
+/// The version of a delegation's settings as a header.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ETag(pub(crate) i64);
+
+impl From<ETag> for HeaderValue {
+    fn from(ETag(version): ETag) -> Self {
+        Self::try_from(format!("\"{version}\"")).expect("digits in quotes")
+    }
+}
+
+impl IntoResponseParts for ETag {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
+        parts.headers_mut().insert(header::ETAG, self.into());
+        Ok(parts)
+    }
+}
+
 /// An answer that may be a repetition and may carry a token; hence never cached.
 pub(crate) struct Answer<T> {
     pub(crate) status: StatusCode,
     pub(crate) location: Option<String>,
+    pub(crate) etag: Option<ETag>,
     pub(crate) outcome: Outcome<T>,
 }
 
 impl<T> Answer<T> {
     pub(crate) fn ok(outcome: Outcome<T>) -> Self {
-        Self { status: StatusCode::OK, location: None, outcome }
+        Self { status: StatusCode::OK, location: None, etag: None, outcome }
     }
 
     pub(crate) fn created(location: String, outcome: Outcome<T>) -> Self {
-        Self { status: StatusCode::CREATED, location: Some(location), outcome }
+        Self { status: StatusCode::CREATED, location: Some(location), etag: None, outcome }
+    }
+
+    /// Says of which version of a delegation's settings the answer is.
+    pub(crate) fn of_version(self, version: i64) -> Self {
+        Self { etag: Some(ETag(version)), ..self }
     }
 }
 
@@ -35,6 +62,9 @@ impl<T: Serialize> IntoResponse for Answer<T> {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.outcome.replayed {
             headers.insert(HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true"));
+        }
+        if let Some(etag) = self.etag {
+            headers.insert(header::ETAG, etag.into());
         }
         if let Some(location) = self.location.and_then(|location| location.try_into().ok()) {
             headers.insert(header::LOCATION, location);

@@ -48,7 +48,7 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         .routes(routes!(handlers::delegation::create, handlers::delegation::list))
         .routes(routes!(handlers::delegation::own))
         .routes(routes!(handlers::delegation::tree))
-        .routes(routes!(handlers::delegation::one))
+        .routes(routes!(handlers::delegation::one, handlers::delegation::update::update))
         .routes(routes!(handlers::delegation::revoke))
         .routes(routes!(handlers::delegation::freeze))
         .routes(routes!(handlers::delegation::unfreeze))

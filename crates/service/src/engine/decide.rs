@@ -108,7 +108,7 @@ impl Batch {
         check_spend(&self.tenant.tree, &item.path, &item.limits, request.amount)
             .map_err(SpendError::Denied)?;
         let after = |left: Option<Credits>| left.map(|left| left.saturating_sub(request.amount));
-        let receipt = self.entry_receipt(&item.path, None, request.amount);
+        let receipt = self.entry_receipt(item, None, request.amount);
         Ok(Receipt::Entry(SpendReceipt {
             remaining: after(receipt.remaining),
             effective_remaining: after(receipt.effective_remaining),
@@ -125,7 +125,7 @@ impl Batch {
             ..self.new_entry(item, EntryKind::Spend, request.amount)
         };
         let id = self.enter(entry);
-        Ok(Receipt::Entry(self.entry_receipt(&item.path, Some(id), request.amount)))
+        Ok(Receipt::Entry(self.entry_receipt(item, Some(id), request.amount)))
     }
 
     fn hold(&mut self, item: &Item, amount: Credits, lasts: SignedDuration) -> Result<Receipt, SpendError> {
@@ -134,7 +134,7 @@ impl Batch {
             .map_err(SpendError::Denied)?;
         let id = fresh_id();
         self.writes.new_holds.push((id, hold.clone()));
-        Ok(self.hold_receipt(id, &hold, HoldStatus::Held))
+        Ok(self.hold_receipt(item, id, &hold, HoldStatus::Held))
     }
 
     fn capture(&mut self, item: &Item, id: HoldId, amount: Credits) -> Result<Receipt, SpendError> {
@@ -143,7 +143,7 @@ impl Batch {
         self.close(id, HoldStatus::Captured);
         let entry = self.new_entry(item, EntryKind::Spend, amount);
         let entry = self.enter(entry);
-        Ok(Receipt::Entry(self.entry_receipt(&item.path, Some(entry), amount)))
+        Ok(Receipt::Entry(self.entry_receipt(item, Some(entry), amount)))
     }
 
     fn extend(&mut self, item: &Item, id: HoldId, lasts: SignedDuration) -> Result<Receipt, SpendError> {
@@ -153,14 +153,14 @@ impl Batch {
         let hold = Hold { expires_at, ..hold };
         self.writes.extended_holds.push((id, expires_at));
         self.holds.insert(id, StoredHold { id, hold: hold.clone(), status: HoldStatus::Held });
-        Ok(self.hold_receipt(id, &hold, HoldStatus::Held))
+        Ok(self.hold_receipt(item, id, &hold, HoldStatus::Held))
     }
 
-    fn release(&mut self, _: &Item, id: HoldId) -> Result<Receipt, SpendError> {
+    fn release(&mut self, item: &Item, id: HoldId) -> Result<Receipt, SpendError> {
         let hold = self.open_hold(id)?;
         plan_release(&mut self.tenant.tree, &hold).map_err(SpendError::Denied)?;
         self.close(id, HoldStatus::Released);
-        Ok(self.hold_receipt(id, &hold, HoldStatus::Released))
+        Ok(self.hold_receipt(item, id, &hold, HoldStatus::Released))
     }
 
     fn refund(
@@ -189,7 +189,7 @@ impl Batch {
             ..self.new_entry(item, EntryKind::Refund, amount)
         };
         let id = self.enter(entry);
-        let receipt = self.entry_receipt(&item.path, Some(id), amount);
+        let receipt = self.entry_receipt(item, Some(id), amount);
         Ok(Receipt::Entry(SpendReceipt { reverses: Some(spend.id), ..receipt }))
     }
 
@@ -249,19 +249,19 @@ impl Batch {
         id
     }
 
-    fn entry_receipt(&self, path: &NodePath, id: Option<SpendId>, amount: Credits) -> SpendReceipt {
+    fn entry_receipt(&self, item: &Item, id: Option<SpendId>, amount: Credits) -> SpendReceipt {
         SpendReceipt {
             id,
-            delegation: path.id(),
+            delegation: item.path.id(),
             amount,
-            remaining: self.remaining(path),
-            effective_remaining: self.tenant.tree.effective_remaining(path),
+            remaining: self.remaining(&item.path),
+            effective_remaining: self.effective_remaining(item, &item.path),
             recorded_at: self.tenant.head.now,
             reverses: None,
         }
     }
 
-    fn hold_receipt(&self, id: HoldId, hold: &Hold, status: HoldStatus) -> Receipt {
+    fn hold_receipt(&self, item: &Item, id: HoldId, hold: &Hold, status: HoldStatus) -> Receipt {
         Receipt::Hold(HoldReceipt {
             id,
             delegation: hold.path.id(),
@@ -269,8 +269,13 @@ impl Batch {
             status: status.as_str().to_owned(),
             expires_at: hold.expires_at,
             remaining: self.remaining(&hold.path),
-            effective_remaining: self.tenant.tree.effective_remaining(&hold.path),
+            effective_remaining: self.effective_remaining(item, &hold.path),
         })
+    }
+
+    fn effective_remaining(&self, item: &Item, path: &NodePath) -> Option<Credits> {
+        let own = item.credential.as_ref().filter(|credential| credential.path.id() == path.id());
+        self.tenant.tree.effective_remaining(path, own.and_then(Credential::ceiling))
     }
 
     fn remaining(&self, path: &NodePath) -> Option<Credits> {

@@ -14,6 +14,14 @@ use crate::{
     locked::{Loaded, LockedTenant},
 };
 
+/// What a child's block is appended to.
+pub(super) struct Base {
+    pub(super) macaroon: Macaroon,
+    pub(super) root_key: RootKeyId,
+    /// How many of its caveats were issued with the parent's token; the others are the caller's own.
+    pub(super) issued: usize,
+}
+
 impl App {
     /// The chain to which the child's block is appended: the caller's own token, so that whatever its holder appended
     /// binds the child too, or the canonical token of a node further down with the caller's restrictions added.
@@ -22,27 +30,30 @@ impl App {
         principal: &Principal,
         locked: &mut LockedTenant,
         parent: &NodePath,
-    ) -> Result<(Macaroon, RootKeyId), MintError> {
+    ) -> Result<Base, MintError> {
         let row = locked.row(parent.id())?.clone();
+        let issued = row.caveats.len();
         let Some(credential) = principal.credential() else {
             let root_key = match parent.depth() {
                 0 => root_keys::current(locked.tx()).await?.id,
                 _ => row.root_key,
             };
             let canonical = Delegation { root_key, ..row };
-            return Ok((chain::canonical_token(self, locked.tx(), &canonical).await?, root_key));
+            let macaroon = chain::canonical_token(self, locked.tx(), &canonical).await?;
+            return Ok(Base { macaroon, root_key, issued });
         };
         if parent.id() == principal.path.id() {
-            return Ok((credential.macaroon.clone(), credential.root_key.id));
+            let (macaroon, root_key) = (credential.macaroon.clone(), credential.root_key.id);
+            return Ok(Base { macaroon, root_key, issued: credential.issued_caveats });
         }
         let canonical = chain::canonical_token(self, locked.tx(), &row).await?;
-        let narrowing = narrowing(principal, locked, parent)?;
-        let base = canonical.attenuate(&narrowing).map_err(MintError::TokenTooLong)?;
-        Ok((base, row.root_key))
+        let narrowing = principal.narrowing_at(locked, parent)?;
+        let macaroon = canonical.attenuate(&narrowing).map_err(MintError::TokenTooLong)?;
+        Ok(Base { macaroon, root_key: row.root_key, issued })
     }
 
-    /// The answer to a request that was answered before, with the identical token. Who repeats it with a token that
-    /// was narrowed meanwhile gets a child that is narrowed as much.
+    /// The answer to a request that was answered before, with the identical token, whatever became of the child since.
+    /// Who repeats it with a token that was narrowed meanwhile gets a child that is narrowed as much.
     pub(super) async fn minted_again(
         &self,
         principal: &Principal,
@@ -53,33 +64,44 @@ impl App {
         let id = answer.delegation.id;
         let missing = || ServiceError::Inconsistent(format!("the minted delegation {id} is missing"));
         let row = delegations::by_ids(locked.tx.tx(), &[id]).await?.pop().ok_or_else(missing)?;
+        let row = Delegation { caveats: answer.caveats, ..row };
         let canonical = match chain::canonical_token(self, locked.tx(), &row).await {
             // Only the presented token has the nonces of what was made offline.
-            Err(ServiceError::MadeOffline) => return minted_below_offline(principal, &row, answer),
+            Err(ServiceError::MadeOffline) => {
+                return minted_below_offline(principal, &row, answer.delegation);
+            }
             written => written?,
         };
-        let narrowing = narrowing(principal, locked, parent)?;
+        let narrowing = principal.narrowing_at(locked, parent)?;
         let texts: Vec<_> = narrowing.iter().map(chain::public_text).collect();
-        let follows_parent = row.caveats.get(locked.row(parent.id())?.caveats.len()..).unwrap_or_default();
+        let follows_parent = row.caveats.get(answer.parent_caveats..).unwrap_or_default();
         let macaroon = if follows_parent.starts_with(&texts) {
             canonical
         } else {
             canonical.attenuate(&narrowing).map_err(MintError::TokenTooLong)?
         };
-        let missing = || ServiceError::Inconsistent("the delegation's root key is missing".to_owned());
-        let root_key = self.root_key_in(locked.tx(), row.root_key).await?.ok_or_else(missing)?;
-        let verified = verified(&macaroon, &root_key.key)?;
-        let mut delegation = answer.delegation;
-        delegation.caveats = verified.caveats().iter().map(ToString::to_string).collect();
-        Ok(Minted { delegation, token: Zeroizing::new(macaroon.to_text()) })
+        let root_key = chain::root_key_of(self, locked.tx(), &row).await?;
+        minted_with(&macaroon, &root_key.key, answer.delegation)
     }
+}
+
+/// The recorded view with the token that belongs to it, and the token's caveats.
+fn minted_with(
+    macaroon: &Macaroon,
+    root_key: &RootKey,
+    delegation: DelegationView,
+) -> Result<Minted, MintError> {
+    let verified = verified(macaroon, root_key)?;
+    let caveats = verified.caveats().iter().map(ToString::to_string).collect();
+    let delegation = DelegationView { caveats, ..delegation };
+    Ok(Minted { delegation, token: Zeroizing::new(macaroon.to_text()) })
 }
 
 /// The same where the parent was made offline: the presented token goes on with the child's stored block.
 fn minted_below_offline(
     principal: &Principal,
     row: &Delegation,
-    answer: Answer,
+    delegation: DelegationView,
 ) -> Result<Minted, MintError> {
     let credential = principal.credential().ok_or(ServiceError::MadeOffline)?;
     let presented = credential.token.caveats();
@@ -90,27 +112,7 @@ fn minted_below_offline(
     }
     let block = chain::restored(&credential.root_key.key, &row.caveats[presented.len()..])?;
     let macaroon = credential.macaroon.attenuate(&block).map_err(MintError::TokenTooLong)?;
-    let verified = verified(&macaroon, &credential.root_key.key)?;
-    let mut delegation = answer.delegation;
-    delegation.caveats = verified.caveats().iter().map(ToString::to_string).collect();
-    Ok(Minted { delegation, token: Zeroizing::new(macaroon.to_text()) })
-}
-
-/// What the caller's holder appended to the stored token of its node, as far as it must bind a child below `parent`.
-///
-/// A name stays with its node, and levels are counted by the plan: below the caller's own node both stand in the
-/// presented token anyway; further down they would say something else.
-pub(crate) fn narrowing(
-    principal: &Principal,
-    locked: &LockedTenant,
-    parent: &NodePath,
-) -> Result<Vec<Caveat>, ServiceError> {
-    let Some(credential) = principal.credential() else { return Ok(Vec::new()) };
-    let stored = locked.row(principal.path.id())?.caveats.len();
-    let appended = credential.token.caveats().get(stored..).unwrap_or_default();
-    let is_own = parent.id() == principal.path.id();
-    let binds = |caveat: &&Caveat| is_own || !matches!(caveat, Caveat::Label(_) | Caveat::MaxDepth(_));
-    Ok(appended.iter().filter(binds).cloned().collect())
+    minted_with(&macaroon, &credential.root_key.key, delegation)
 }
 
 /// Verifies a token that was just written: what it may not hold is the request's fault, all else is ours.

@@ -1,5 +1,6 @@
 //! What handlers are given.
 
+mod if_match;
 mod principal;
 mod query;
 
@@ -15,6 +16,7 @@ use subgrant_domain::RequestId;
 
 use super::problem::Problem;
 
+pub(crate) use if_match::IfMatch;
 pub(crate) use principal::{Authenticated, check_same_origin, session_cookie};
 pub(crate) use query::{PathId, Query};
 

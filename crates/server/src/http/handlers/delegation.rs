@@ -19,12 +19,13 @@ use crate::http::{
     idempotency,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},
-    respond::Answer,
+    respond::{Answer, ETag},
     validate::Validator,
 };
 
 mod create;
 pub(in crate::http) mod token;
+pub(in crate::http) mod update;
 
 /// Mints a child delegation.
 ///
@@ -55,13 +56,15 @@ pub(in crate::http) async fn create(
     let minted = state.app.mint(&principal, &request, key).await;
     let outcome = minted.map_err(|error| problem::of_mint(error, &principal, request.child.budget))?;
     let location = format!("/api/cloud/delegation/{}", outcome.value.delegation.id);
-    Ok(Answer::created(
+    let version = outcome.value.delegation.version;
+    let answer = Answer::created(
         location,
         outcome.map(|minted| api::CreatedDelegation {
             token: minted.token.to_string(),
             delegation: convert::delegation(minted.delegation),
         }),
-    ))
+    );
+    Ok(answer.of_version(version))
 }
 
 /// Which delegations to list.
@@ -182,9 +185,9 @@ pub(in crate::http) async fn tree(
 pub(in crate::http) async fn own(
     State(state): State<HttpState>,
     Authenticated(principal): Authenticated,
-) -> Result<Json<api::Delegation>, Problem> {
+) -> Result<(ETag, Json<api::Delegation>), Problem> {
     let view = state.app.delegation(&principal, None).await?;
-    Ok(Json(convert::delegation(view)))
+    Ok((ETag(view.version), Json(convert::delegation(view))))
 }
 
 /// The caller's own delegation or one below it.
@@ -200,9 +203,9 @@ pub(in crate::http) async fn one(
     State(state): State<HttpState>,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Delegation>,
-) -> Result<Json<api::Delegation>, Problem> {
+) -> Result<(ETag, Json<api::Delegation>), Problem> {
     let view = state.app.delegation(&principal, Some(id)).await?;
-    Ok(Json(convert::delegation(view)))
+    Ok((ETag(view.version), Json(convert::delegation(view))))
 }
 
 /// Revokes a delegation and everything below it, at once and for good; or, with `dry_run`, says what that would end.
@@ -266,7 +269,8 @@ pub(in crate::http) async fn freeze(
 ) -> Result<Answer<api::Delegation>, Problem> {
     let key = idempotency::key(key, uri.path(), &body);
     let outcome = state.app.freeze(&principal, id, Freeze::On, key).await?;
-    Ok(Answer::ok(outcome.map(convert::delegation)))
+    let version = outcome.value.version;
+    Ok(Answer::ok(outcome.map(convert::delegation)).of_version(version))
 }
 
 /// Lets a frozen delegation go on.
@@ -296,5 +300,6 @@ pub(in crate::http) async fn unfreeze(
 ) -> Result<Answer<api::Delegation>, Problem> {
     let key = idempotency::key(key, uri.path(), &body);
     let outcome = state.app.freeze(&principal, id, Freeze::Off, key).await?;
-    Ok(Answer::ok(outcome.map(convert::delegation)))
+    let version = outcome.value.version;
+    Ok(Answer::ok(outcome.map(convert::delegation)).of_version(version))
 }

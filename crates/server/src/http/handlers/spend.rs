@@ -59,7 +59,7 @@ pub(in crate::http) async fn create(
     let outcome = spent.map_err(|error| problem::of_spend(error, &principal, amount))?;
     let status = if dry_run { StatusCode::OK } else { StatusCode::CREATED };
     let location = outcome.value.id.map(|id| format!("/api/cloud/spend/{id}"));
-    Ok(Answer { status, location, outcome: outcome.map(|receipt| convert::spend(&receipt)) })
+    Ok(Answer { status, location, etag: None, outcome: outcome.map(|receipt| convert::spend(&receipt)) })
 }
 
 pub(super) fn spend_request(body: api::CreateSpend) -> Result<SpendRequest, Problem> {

@@ -1,10 +1,10 @@
 //! Which error is which problem.
 
 use axum::http::StatusCode;
-use subgrant_domain::{Credits, DelegationId, Denial, MintDenial};
+use subgrant_domain::{ChangeDenial, ChangeRequest, Credits, DelegationId, Denial, MintDenial};
 use subgrant_service::{
     AccessError, BlockedAt, CredentialError, EngineError, FreezeError, MintError, Principal, RestrictError,
-    RevokeError, RotateDelegationError, RotateError, ServiceError, SignupError, SpendError,
+    RevokeError, RotateDelegationError, RotateError, ServiceError, SignupError, SpendError, UpdateError,
 };
 use subgrant_store::StoreError;
 
@@ -63,6 +63,11 @@ impl From<AccessError> for Problem {
                 StatusCode::FORBIDDEN,
                 "action_not_permitted",
                 format!("The credential does not include the action {action}."),
+            ),
+            AccessError::Superseded => Self::new(
+                StatusCode::FORBIDDEN,
+                "superseded",
+                "A newer token of this delegation exists, and only that one may do this.",
             ),
             AccessError::NotFound => Self::not_found(),
             AccessError::IdempotencyMismatch => Self::idempotency_mismatch(),
@@ -134,6 +139,11 @@ impl From<RotateDelegationError> for Problem {
                 let detail = "The delegation, or one above it, is revoked or expired.";
                 Self::new(StatusCode::CONFLICT, "already_revoked", detail)
             }
+            RotateDelegationError::TokenTooLong(why) => Self::field(
+                "token_too_long",
+                "",
+                format!("the delegation's new token would be refused: {why}"),
+            ),
         }
     }
 }
@@ -204,6 +214,50 @@ pub(crate) fn of_mint(error: MintError, principal: &Principal, requested: Credit
             "/max_depth",
             "no further level may be created here".to_owned(),
         ),
+    }
+}
+
+/// Why nothing was changed, with what the caller may know.
+pub(crate) fn of_update(error: UpdateError, principal: &Principal, change: &ChangeRequest) -> Problem {
+    let denial = match error {
+        UpdateError::Access(error) => return error.into(),
+        UpdateError::StaleVersion { current } => {
+            let detail = format!("The delegation has changed: its ETag is \"{current}\" now. Look again.");
+            return Problem::new(StatusCode::PRECONDITION_FAILED, "stale_version", detail);
+        }
+        UpdateError::OwnWidening => {
+            let detail = "Nobody widens its own delegation: ask the holder of one above, or an admin.";
+            return Problem::new(StatusCode::FORBIDDEN, "action_not_permitted", detail);
+        }
+        UpdateError::TokenTooLong(why) => {
+            let detail = format!("the delegation's new token would be refused: {why}");
+            return Problem::field("token_too_long", "/limits", detail);
+        }
+        UpdateError::Denied(denial) => denial,
+    };
+    match denial {
+        ChangeDenial::Denied(Denial::Revoked { .. }) => {
+            let detail = "The delegation, or one above it, is revoked for good.";
+            Problem::new(StatusCode::CONFLICT, "already_revoked", detail)
+        }
+        ChangeDenial::Denied(Denial::Expired { .. }) => {
+            let detail = "The delegation, or one above it, has expired.";
+            Problem::new(StatusCode::CONFLICT, "expired", detail)
+        }
+        ChangeDenial::Denied(denial) => of_denial(denial, principal, change.budget.unwrap_or_default()),
+        ChangeDenial::NarrowerThanParent { permitted } => Problem::field(
+            "narrower_than_parent",
+            "/budget_credits",
+            format!("the parent permits {permitted}"),
+        ),
+        ChangeDenial::BelowCommitted { least } => Problem::field(
+            "below_committed",
+            "/budget_credits",
+            format!("must be at least {least}: so much is spent, held or set aside for children"),
+        ),
+        ChangeDenial::RootHasNoBudget => {
+            Problem::field("validation", "/budget_credits", "the root has no budget".to_owned())
+        }
     }
 }
 

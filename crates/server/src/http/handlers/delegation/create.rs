@@ -101,7 +101,7 @@ fn least<T: Ord>(current: Option<T>, other: T) -> Option<T> {
     current.into_iter().chain([other]).min()
 }
 
-fn window_limits(validator: &mut Validator, limits: &[api::Limit]) -> Vec<WindowLimit> {
+pub(super) fn window_limits(validator: &mut Validator, limits: &[api::Limit]) -> Vec<WindowLimit> {
     if limits.len() > MAX_LIMITS {
         validator.refuse("/limits", "too_many", format!("must be at most {MAX_LIMITS}"));
         return Vec::new();

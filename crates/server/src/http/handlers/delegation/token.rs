@@ -1,9 +1,6 @@
 //! New tokens for the same delegation.
 
-use axum::{
-    extract::{OriginalUri, State},
-    http::StatusCode,
-};
+use axum::extract::{OriginalUri, State};
 use subgrant_api as api;
 use subgrant_domain::kind;
 use subgrant_service::Outcome;
@@ -83,7 +80,7 @@ pub(in crate::http) async fn restrict(
     let caveats = caveats(&body.caveats)?;
     let (token, caveats) = state.app.restrict(&principal, id, &caveats).await?;
     let value = api::RestrictedDelegation { id: id.to_string(), token: token.to_string(), caveats };
-    Ok(Answer { status: StatusCode::OK, location: None, outcome: Outcome { value, replayed: false } })
+    Ok(Answer::ok(Outcome { value, replayed: false }))
 }
 
 fn caveats(texts: &[String]) -> Result<Vec<Caveat>, Problem> {

@@ -1,0 +1,99 @@
+//! A delegation's next token: the same chain above, and its own block written again.
+
+use subgrant_domain::NodePath;
+use subgrant_store::{
+    delegations::{self, Delegation},
+    tokens::{self, Digest},
+};
+use subgrant_token::{Caveat, ErrorClass, Macaroon, TokenError};
+use zeroize::Zeroizing;
+
+use crate::{
+    AccessError, App, CredentialError, Principal, ServiceError, chain,
+    locked::{Loaded, LockedTenant},
+};
+
+/// Why no token was written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReissueError {
+    /// The new settings do not fit into a token.
+    #[error("the token would be refused: {0}")]
+    TokenTooLong(TokenError),
+    /// Not the caller's fault.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+/// The same delegation with its own block opened by the next generation's nonce, and saying what the node is now.
+///
+/// What the block says of a resource server's requests, of attribution and of the node's life stays. A block that was
+/// made offline becomes one that can be written again.
+pub(crate) fn reissued(row: &Delegation) -> Result<Delegation, ServiceError> {
+    let malformed = |_| ServiceError::Inconsistent("a stored caveat is malformed".to_owned());
+    let begin = chain::own_block(row);
+    let generation = row.token_generation + 1;
+    let mut caveats = row.caveats[..begin].to_vec();
+    caveats.push(chain::opening(row.node.id(), generation));
+    caveats.extend(row.node.budget.map(|budget| Caveat::Budget(budget).to_string()));
+    for text in row.caveats[begin..].iter().filter(|text| !chain::is_opening(text)) {
+        match text.parse().map_err(malformed)? {
+            Caveat::Budget(_) | Caveat::MaxPerSpend(_) | Caveat::Limit(_) => {}
+            Caveat::Label(_) => caveats.push(Caveat::Label(row.label.clone()).to_string()),
+            _ => caveats.push(text.clone()),
+        }
+    }
+    let terms = &row.node.terms;
+    caveats.extend(terms.max_per_spend.map(|most| Caveat::MaxPerSpend(most).to_string()));
+    caveats.extend(terms.limits.iter().map(|limit| Caveat::Limit(*limit).to_string()));
+    Ok(Delegation { caveats, token_generation: generation, ..row.clone() })
+}
+
+impl App {
+    /// Makes a reissued chain the node's canonical one and registers its token; returns the token's digest and the
+    /// node's new version.
+    pub(crate) async fn register(
+        &self,
+        locked: &mut LockedTenant,
+        reissued: &Delegation,
+    ) -> Result<(Digest, i64), ReissueError> {
+        let root_key = chain::root_key_of(self, locked.tx(), reissued).await?;
+        let root_token = chain::root_token(self, locked.tx().tenant(), root_key.id, &root_key.key)?;
+        let caveats = chain::restored(&root_key.key, &reissued.caveats)?;
+        let macaroon = root_token.attenuate(&caveats).map_err(ReissueError::TokenTooLong)?;
+        let verified = macaroon.verify(&root_key.key).map_err(|error| match error.class() {
+            ErrorClass::CaveatNotMet => ReissueError::TokenTooLong(error),
+            ErrorClass::Malformed | ErrorClass::Forged => {
+                ServiceError::Inconsistent(format!("a token that was just written: {error}")).into()
+            }
+        })?;
+        let missing = || ServiceError::Inconsistent("a reissued token has no budget".to_owned());
+        let digest = *verified.last_digest().ok_or_else(missing)?.as_bytes();
+        tokens::insert(&mut locked.tx, &digest, reissued, locked.head.now)
+            .await
+            .map_err(ServiceError::from)?;
+        let version = delegations::update_settings(&mut locked.tx, reissued).await;
+        Ok((digest, version.map_err(ServiceError::from)?))
+    }
+
+    /// The text of the token with the given stored chain. What the caller's holder appended to the caller's own token
+    /// binds the new one too, or a narrowed copy could be made wide again.
+    pub(crate) async fn reissued_token(
+        &self,
+        principal: &Principal,
+        locked: &mut LockedTenant,
+        path: &NodePath,
+        caveats: Vec<String>,
+    ) -> Result<Zeroizing<String>, AccessError> {
+        let row = Delegation { caveats, ..locked.row(path.id())?.clone() };
+        let macaroon = chain::canonical_token(self, locked.tx(), &row).await?;
+        narrowed(&macaroon, &principal.narrowing_at(locked, path)?)
+    }
+}
+
+/// A token's text with the caveats that the caller's holder appended to the caller's own.
+pub(crate) fn narrowed(macaroon: &Macaroon, narrowing: &[Caveat]) -> Result<Zeroizing<String>, AccessError> {
+    let too_long =
+        |error: TokenError| CredentialError::Caveat(format!("with what was appended to it, {error}"));
+    let narrowed = macaroon.attenuate(narrowing).map_err(too_long)?;
+    Ok(Zeroizing::new(narrowed.to_text()))
+}
