@@ -31,6 +31,8 @@ pub(crate) fn after_step(system: &mut System) -> Result<(), String> {
 
 /// The ledger is what was done, the chain is whole, and the rows keep every rule that binds them.
 pub(crate) fn at_the_end(system: &mut System) -> Result<(), String> {
+    // Whoever looks lets what is over end in the rows, too.
+    agree(system, Action::Tree { top: None })?;
     agree(system, Action::Proof)?;
     agree(system, Action::List)?;
     agree(system, Action::Ledger { node: None })?;
@@ -43,7 +45,7 @@ pub(crate) fn at_the_end(system: &mut System) -> Result<(), String> {
 fn agree(system: &mut System, action: Action) -> Result<(), String> {
     let call = Call { caller: Caller::Session, action, key: None, at_replica: false };
     let answered = system.look(&call);
-    let mut fault = None;
+    let mut faults = Vec::new();
     for instant in answered.instants(&system.world) {
         let mut world = system.world.clone();
         world.now = instant;
@@ -54,10 +56,10 @@ fn agree(system: &mut System, action: Action) -> Result<(), String> {
                 learn_beginnings(&mut system.world, &answered.reply.body);
                 return Ok(());
             }
-            Some(why) => drop(fault.get_or_insert(why)),
+            Some(why) => faults.push(format!("at {instant}: {why}")),
         }
     }
-    Err(format!("after the step, {:?} is not as it must be: {}", call.action, fault.unwrap_or_default()))
+    Err(format!("after the step, {:?} is not as it must be: {}", call.action, faults.join("\n")))
 }
 
 /// When nodes were created is told by the tree alone, where they were made offline.

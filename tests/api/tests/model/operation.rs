@@ -119,6 +119,15 @@ pub(crate) struct Says {
     pub(crate) route: Option<&'static str>,
 }
 
+/// New settings of a node.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) label: Option<&'static str>,
+    pub(crate) budget: Option<Amount>,
+    pub(crate) max_per_spend: Option<Option<u64>>,
+    pub(crate) limits: Option<Vec<(Period, u64)>>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Debit {
     pub(crate) amount: Amount,
@@ -138,6 +147,7 @@ pub(crate) enum What {
     Release { hold: Which },
     Refund { entry: Which, amount: Option<Amount> },
     Mint { parent: Option<Which>, budget: Amount, carve: Option<bool>, says: Says },
+    Change { node: Which, version: Option<u8>, settings: Settings },
     Revoke { node: Which, dry_run: bool, version: Option<u8> },
     Freeze { node: Which },
     Unfreeze { node: Which },
@@ -262,10 +272,31 @@ fn money(is_brief: bool) -> impl Strategy<Value = What> {
     ]
 }
 
+fn change() -> impl Strategy<Value = What> {
+    let settings = (
+        maybe(0.3, select(&["renamed", "agent"][..])),
+        maybe(0.6, amount()),
+        maybe(0.3, maybe(0.7, 1..=60_u64)),
+        maybe(0.3, proptest::collection::vec(limit(), 0..3)),
+    );
+    let settings = settings.prop_map(|(label, budget, max_per_spend, limits)| Settings {
+        label,
+        budget,
+        max_per_spend,
+        limits,
+    });
+    (which(), maybe(0.95, 0..8_u8), settings).prop_map(|(node, version, settings)| What::Change {
+        node,
+        version,
+        settings,
+    })
+}
+
 /// What ends, stops, or changes a credential.
 fn control(is_brief: bool) -> impl Strategy<Value = What> {
     let grace = || maybe(0.7, time(is_brief));
     prop_oneof![
+        5 => change(),
         3 => (which(), any::<bool>(), maybe(0.3, 0..3_u8))
             .prop_map(|(node, dry_run, version)| What::Revoke { node, dry_run, version }),
         2 => which().prop_map(|node| What::Freeze { node }),

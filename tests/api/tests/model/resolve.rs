@@ -4,9 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
-    operation::{Amount, Debit, Request, Says, Time, What, Which, Who},
+    operation::{Amount, Debit, Request, Says, Settings, Time, What, Which, Who},
     reference::{
-        call::{Action, Call, Caller, Expiry, Item, Lasts, Mint},
+        call::{Action, Call, Caller, Change, Expiry, Item, Lasts, Mint},
         token::Caveat,
         world::{Limit, Status, World},
     },
@@ -91,6 +91,9 @@ impl World {
                 let edge = at.and_then(most).unwrap_or(PLENTY + 1);
                 Action::Mint(self.mint_body_of(parent, written(*budget, edge, 25), *carve, says))
             }
+            What::Change { node, version, settings } => {
+                Action::Change(self.change_of(self.which_node(caller, *node), *version, settings))
+            }
             What::Revoke { node, dry_run, version } => {
                 let node = self.which_node(caller, *node);
                 let current = self.nodes.get(node).map_or(1, |node| node.version);
@@ -128,6 +131,30 @@ impl World {
         }
     }
 
+    fn change_of(&self, node: usize, version: Option<u8>, settings: &Settings) -> Change {
+        let current = self.nodes.get(node).map_or(1, |node| node.version);
+        // The most that it could be raised to.
+        let edge = self.nodes.get(node).and_then(|it| {
+            let more = self.carvable(it.parent?, None);
+            Some(if it.carve { it.budget? + more } else { self.nodes[it.parent?].budget? })
+        });
+        let limits = |limits: &Vec<(_, _)>| {
+            limits.iter().map(|(per, credits)| Limit { per: *per, credits: *credits }).collect()
+        };
+        Change {
+            node,
+            if_match: version.map(|version| match version {
+                0 => 0,
+                1 => current + 1,
+                _ => current,
+            }),
+            label: settings.label.map(str::to_owned),
+            budget: settings.budget.map(|budget| written(budget, edge.unwrap_or(PLENTY + 1), 10)),
+            max_per_spend: settings.max_per_spend,
+            limits: settings.limits.as_ref().map(limits),
+        }
+    }
+
     /// The beginning of an earlier step, or an instant in the future, which is refused.
     fn cut_off_at(&self, number: u16, starts: &[Timestamp]) -> (usize, Timestamp) {
         match number % 8 {
@@ -142,7 +169,7 @@ impl World {
     fn affordable_to(&self, caller: Caller) -> u64 {
         let mut trial = self.clone();
         let node = trial.standing(caller).ok();
-        node.map_or(1, |node| trial.affordable(node, trial.scope_of(caller).as_ref()))
+        node.map_or(1, |node| trial.affordable(caller, node))
     }
 
     fn item(&self, caller: Caller, debit: &Debit) -> Item {

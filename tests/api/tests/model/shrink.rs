@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 /// Nobody waits longer.
-const PATIENCE: Duration = Duration::from_mins(3);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The shortest sequence found, and how it fails.
 pub(crate) fn shrunk<T: Clone>(

@@ -81,6 +81,7 @@ impl StateMachineTest for System {
     }
 
     fn teardown(mut state: Self, _: <Machine as ReferenceStateMachine>::State) {
+        state.outlast();
         if let Err(fault) = check::at_the_end(&mut state) {
             state.fail(&fault);
         }
@@ -235,6 +236,12 @@ impl System {
         if let Some(lines) = lines {
             request = request.header("Content-Type", "application/x-ndjson").body(lines);
         }
+        if let Action::Change(change) = &call.action
+            && let Some(version) = change.if_match
+        {
+            let tag = if version == 0 { "*".to_owned() } else { format!("\"{version}\"") };
+            request = request.header("If-Match", tag);
+        }
         if let Some(key) = &call.key {
             request = request.header("Idempotency-Key", key);
         }
@@ -268,8 +275,16 @@ impl System {
                 None => (check::derived_id(&parent.text, &budget_text), vec![budget_text]),
             };
             let is_plain = texts.len() == 1;
-            self.world.seals.push(Seal { id, budget, registered: None, is_plain, derived: is_plain });
+            self.world.seals.push(Seal {
+                id,
+                budget,
+                issued: 0,
+                registered: None,
+                is_plain,
+                derived: is_plain,
+            });
             token.caveats.push(Caveat::Opens(self.world.seals.len() - 1));
+            self.world.seals.last_mut().unwrap().issued = token.caveats.len();
             written_caveats.extend(texts);
         }
         let caveats = self.world.caveats_of(says);
@@ -430,6 +445,7 @@ fn change_body(action: &mut Action) {
         Action::Mint(mint) => {
             mint.expiry = mint.expiry.is_none().then_some(Expiry::After(crate::reference::call::Lasts::Hour));
         }
+        Action::Change(change) => change.label = Some("otherwise".to_owned()),
         Action::Batch { items, .. } => items.iter_mut().for_each(|item| more(&mut item.amount)),
         Action::Revoke { if_version, .. } => *if_version = if_version.is_none().then_some(1),
         _ => {}

@@ -69,6 +69,7 @@ const REASONS: &[&str] = &[
     "action_not_permitted",
     "already_frozen",
     "already_revoked",
+    "below_committed",
     "budget_exhausted",
     "capture_exceeds_hold",
     "caveat_not_met",
@@ -89,8 +90,10 @@ const REASONS: &[&str] = &[
     "narrower_than_parent",
     "not_found",
     "not_frozen",
+    "precondition_required",
     "refund_exceeds_spend",
     "revoked",
     "stale_version",
+    "superseded",
     "validation",
 ];

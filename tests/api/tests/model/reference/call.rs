@@ -63,6 +63,7 @@ pub(crate) enum Action {
     Release { hold: usize },
     Refund { entry: usize, amount: Option<Value> },
     Mint(Mint),
+    Change(Change),
     Revoke { node: usize, dry_run: bool, if_version: Option<u64> },
     Freeze { node: usize },
     Unfreeze { node: usize },
@@ -100,6 +101,19 @@ pub(crate) struct Mint {
     pub(crate) max_depth: Option<u64>,
     pub(crate) cost_center: Option<String>,
     pub(crate) department: Option<String>,
+}
+
+/// New settings of a node; what is absent stays.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub(crate) node: usize,
+    /// The version on which it is based; 0 is any, and absent is none.
+    pub(crate) if_match: Option<u64>,
+    pub(crate) label: Option<String>,
+    pub(crate) budget: Option<Value>,
+    /// `Some(None)`: none any more.
+    pub(crate) max_per_spend: Option<Option<u64>>,
+    pub(crate) limits: Option<Vec<Limit>>,
 }
 
 impl Lasts {
@@ -146,6 +160,7 @@ impl Action {
             Self::Release { .. } => "release",
             Self::Refund { .. } => "refund",
             Self::Mint(_) => "mint",
+            Self::Change(_) => "change",
             Self::Revoke { dry_run: true, .. } => "preview",
             Self::Revoke { .. } => "revoke",
             Self::Freeze { .. } => "freeze",
@@ -224,6 +239,10 @@ impl World {
                 post(format!("/spend/{id}/refund"), body)
             }
             Action::Mint(mint) => post("/delegation".to_owned(), self.mint_body(mint)),
+            Action::Change(change) => {
+                let path = format!("/delegation/{}", self.node_id(change.node));
+                (Method::PATCH, path, Some(change_body(change)))
+            }
             Action::Revoke { node, dry_run, if_version } => {
                 let mut body = json!({ "dry_run": dry_run });
                 if let Some(version) = if_version {
@@ -310,6 +329,19 @@ impl World {
 
 fn grace_body(grace: Option<Lasts>) -> Value {
     grace.map_or_else(|| json!({}), |grace| json!({ "grace": grace.text() }))
+}
+
+fn change_body(change: &Change) -> Value {
+    let mut body = Map::new();
+    let mut set = |name: &str, value: Option<Value>| {
+        body.extend(value.map(|value| (name.to_owned(), value)));
+    };
+    set("label", change.label.as_ref().map(|label| json!(label)));
+    set("budget_credits", change.budget.clone());
+    set("max_per_spend", change.max_per_spend.map(|most| json!(most)));
+    let limits = |limits: &Vec<Limit>| limits.iter().map(|limit| limit.json()).collect();
+    set("limits", change.limits.as_ref().map(limits));
+    Value::Object(body)
 }
 
 impl Limit {

@@ -39,16 +39,17 @@ impl World {
         self.require(call.caller, DELEGATE)?;
         let request = self.request(&call.action).2.expect("a mint has a body").to_string();
         if let Some(replay) = self.replay(call, "/delegation", &request)? {
-            return Ok(self.without_another_token(call, replay));
+            return self.with_its_token(call, parent, replay);
         }
         self.check_live(call.caller, parent)?;
         let is_carve = mint.carve.unwrap_or(true);
-        self.check_budget(parent, budget, is_carve)?;
+        self.check_budget(call.caller, parent, budget, is_carve)?;
         let terms = self.terms(call.caller, own, parent, mint)?;
         let base = self.base(call.caller, own, parent)?;
         self.seals.push(Seal {
             id: String::new(),
             budget,
+            issued: 0,
             registered: Some((self.nodes.len(), self.issued_now())),
             is_plain: false,
             derived: true,
@@ -58,6 +59,7 @@ impl World {
         // A duration becomes an instant; the child's life, where it asked for none, is not written again.
         caveats.extend(block(mint, mint.expiry.and(terms.expires)));
         let token = Token { text: String::new(), root_key: base.root_key, caveats };
+        self.seals.last_mut().expect("it was just made").issued = token.caveats.len();
         if token.scope().is_contradictory || self.is_too_long(&token) {
             return Err(refuse(422, "token_too_long"));
         }
@@ -94,17 +96,23 @@ impl World {
         Issue { step: self.step, until: None }
     }
 
-    fn check_budget(&self, parent: usize, budget: u64, is_carve: bool) -> Result<(), Refusal> {
-        if self.nodes[parent].budget.is_some_and(|most| budget > most) {
+    fn check_budget(&self, by: Caller, parent: usize, budget: u64, is_carve: bool) -> Result<(), Refusal> {
+        let ceiling = self.ceiling_at(by, parent);
+        if least(self.nodes[parent].budget, ceiling).is_some_and(|most| budget > most) {
             return Err(wider());
         }
-        let root_has = || (i64::MAX.unsigned_abs() - self.reserved(parent)).min(MOST);
-        let available = self.available(parent).unwrap_or_else(root_has);
+        let available = self.carvable(parent, ceiling);
         if is_carve && budget > available {
             let refusal = refuse(402, "budget_exhausted").at(parent);
             return Err(Refusal { requested: Some(budget), affordable: Some(available), ..refusal });
         }
         Ok(())
+    }
+
+    /// The most that a node can set aside for another child.
+    pub(crate) fn carvable(&self, node: usize, ceiling: Option<u64>) -> u64 {
+        let root_has = || (i64::MAX.unsigned_abs() - self.reserved(node)).min(MOST);
+        self.available_within(node, ceiling).unwrap_or_else(root_has)
     }
 
     /// Narrower than the parent, and than what the creator's token leaves of it.
@@ -182,15 +190,8 @@ impl World {
             return Ok(self.tokens[token].clone());
         }
         let mut base = self.canonical(parent)?;
-        // A name stays with its node, and the levels are counted already.
-        let binds = |caveat: &&Caveat| !matches!(caveat, Caveat::Label(_) | Caveat::MaxDepth(_));
-        base.caveats.extend(self.appended(token, own).iter().filter(binds).cloned());
+        base.caveats.extend(self.narrowing_at(by, parent)?);
         Ok(base)
-    }
-
-    /// What holders appended to the token of a node after it was issued.
-    pub(crate) fn appended(&self, token: usize, node: usize) -> &[Caveat] {
-        self.tokens[token].caveats.get(self.nodes[node].canonical.caveats.len()..).unwrap_or_default()
     }
 
     /// A token that the server writes again, if it can.

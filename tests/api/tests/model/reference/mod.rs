@@ -4,12 +4,13 @@
 //! - [`token`]: what a token's caveats say together;
 //! - [`call`]: one request, and how it is written in HTTP;
 //! - [`standing`]: who may ask, and when offline children are entered;
-//! - [`money`], [`delegating`], [`rewriting`]: one function per kind of request;
+//! - [`money`], [`delegating`], [`changing`], [`rewriting`]: one function per kind of request;
 //! - [`view`]: what callers are shown;
 //! - [`rules`]: from a request to its answer; [`answer`]: how that is compared, and what is learned from it.
 
 pub(crate) mod answer;
 pub(crate) mod call;
+mod changing;
 mod delegating;
 mod money;
 mod rewriting;

@@ -30,7 +30,9 @@ pub(crate) fn invalid() -> Refusal {
 
 impl World {
     /// Every bound on what the node may consume, nearest first.
-    fn bounds(&self, node: usize, scope: Option<&Scope>) -> Vec<Bound> {
+    fn bounds(&self, by: Caller, node: usize) -> Vec<Bound> {
+        let scope = self.scope_of(by);
+        let scope = scope.as_ref();
         let bound = |most, node, code| Bound { most, node, code, next: None };
         let path = self.path(node);
         let mut bounds = Vec::new();
@@ -40,7 +42,8 @@ impl World {
         for (level, at) in path.iter().copied().enumerate().rev() {
             // What a carve child consumes was set aside before; all others draw on what is available above.
             let supplies = at == node || !self.is_set_aside(path[level + 1]);
-            if let (true, Some(available)) = (supplies, self.available(at)) {
+            let ceiling = self.ceiling(by).filter(|_| at == node);
+            if let (true, Some(available)) = (supplies, self.available_within(at, ceiling)) {
                 bounds.push(bound(available, at, "budget_exhausted"));
             }
             if let Some(most) = self.nodes[at].max_per_spend {
@@ -61,19 +64,17 @@ impl World {
     }
 
     /// The most that the caller's node could spend now.
-    pub(crate) fn affordable(&self, node: usize, scope: Option<&Scope>) -> u64 {
-        self.bounds(node, scope).into_iter().map(|bound| bound.most).min().unwrap_or(MOST)
+    pub(crate) fn affordable(&self, by: Caller, node: usize) -> u64 {
+        self.bounds(by, node).into_iter().map(|bound| bound.most).min().unwrap_or(MOST)
     }
 
     fn check_funds(&self, by: Caller, node: usize, amount: u64) -> Result<(), Refusal> {
         self.check_live(by, node)?;
-        let scope = self.scope_of(by);
-        let scope = scope.as_ref();
-        let bounds = self.bounds(node, scope);
+        let bounds = self.bounds(by, node);
         let Some(blocking) = bounds.iter().find(|bound| bound.most < amount) else { return Ok(()) };
         Err(Refusal {
             requested: Some(amount),
-            affordable: Some(self.affordable(node, scope)),
+            affordable: Some(self.affordable(by, node)),
             // Waiting helps only what fits an empty window.
             retry_at: blocking.next.filter(|(all, _)| *all >= amount).map(|(_, at)| at),
             ..refuse(402, blocking.code).at(blocking.node)
@@ -96,18 +97,18 @@ impl World {
         }
     }
 
-    fn receipt(&self, node: usize, amount: u64) -> Value {
+    fn receipt(&self, by: Caller, node: usize, amount: u64) -> Value {
         json!({
             "delegation_id": self.nodes[node].id,
             "amount_credits": amount,
             "remaining_credits": self.remaining(node),
-            "effective_remaining_credits": self.effective_remaining(node),
+            "effective_remaining_credits": self.effective_remaining(node, self.ceiling_at(by, node)),
         })
     }
 
-    fn hold_receipt(&self, hold: usize, status: &str) -> Value {
+    fn hold_receipt(&self, by: Caller, hold: usize, status: &str) -> Value {
         let Hold { node, amount, .. } = self.holds[hold];
-        let mut receipt = self.receipt(node, amount);
+        let mut receipt = self.receipt(by, node, amount);
         receipt["status"] = json!(status);
         receipt
     }
@@ -138,11 +139,12 @@ impl World {
         if dry_run {
             self.check_funds(call.caller, node, amount)?;
             let less = |left: Option<u64>| left.map(|left| left.saturating_sub(amount));
-            let mut body = self.receipt(node, amount);
+            let mut body = self.receipt(call.caller, node, amount);
             body["id"] = Value::Null;
             body["dry_run"] = json!(true);
             body["remaining_credits"] = json!(less(self.remaining(node)));
-            body["effective_remaining_credits"] = json!(less(self.effective_remaining(node)));
+            body["effective_remaining_credits"] =
+                json!(less(self.effective_remaining(node, self.ceiling(call.caller))));
             // Trying enters nobody.
             *self = before;
             return Ok(Expected::new(200, body));
@@ -153,7 +155,8 @@ impl World {
         }
         self.check_funds(call.caller, node, amount)?;
         let entry = self.enter_debit(node, amount, call.caller, call.key.as_ref());
-        let expected = Expected::new(201, self.receipt(node, amount)).learning([Learn::Entry(entry)]);
+        let expected =
+            Expected::new(201, self.receipt(call.caller, node, amount)).learning([Learn::Entry(entry)]);
         Ok(self.record(call, "/spend", &request, expected))
     }
 
@@ -232,7 +235,8 @@ impl World {
         let expires = self.within_life(node, scope.as_ref(), self.now + lasts_for);
         self.holds.push(Hold { id: String::new(), node, amount, expires, closed: false });
         let hold = self.holds.len() - 1;
-        let expected = Expected::new(201, self.hold_receipt(hold, "held")).learning([Learn::Hold(hold)]);
+        let expected =
+            Expected::new(201, self.hold_receipt(call.caller, hold, "held")).learning([Learn::Hold(hold)]);
         Ok(self.record(call, "/hold", &request, expected))
     }
 
@@ -273,7 +277,8 @@ impl World {
         }
         self.holds[hold].closed = true;
         let entry = self.enter_debit(node, amount, call.caller, call.key.as_ref());
-        let expected = Expected::new(201, self.receipt(node, amount)).learning([Learn::Entry(entry)]);
+        let expected =
+            Expected::new(201, self.receipt(call.caller, node, amount)).learning([Learn::Entry(entry)]);
         Ok(self.record(call, "/hold/capture", &request, expected))
     }
 
@@ -287,7 +292,7 @@ impl World {
         self.check_open(hold)?;
         let (node, scope) = (self.holds[hold].node, self.scope_of(call.caller));
         self.holds[hold].expires = self.within_life(node, scope.as_ref(), self.now + lasts_for);
-        let expected = Expected::new(200, self.hold_receipt(hold, "held"));
+        let expected = Expected::new(200, self.hold_receipt(call.caller, hold, "held"));
         Ok(self.record(call, "/hold/extend", &request, expected.learning([Learn::HoldEnd(hold)])))
     }
 
@@ -299,7 +304,7 @@ impl World {
         }
         self.check_open(hold)?;
         self.holds[hold].closed = true;
-        let expected = Expected::new(200, self.hold_receipt(hold, "released"));
+        let expected = Expected::new(200, self.hold_receipt(call.caller, hold, "released"));
         Ok(self.record(call, "/hold/release", &request, expected))
     }
 
@@ -339,7 +344,7 @@ impl World {
             key,
             ..found
         });
-        let mut body = self.receipt(found.node, given_back);
+        let mut body = self.receipt(call.caller, found.node, given_back);
         body["reverses"] = json!(found.id);
         let expected = Expected::new(201, body).learning([Learn::Entry(self.entries.len() - 1)]);
         Ok(self.record(call, "/spend/refund", &request, expected))

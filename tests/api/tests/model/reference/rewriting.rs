@@ -35,44 +35,71 @@ impl World {
             if node == 0 { Err(refuse(409, "is_root")) } else { Ok(()) }
         };
         if let Some(replay) = self.reach(call, node, "/rotate", &request, may)? {
-            return Ok(replay);
+            return self.with_its_token(call, node, replay);
         }
         match self.status(node) {
             Status::Revoked(_) | Status::Expired(_) => return Err(refuse(409, "already_revoked")),
             Status::Active | Status::Exhausted(_) | Status::Frozen(_) => {}
         }
-        let old = self.nodes[node].canonical.clone();
-        let own_seal = old.seals().last().expect("a delegation's token opens it");
-        if old.seals().any(|seal| seal != own_seal && !self.seals[seal].derived) {
-            return Err(refuse(409, "made_offline"));
+        // A token found within its grace must not take the newest one's place.
+        let newest = self.nodes[node].canonical.seals().last();
+        if let (Caller::Token(token), true) = (call.caller, self.node_of(call.caller) == Some(node))
+            && self.tokens[token].seals().last() != newest
+        {
+            return Err(refuse(403, "superseded"));
         }
-        let appended = match call.caller {
-            Caller::Token(token) if self.node_of(call.caller) == Some(node) => {
-                self.appended(token, node).to_vec()
-            }
-            _ => Vec::new(),
-        };
         let issues = self.seals.iter_mut().filter_map(|seal| seal.registered.as_mut());
         for (_, issue) in issues.filter(|(of, _)| *of == node) {
             issue.until = Some(issue.until.map_or(until, |earlier| earlier.min(until)));
         }
-        // Whatever opened the node before, the server can write this.
-        let (id, budget) = (self.nodes[node].id.clone(), self.seals[own_seal].budget);
-        let registered = Some((node, self.issued_now()));
-        self.seals.push(Seal { id, budget, registered, is_plain: false, derived: true });
-        let seal = self.seals.len() - 1;
-        let replaced = old.caveats.iter().map(|caveat| {
-            if *caveat == Caveat::Opens(own_seal) { Caveat::Opens(seal) } else { caveat.clone() }
-        });
-        let canonical = Token { text: String::new(), caveats: replaced.collect(), ..old };
-        let mut token = canonical.clone();
-        token.caveats.extend(appended);
-        self.tokens.push(token);
-        self.nodes[node].canonical = canonical;
+        let token = self.reissue(call.caller, node)?;
         self.nodes[node].version += 1;
-        let learn = [Learn::Token(self.tokens.len() - 1), Learn::Grace(until)];
+        let learn = [Learn::Token(token), Learn::Grace(until)];
         let expected = Expected::new(200, json!({ "id": self.nodes[node].id })).learning(learn);
         Ok(self.record(call, "/rotate", &request, expected))
+    }
+
+    /// Writes the node's next token: the same chain above, and a block of its own that says what the node is now. What the
+    /// caller's holder appended binds it too.
+    pub(crate) fn reissue(&mut self, by: Caller, node: usize) -> Result<usize, Refusal> {
+        let old = self.nodes[node].canonical.clone();
+        let begin =
+            old.caveats.iter().rposition(|caveat| matches!(caveat, Caveat::Opens(_))).expect("it is opened");
+        let above = Token { caveats: old.caveats[..begin].to_vec(), ..old.clone() };
+        if !self.can_be_written(&above) {
+            return Err(refuse(409, "made_offline"));
+        }
+        let narrowing = self.narrowing_at(by, node)?;
+        let row = &self.nodes[node];
+        let mut caveats = above.caveats;
+        caveats.push(Caveat::Opens(self.seals.len()));
+        caveats.extend(old.caveats[begin + 1..].iter().filter_map(|caveat| match caveat {
+            Caveat::MaxPerSpend(_) | Caveat::Limit(_) => None,
+            Caveat::Label(_) => Some(Caveat::Label(row.label.clone())),
+            other => Some(other.clone()),
+        }));
+        caveats.extend(row.max_per_spend.map(Caveat::MaxPerSpend));
+        caveats.extend(row.limits.iter().copied().map(Caveat::Limit));
+        self.seals.push(Seal {
+            id: row.id.clone(),
+            budget: row.budget.expect("only the root has none"),
+            issued: caveats.len(),
+            registered: Some((node, self.issued_now())),
+            is_plain: false,
+            derived: true,
+        });
+        let canonical = Token { text: String::new(), root_key: old.root_key, caveats };
+        if self.is_too_long(&canonical) {
+            return Err(refuse(422, "token_too_long"));
+        }
+        let mut token = canonical.clone();
+        token.caveats.extend(narrowing);
+        if self.is_too_long(&token) {
+            return Err(refuse(403, "caveat_not_met"));
+        }
+        self.nodes[node].canonical = canonical;
+        self.tokens.push(token);
+        Ok(self.tokens.len() - 1)
     }
 
     /// Appends caveats to the caller's own token. Whoever could have another's written out could act in its name.
@@ -119,10 +146,16 @@ impl World {
         }
         let request = format!("{grace:?} {revoke_before:?}");
         if let Some(replay) = self.replay(call, "/root/rotate", &request)? {
-            return Ok(replay);
+            return self.with_its_token(call, 0, replay);
         }
         standing?;
         self.require(call.caller, DELEGATE)?;
+        if let Caller::Token(token) = call.caller
+            && self.tokens[token].root_key != self.root_keys.len() - 1
+        {
+            return Err(refuse(403, "superseded"));
+        }
+        let caveats = self.narrowing_at(call.caller, 0)?;
         if revoke_before.is_some_and(|(_, instant)| instant > self.now) {
             return Err(invalid());
         }
@@ -135,7 +168,7 @@ impl World {
             self.nodes[0].version += 1;
         }
         let root_key = self.root_keys.len() - 1;
-        self.tokens.push(Token { root_key, ..Token::default() });
+        self.tokens.push(Token { root_key, caveats, ..Token::default() });
         let learn = [Learn::Token(self.tokens.len() - 1), Learn::Grace(until)];
         let expected = Expected::new(200, json!({})).learning(learn);
         Ok(self.record(call, "/root/rotate", &request, expected))

@@ -3,6 +3,7 @@
 use super::{
     answer::{Expected, Learn, Refusal, not_found, refuse},
     call::{Action, Call, Caller},
+    token::Token,
     world::{Key, READ, Recorded, World},
 };
 use serde_json::json;
@@ -41,6 +42,7 @@ impl World {
             Action::Rotate { node, grace } => self.rotate(call, *node, *grace),
             Action::Restrict { node, caveats } => self.restrict(call, *node, caveats),
             Action::RotateRoot { grace, revoke_before } => self.rotate_root(call, *grace, *revoke_before),
+            Action::Change(change) => self.change(call, change),
             Action::Verify { token, source_ip } => self.verify(call, *token, *source_ip),
             look => {
                 // Looking enters nobody.
@@ -124,6 +126,7 @@ impl World {
                 lasts(*grace)
             }
             Action::Restrict { caveats, .. } if caveats.is_empty() => Err(invalid()),
+            Action::Change(change) => change.check(),
             Action::Mint(mint) => {
                 credits(&mint.budget)?;
                 match mint.expiry {
@@ -178,21 +181,37 @@ impl World {
         expected
     }
 
-    /// Only the same token gets the identical child again; what was narrowed meanwhile gets a narrower one, and of a child
-    /// whose token was rotated meanwhile only the newest token is any good.
-    pub(crate) fn without_another_token(&self, call: &Call, mut replay: Expected) -> Expected {
-        let by = if let Caller::Token(token) = call.caller { Some(token) } else { None };
-        let recorded = self.key(call, "/delegation").and_then(|key| self.recorded.get(&key));
-        let is_same = recorded.is_some_and(|recorded| recorded.by == by);
-        let child = self.nodes.iter().position(|node| replay.body["id"] == node.id.as_str());
-        let is_rotated = child.is_some_and(|child| {
-            let opened = self.seals.iter().filter_map(|seal| seal.registered);
-            opened.filter(|(node, _)| *node == child).count() > 1
-        });
-        if let (true, Some(fields)) = (!is_same || is_rotated, replay.body.as_object_mut()) {
-            fields.remove("token");
-            fields.remove("caveats");
+    /// The token in a repeated answer is written again: the identical one for who asked first, and a narrower one for who
+    /// asks with a narrower token. Only who may have tokens of the node written gets it again.
+    pub(crate) fn with_its_token(
+        &self,
+        call: &Call,
+        node: usize,
+        mut replay: Expected,
+    ) -> Result<Expected, Refusal> {
+        let first = self.tokens.iter().position(|token| replay.body["token"] == token.text.as_str());
+        if let Some(Token { caveats, .. }) = first.map(|first| &self.tokens[first])
+            && let (Caller::Token(token), false) =
+                (call.caller, self.can_be_written(&self.tokens[first.unwrap()]))
+        {
+            // Only the presented token has what the server cannot write.
+            let presented = self.texts(&self.tokens[token].caveats);
+            if !self.texts(caveats).starts_with(&presented) {
+                return Err(refuse(409, "made_offline"));
+            }
+        } else {
+            self.narrowing_at(call.caller, node)?;
         }
-        replay
+        let by = if let Caller::Token(token) = call.caller { Some(token) } else { None };
+        let is_same = ["/delegation", "/rotate", "/root/rotate", "PATCH"]
+            .into_iter()
+            .filter_map(|route| self.recorded.get(&self.key(call, route)?))
+            .any(|recorded| recorded.by == by && recorded.body == replay.body);
+        if let (false, Some(fields)) = (is_same, replay.body.as_object_mut()) {
+            for field in ["token", "root_token", "caveats"] {
+                fields.remove(field);
+            }
+        }
+        Ok(replay)
     }
 }

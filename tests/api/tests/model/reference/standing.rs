@@ -155,8 +155,47 @@ impl World {
             canonical: Token { caveats: token.caveats[..=position].to_vec(), ..token.clone() },
         };
         self.nodes.push(node);
+        self.seals[seal].issued = position + 1;
         self.seals[seal].registered = Some((self.nodes.len() - 1, Issue { step: self.step, until: None }));
         Ok(())
+    }
+
+    /// What the token says its node's budget is: a ceiling, even where the node has got more since.
+    pub(crate) fn ceiling(&self, caller: Caller) -> Option<u64> {
+        let Caller::Token(token) = caller else { return None };
+        self.tokens[token].seals().last().map(|seal| self.seals[seal].budget)
+    }
+
+    /// The same, if the node is the caller's own.
+    pub(crate) fn ceiling_at(&self, caller: Caller, node: usize) -> Option<u64> {
+        self.ceiling(caller).filter(|_| self.node_of(caller) == Some(node))
+    }
+
+    /// The caveats that a token was issued with, and those that its holder appended.
+    pub(crate) fn issued_and_appended(&self, token: usize) -> (&[Caveat], &[Caveat]) {
+        let token = &self.tokens[token];
+        let issued = token.seals().last().map_or(0, |seal| self.seals[seal].issued);
+        token.caveats.split_at(issued)
+    }
+
+    /// What must bind a token of the node that is written on the caller's behalf: whatever the caller's holder appended.
+    /// Further down names and levels mean something else, and so would a window limit, which therefore forbids it. An
+    /// older token than the newest may say less than it, so that it writes none of nodes further down.
+    pub(crate) fn narrowing_at(&self, caller: Caller, node: usize) -> Result<Vec<Caveat>, Refusal> {
+        let Caller::Token(token) = caller else { return Ok(Vec::new()) };
+        let own = self.node_of(caller).expect("it was entered");
+        let (issued, appended) = self.issued_and_appended(token);
+        if node == own {
+            return Ok(appended.to_vec());
+        }
+        if self.texts(issued) != self.texts(&self.nodes[own].canonical.caveats) {
+            return Err(refuse(403, "superseded"));
+        }
+        if appended.iter().any(|caveat| matches!(caveat, Caveat::Limit(_))) {
+            return Err(refuse(403, "caveat_not_met"));
+        }
+        let binds = |caveat: &&Caveat| !matches!(caveat, Caveat::Label(_) | Caveat::MaxDepth(_));
+        Ok(appended.iter().filter(binds).cloned().collect())
     }
 
     /// Whether the server can write the token again, so that others than its holder can delegate below it.

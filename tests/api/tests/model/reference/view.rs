@@ -46,7 +46,7 @@ impl World {
             "reserved_for_children_credits": self.reserved(number),
             "available_credits": self.available(number),
             "remaining_credits": self.remaining(number),
-            "effective_remaining_credits": self.effective_remaining(number),
+            "effective_remaining_credits": self.effective_remaining(number, self.ceiling_at(seen_by, number)),
             "allocation": if node.carve { "carve" } else { "cap" },
             "limits": limits,
             "max_per_spend": node.max_per_spend,

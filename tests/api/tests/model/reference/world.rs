@@ -70,6 +70,8 @@ pub(crate) struct Seal {
     /// The public id that the opening claims, or that follows from its digest.
     pub(crate) id: String,
     pub(crate) budget: u64,
+    /// How many caveats its token was issued with; what follows was appended by its holder.
+    pub(crate) issued: usize,
     /// What the ledger knows of it; `None`: made offline and not used yet.
     pub(crate) registered: Option<(usize, Issue)>,
     /// Whether a plain macaroon library wrote the budget alone.
@@ -308,17 +310,28 @@ impl World {
         Some(self.remaining(node)? - self.reserved(node))
     }
 
+    /// What remains for somebody whose token says that the budget is no more than a ceiling.
+    pub(crate) fn remaining_within(&self, node: usize, ceiling: Option<u64>) -> Option<u64> {
+        let under = ceiling.map(|ceiling| ceiling.saturating_sub(self.spent(node) + self.held(node)));
+        self.remaining(node).into_iter().chain(under).min()
+    }
+
+    pub(crate) fn available_within(&self, node: usize, ceiling: Option<u64>) -> Option<u64> {
+        let left = self.remaining_within(node, ceiling)?;
+        Some(left.saturating_sub(self.reserved(node)))
+    }
+
     /// The ancestors out of whose available credits the node is supplied, nearest first.
     pub(crate) fn draws_on(&self, node: usize) -> impl Iterator<Item = usize> + '_ {
         self.upwards(node).filter(|at| !self.is_set_aside(*at)).filter_map(|at| self.nodes[at].parent)
     }
 
-    pub(crate) fn effective_remaining(&self, node: usize) -> Option<u64> {
+    pub(crate) fn effective_remaining(&self, node: usize, ceiling: Option<u64>) -> Option<u64> {
         if matches!(self.status(node), Status::Revoked(_)) {
             return self.remaining(node);
         }
         let above = self.draws_on(node).filter_map(|at| self.available(at));
-        self.remaining(node).into_iter().chain(above).min()
+        self.remaining_within(node, ceiling).into_iter().chain(above).min()
     }
 
     /// Revoked beats expired beats frozen beats exhausted; among equals, the node nearest to the root is the cause.
