@@ -120,14 +120,7 @@ impl World {
             What::Verify { token, source_ip } => {
                 Action::Verify { token: self.caller(*token), source_ip: *source_ip }
             }
-            What::Own => Action::Own,
-            What::One { node } => Action::One { node: self.which_node(caller, *node) },
-            What::List => Action::List,
-            What::Tree { top } => Action::Tree { top: top.map(|which| self.which_node(caller, which)) },
-            What::Ledger { node } => {
-                Action::Ledger { node: node.map(|which| self.which_node(caller, which)) }
-            }
-            What::Proof => Action::Proof,
+            look => self.looked_at(caller, look),
         }
     }
 
@@ -155,15 +148,27 @@ impl World {
         }
     }
 
+    fn looked_at(&self, caller: Caller, what: &What) -> Action {
+        match what {
+            What::Own => Action::Own,
+            What::One { node } => Action::One { node: self.which_node(caller, *node) },
+            What::List => Action::List,
+            What::Tree { top } => Action::Tree { top: top.map(|which| self.which_node(caller, which)) },
+            What::Ledger { node } => {
+                Action::Ledger { node: node.map(|which| self.which_node(caller, which)) }
+            }
+            What::Proof => Action::Proof,
+            other => unreachable!("{other:?} is no look"),
+        }
+    }
+
     /// The beginning of an earlier step, or an instant in the future, which is refused.
     fn cut_off_at(&self, number: u16, starts: &[Timestamp]) -> (usize, Timestamp) {
-        match number % 8 {
-            0 => (usize::MAX, self.now + SignedDuration::from_hours(1)),
-            _ => {
-                let step = usize::from(number) % starts.len();
-                (step, starts[step])
-            }
+        if number.is_multiple_of(8) {
+            return (usize::MAX, self.now + SignedDuration::from_hours(1));
         }
+        let step = usize::from(number) % starts.len();
+        (step, starts[step])
     }
 
     fn affordable_to(&self, caller: Caller) -> u64 {

@@ -71,7 +71,7 @@ impl Stage {
     }
 
     pub(crate) fn send(&self, request: reqwest::RequestBuilder) -> Reply {
-        let reply = async { tokio::time::timeout(Duration::from_secs(60), Reply::of(request)).await };
+        let reply = async { tokio::time::timeout(Duration::from_mins(1), Reply::of(request)).await };
         self.runtime.block_on(reply).expect("the server answers within a minute")
     }
 

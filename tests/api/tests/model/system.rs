@@ -229,7 +229,7 @@ impl System {
         let is_lines = matches!(call.action, Action::Batch { is_lines: true, .. });
         let lines = body.as_ref().filter(|_| is_lines).map(|body| {
             let items = body["items"].as_array().expect("a batch has items");
-            items.iter().map(|item| format!("{item}\n")).collect::<String>()
+            items.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
         });
         let body = body.filter(|_| !is_lines);
         let mut request = self.stage.request(call.at_replica, call.caller, &credential, (method, path, body));
@@ -274,17 +274,8 @@ impl System {
                 }
                 None => (check::derived_id(&parent.text, &budget_text), vec![budget_text]),
             };
-            let is_plain = texts.len() == 1;
-            self.world.seals.push(Seal {
-                id,
-                budget,
-                issued: 0,
-                registered: None,
-                is_plain,
-                derived: is_plain,
-            });
-            token.caveats.push(Caveat::Opens(self.world.seals.len() - 1));
-            self.world.seals.last_mut().unwrap().issued = token.caveats.len();
+            let seal = self.opened(parent, id, budget, texts.len() == 1);
+            token.caveats.push(Caveat::Opens(seal));
             written_caveats.extend(texts);
         }
         let caveats = self.world.caveats_of(says);
@@ -293,6 +284,29 @@ impl System {
         let bytes: Vec<_> = written_caveats.iter().map(String::as_bytes).collect();
         token.text = subgrant_tests::attenuate(&parent.text, &bytes);
         token
+    }
+
+    /// The opening of a child that is made offline. Whoever appends the same to the same token makes the same child.
+    fn opened(&mut self, parent: &Token, id: String, budget: u64, is_plain: bool) -> usize {
+        let is_after_parent = |seal: usize| {
+            let mut tokens = self.world.tokens.iter().filter(|token| token.root_key == parent.root_key);
+            let length = parent.caveats.len();
+            tokens.any(|token| {
+                token.caveats.starts_with(&parent.caveats)
+                    && token.caveats.get(length) == Some(&Caveat::Opens(seal))
+            })
+        };
+        let is_same = |seal: &Seal| seal.id == id && seal.budget == budget && seal.is_plain == is_plain;
+        let made_offline = |seal: &Seal| seal.is_plain || !seal.derived;
+        let mut known = self.world.seals.iter().enumerate();
+        let known =
+            known.find(|(index, seal)| is_same(seal) && made_offline(seal) && is_after_parent(*index));
+        if let Some((seal, _)) = known {
+            return seal;
+        }
+        let (issued, derived) = (parent.caveats.len() + 1, is_plain);
+        self.world.seals.push(Seal { id, budget, issued, registered: None, is_plain, derived });
+        self.world.seals.len() - 1
     }
 
     /// The id that an offline child claims; `None`: it claims none.

@@ -1,6 +1,27 @@
 //! What was done, and how it was answered: so that a generator that does nothing is noticed.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Mutex};
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    fmt::Write as _,
+    sync::{Mutex, MutexGuard},
+};
+
+/// Which seeds a thread works on: both tests may run in one process.
+#[derive(Clone, Copy)]
+pub(crate) enum Seeds {
+    Fixed,
+    Fresh,
+}
+
+thread_local! {
+    static SEEDS: Cell<Seeds> = const { Cell::new(Seeds::Fixed) };
+}
+
+/// What this thread notes from now on is about these.
+pub(crate) fn count_for(seeds: Seeds) {
+    SEEDS.set(seeds);
+}
 
 /// Per kind of operation: accepted and refused; per code: how often.
 #[derive(Default)]
@@ -9,42 +30,47 @@ struct Counts {
     codes: BTreeMap<String, u64>,
 }
 
-static COUNTS: Mutex<Counts> = Mutex::new(Counts { kinds: BTreeMap::new(), codes: BTreeMap::new() });
+static COUNTS: [Mutex<Counts>; 2] =
+    [const { Mutex::new(Counts { kinds: BTreeMap::new(), codes: BTreeMap::new() }) }; 2];
+
+fn counts() -> MutexGuard<'static, Counts> {
+    COUNTS[SEEDS.get() as usize].lock().unwrap()
+}
 
 /// Notes an answered request. A refusal has a code.
 pub(crate) fn note(kind: &'static str, status: u16, code: &str) {
-    let mut counts = COUNTS.lock().unwrap();
-    counts.kinds.entry(kind).or_default()[usize::from(status >= 300)] += 1;
+    let mut noted = counts();
+    noted.kinds.entry(kind).or_default()[usize::from(status >= 300)] += 1;
     if !code.is_empty() {
-        *counts.codes.entry(code.to_owned()).or_default() += 1;
+        *noted.codes.entry(code.to_owned()).or_default() += 1;
     }
 }
 
 /// Notes what became of one item of a batch.
 pub(crate) fn note_outcome(code: &str) {
     if !code.is_empty() {
-        *COUNTS.lock().unwrap().codes.entry(code.to_owned()).or_default() += 1;
+        *counts().codes.entry(code.to_owned()).or_default() += 1;
     }
 }
 
 /// Notes that something came about which no status tells.
 pub(crate) fn note_event(event: &str) {
-    *COUNTS.lock().unwrap().codes.entry(format!("({event})")).or_default() += 1;
+    *counts().codes.entry(format!("({event})")).or_default() += 1;
 }
 
 /// How many requests were answered.
 pub(crate) fn operations() -> u64 {
-    COUNTS.lock().unwrap().kinds.values().flatten().sum()
+    counts().kinds.values().flatten().sum()
 }
 
 /// A table of all.
 pub(crate) fn report() -> String {
-    let counts = COUNTS.lock().unwrap();
+    let noted = counts();
     let mut text = String::from("  operation        accepted  refused\n");
-    for (kind, [accepted, refused]) in &counts.kinds {
+    for (kind, [accepted, refused]) in &noted.kinds {
         writeln!(text, "  {kind:<15} {accepted:>9} {refused:>8}").unwrap();
     }
-    for (code, count) in &counts.codes {
+    for (code, count) in &noted.codes {
         writeln!(text, "  {code:<25} {count:>8}").unwrap();
     }
     text
@@ -52,11 +78,11 @@ pub(crate) fn report() -> String {
 
 /// Fails unless every kind of operation was accepted and refused, and every reason to refuse came about.
 pub(crate) fn assert_nothing_is_missing() {
-    let counts = COUNTS.lock().unwrap();
-    for (kind, answers) in &counts.kinds {
+    let noted = counts();
+    for (kind, answers) in &noted.kinds {
         assert!(answers.iter().all(|count| *count > 0), "{kind} was never accepted, or never refused");
     }
-    let missing: Vec<_> = REASONS.iter().filter(|code| !counts.codes.contains_key(**code)).collect();
+    let missing: Vec<_> = REASONS.iter().filter(|code| !noted.codes.contains_key(**code)).collect();
     assert!(missing.is_empty(), "never came about: {missing:?}");
 }
 

@@ -81,7 +81,7 @@ impl Refusal {
     }
 
     /// The problem document; `place` names the refusing node as far as the caller may know it.
-    pub(crate) fn body(&self, place: Option<Value>) -> Value {
+    pub(crate) fn body(&self, place: Option<&Value>) -> Value {
         json!({
             "status": self.status,
             "code": self.code,

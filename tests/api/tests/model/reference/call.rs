@@ -182,9 +182,13 @@ impl Action {
     pub(crate) fn names_something(&self) -> bool {
         match self {
             Self::Mint(mint) => mint.parent.is_some(),
-            Self::Spend { .. } | Self::Batch { .. } | Self::Hold { .. } | Self::RotateRoot { .. } => false,
-            Self::Verify { .. } => true,
-            Self::Own | Self::List | Self::Proof => false,
+            Self::Spend { .. }
+            | Self::Batch { .. }
+            | Self::Hold { .. }
+            | Self::RotateRoot { .. }
+            | Self::Own
+            | Self::List
+            | Self::Proof => false,
             Self::Tree { top } => top.is_some(),
             Self::Ledger { node } => node.is_some(),
             _ => true,
@@ -207,7 +211,6 @@ impl World {
     /// Method, path below the base, and body.
     pub(crate) fn request(&self, action: &Action) -> (Method, String, Option<Value>) {
         let post = |path: String, body: Value| (Method::POST, path, Some(body));
-        let get = |path: String| (Method::GET, path, None);
         let node_path = |node: &usize, verb: &str| format!("/delegation/{}/{verb}", self.node_id(*node));
         match action {
             Action::Spend { amount, dry_run: false } => {
@@ -270,18 +273,25 @@ impl World {
                 }
                 post("/verify".to_owned(), body)
             }
-            Action::Own => get("/delegation/self".to_owned()),
-            Action::One { node } => get(format!("/delegation/{}", self.node_id(*node))),
-            Action::List => get("/delegation?limit=100".to_owned()),
-            Action::Tree { top: None } => get("/delegation/tree?depth=32".to_owned()),
+            look => (Method::GET, self.look_path(look), None),
+        }
+    }
+
+    fn look_path(&self, look: &Action) -> String {
+        match look {
+            Action::Own => "/delegation/self".to_owned(),
+            Action::One { node } => format!("/delegation/{}", self.node_id(*node)),
+            Action::List => "/delegation?limit=100".to_owned(),
+            Action::Tree { top: None } => "/delegation/tree?depth=32".to_owned(),
             Action::Tree { top: Some(top) } => {
-                get(format!("/delegation/tree?depth=32&root={}", self.node_id(*top)))
+                format!("/delegation/tree?depth=32&root={}", self.node_id(*top))
             }
-            Action::Ledger { node: None } => get("/ledger?limit=100".to_owned()),
+            Action::Ledger { node: None } => "/ledger?limit=100".to_owned(),
             Action::Ledger { node: Some(node) } => {
-                get(format!("/ledger?limit=100&delegation_id={}", self.node_id(*node)))
+                format!("/ledger?limit=100&delegation_id={}", self.node_id(*node))
             }
-            Action::Proof => get("/ledger/proof".to_owned()),
+            Action::Proof => "/ledger/proof".to_owned(),
+            other => unreachable!("{other:?} is no look"),
         }
     }
 

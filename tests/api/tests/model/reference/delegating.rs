@@ -241,7 +241,9 @@ impl World {
         if dry_run {
             return Ok(Expected::new(200, body));
         }
-        voided.into_iter().for_each(|hold| self.holds[hold].closed = true);
+        for hold in voided {
+            self.holds[hold].closed = true;
+        }
         self.nodes[node].revoked = true;
         self.nodes[node].version += 1;
         body["version"] = json!(self.nodes[node].version);
@@ -295,7 +297,9 @@ impl World {
         }
         // They must not come back to life with the node.
         let voided: Vec<_> = self.open_holds(node).collect();
-        voided.into_iter().for_each(|hold| self.holds[hold].closed = true);
+        for hold in voided {
+            self.holds[hold].closed = true;
+        }
         self.nodes[node].frozen = true;
         self.nodes[node].version += 1;
         let expected = Expected::new(200, self.view(node, call.caller));

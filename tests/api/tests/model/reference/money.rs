@@ -188,7 +188,7 @@ impl World {
                 Err(refusal) => {
                     let place = refusal.node.map(|node| self.place(caller, node));
                     *self = before;
-                    refusal.body(place)
+                    refusal.body(place.as_ref())
                 }
             };
             // The id of a new entry is not known yet.

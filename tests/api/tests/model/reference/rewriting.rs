@@ -15,9 +15,8 @@ impl World {
     /// How long older tokens stay good.
     fn grace(&self, grace: Option<Lasts>) -> Result<Timestamp, Refusal> {
         match grace {
-            None => Ok(self.now),
             // A grace of nothing is one, too.
-            Some(Lasts::Hostile(0)) => Ok(self.now),
+            None | Some(Lasts::Hostile(0)) => Ok(self.now),
             Some(lasts) => Ok(self.now + lasts.duration().ok_or_else(invalid)?),
         }
     }

@@ -2,7 +2,8 @@
 
 use super::{
     answer::{Expected, Learn, Refusal, not_found, refuse},
-    call::{Action, Call, Caller},
+    call::{Action, Call, Caller, Expiry, Lasts},
+    money::{credits, invalid},
     token::Token,
     world::{Key, READ, Recorded, World},
 };
@@ -17,7 +18,7 @@ impl World {
             Err(refusal) => {
                 let place = refusal.node.map(|node| self.place(call.caller, node));
                 *self = before;
-                Expected::new(refusal.status, refusal.body(place))
+                Expected::new(refusal.status, refusal.body(place.as_ref()))
             }
         }
     }
@@ -109,34 +110,8 @@ impl World {
             let verdict = self.verdict(call.caller, token, source_ip).expect_err("nothing is theirs");
             return Ok(Expected::new(200, json!({ "valid": false, "code": verdict.code })));
         }
-        self.check_body(call)?;
+        check_body(call)?;
         Err(not_found())
-    }
-
-    /// What is wrong with a request whatever it is about.
-    fn check_body(&self, call: &Call) -> Result<(), Refusal> {
-        use super::money::{credits, invalid};
-        let lasts = |lasts: super::call::Lasts| lasts.duration().map(|_| ()).ok_or_else(invalid);
-        match &call.action {
-            Action::Capture { amount, .. } | Action::Refund { amount: Some(amount), .. } => {
-                credits(amount).map(|_| ())
-            }
-            Action::Extend { lasts: asked, .. } => lasts(*asked),
-            Action::Rotate { grace: Some(grace), .. } if *grace != super::call::Lasts::Hostile(0) => {
-                lasts(*grace)
-            }
-            Action::Restrict { caveats, .. } if caveats.is_empty() => Err(invalid()),
-            Action::Change(change) => change.check(),
-            Action::Mint(mint) => {
-                credits(&mint.budget)?;
-                match mint.expiry {
-                    Some(super::call::Expiry::After(asked)) => lasts(asked),
-                    _ if mint.actions == Some(0) => Err(invalid()),
-                    _ => Ok(()),
-                }
-            }
-            _ => Ok(()),
-        }
     }
 
     fn key(&self, call: &Call, route: &'static str) -> Option<Key> {
@@ -213,5 +188,28 @@ impl World {
             }
         }
         Ok(replay)
+    }
+}
+
+/// What is wrong with a request whatever it is about.
+fn check_body(call: &Call) -> Result<(), Refusal> {
+    let lasts = |lasts: Lasts| lasts.duration().map(|_| ()).ok_or_else(invalid);
+    match &call.action {
+        Action::Capture { amount, .. } | Action::Refund { amount: Some(amount), .. } => {
+            credits(amount).map(|_| ())
+        }
+        Action::Extend { lasts: asked, .. } => lasts(*asked),
+        Action::Rotate { grace: Some(grace), .. } if *grace != Lasts::Hostile(0) => lasts(*grace),
+        Action::Restrict { caveats, .. } if caveats.is_empty() => Err(invalid()),
+        Action::Change(change) => change.check(),
+        Action::Mint(mint) => {
+            credits(&mint.budget)?;
+            match mint.expiry {
+                Some(Expiry::After(asked)) => lasts(asked),
+                _ if mint.actions == Some(0) => Err(invalid()),
+                _ => Ok(()),
+            }
+        }
+        _ => Ok(()),
     }
 }
