@@ -3,7 +3,8 @@
 //!
 //! - [`operation`]: what may happen, and how likely it is; [`machine`]: the state machine that proptest draws from;
 //! - [`reference`]: what the server must answer, written from the rules;
-//! - [`resolve`]: from words to a request; [`system`]: sends it and compares; [`check`]: what holds after every step;
+//! - [`resolve`]: from words to a request; [`system`]: sends it and compares; [`burst`]: several at once;
+//! - [`append`]: what holders do without the server; [`check`]: what holds after every step;
 //! - [`stage`]: the server's two processes; [`tally`]: what was done, so that nothing is left out unnoticed.
 //!
 //! A case is one seed. The fixed seeds are the same in every run, the fresh ones never; both are printed. A failure prints
@@ -14,6 +15,8 @@
 #![expect(clippy::option_option, reason = "an absent setting and one that is taken away are two requests")]
 #![expect(clippy::print_stderr, reason = "the seeds and the progress are for whoever runs the tests")]
 
+mod append;
+mod burst;
 mod check;
 mod machine;
 mod operation;

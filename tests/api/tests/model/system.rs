@@ -8,14 +8,12 @@ use subgrant_tests::{Reply, Tenant};
 use crate::{
     check,
     machine::{Course, Machine},
-    operation::{Change, NewId, Opening, Request, Says, Transition, Who},
+    operation::{Change, Request, Transition, Who},
     reference::{
         answer::{Expected, difference},
         call::{Action, Call, Caller, Expiry},
-        token::{Caveat, MOST_CAVEATS, Token},
-        world::{Period, Seal, World},
+        world::{Period, World},
     },
-    resolve::written,
     stage::Stage,
     tally,
 };
@@ -29,11 +27,11 @@ pub(crate) struct System {
     pub(crate) tenant: Tenant,
     pub(crate) world: World,
     /// When each step began.
-    starts: Vec<Timestamp>,
+    pub(crate) starts: Vec<Timestamp>,
     /// What can be sent again.
     sent: Vec<Call>,
     /// What happened, for the reader of a failure.
-    log: Vec<String>,
+    pub(crate) log: Vec<String>,
 }
 
 /// An answer, with the time that it took.
@@ -89,7 +87,7 @@ impl StateMachineTest for System {
 }
 
 /// PostgreSQL keeps microseconds.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap()
 }
 
@@ -112,7 +110,7 @@ impl System {
     }
 
     /// Ends the case, with all that led there.
-    fn fail(&self, fault: &str) -> ! {
+    pub(crate) fn fail(&self, fault: &str) -> ! {
         panic!("{fault}\n{}", self.log.join("\n"));
     }
 
@@ -151,7 +149,7 @@ impl System {
     }
 
     /// Sends a request, and fails unless it is answered as it must be.
-    fn send(&mut self, call: &Call) {
+    pub(crate) fn send(&mut self, call: &Call) {
         let answered = self.ask(call);
         let mut fault = None;
         for instant in answered.instants(&self.world) {
@@ -205,7 +203,7 @@ impl System {
     }
 
     /// With numbers in place of tokens.
-    fn readable(&self, body: &str) -> String {
+    pub(crate) fn readable(&self, body: &str) -> String {
         let tokens = self.world.tokens.iter().enumerate();
         tokens.fold(body.to_owned(), |body, (number, token)| {
             body.replace(&token.text, &format!("token {number}"))
@@ -220,7 +218,7 @@ impl System {
         Answered { reply, sent_at, received_at: now() }
     }
 
-    fn written(&self, call: &Call) -> reqwest::RequestBuilder {
+    pub(crate) fn written(&self, call: &Call) -> reqwest::RequestBuilder {
         let credential = match call.caller {
             Caller::Session => self.tenant.session.clone(),
             other => self.world.token_text(other),
@@ -248,87 +246,8 @@ impl System {
         request
     }
 
-    fn append(&mut self, who: Who, opens: Option<&Opening>, says: &Says) {
-        if let Caller::Token(parent) = self.world.caller(who) {
-            let token = &self.world.tokens[parent];
-            if self.world.texts(&token.caveats).len() + 10 < MOST_CAVEATS {
-                let token = self.appended(&token.clone(), opens, says);
-                self.world.tokens.push(token);
-            }
-        }
-        let caller = Caller::Token(self.world.tokens.len() - 1);
-        self.send(&Call { caller, action: Action::Own, key: None, at_replica: false });
-    }
-
-    /// What a holder makes of a token without the server.
-    fn appended(&mut self, parent: &Token, opens: Option<&Opening>, says: &Says) -> Token {
-        let mut token = parent.clone();
-        let mut written_caveats = Vec::new();
-        if let Some(opening) = opens {
-            let budget = written(opening.budget, 500, 10).as_u64().unwrap_or(0).min(10_000);
-            let budget_text = format!("budget = {budget}");
-            let (id, texts) = match self.claim(opening.id) {
-                Some(id) => {
-                    let claim = format!("delegation = {id}.{:024x}", 7);
-                    (id, vec![claim, budget_text])
-                }
-                None => (check::derived_id(&parent.text, &budget_text), vec![budget_text]),
-            };
-            let seal = self.opened(parent, id, budget, texts.len() == 1);
-            token.caveats.push(Caveat::Opens(seal));
-            written_caveats.extend(texts);
-        }
-        let caveats = self.world.caveats_of(says);
-        written_caveats.extend(self.world.texts(&caveats));
-        token.caveats.extend(caveats);
-        let bytes: Vec<_> = written_caveats.iter().map(String::as_bytes).collect();
-        token.text = subgrant_tests::attenuate(&parent.text, &bytes);
-        token
-    }
-
-    /// The opening of a child that is made offline. Whoever appends the same to the same token makes the same child.
-    fn opened(&mut self, parent: &Token, id: String, budget: u64, is_plain: bool) -> usize {
-        let is_after_parent = |seal: usize| {
-            let mut tokens = self.world.tokens.iter().filter(|token| token.root_key == parent.root_key);
-            let length = parent.caveats.len();
-            tokens.any(|token| {
-                token.caveats.starts_with(&parent.caveats)
-                    && token.caveats.get(length) == Some(&Caveat::Opens(seal))
-            })
-        };
-        let is_same = |seal: &Seal| seal.id == id && seal.budget == budget && seal.is_plain == is_plain;
-        let made_offline = |seal: &Seal| seal.is_plain || !seal.derived;
-        let mut known = self.world.seals.iter().enumerate();
-        let known =
-            known.find(|(index, seal)| is_same(seal) && made_offline(seal) && is_after_parent(*index));
-        if let Some((seal, _)) = known {
-            return seal;
-        }
-        let (issued, derived) = (parent.caveats.len() + 1, is_plain);
-        self.world.seals.push(Seal { id, budget, issued, registered: None, is_plain, derived });
-        self.world.seals.len() - 1
-    }
-
-    /// The id that an offline child claims; `None`: it claims none.
-    fn claim(&self, id: NewId) -> Option<String> {
-        let pick = |ids: Vec<&String>, number: u16| {
-            let number = usize::from(number).checked_rem(ids.len())?;
-            Some(ids[number].clone())
-        };
-        let fresh = || subgrant_domain::DelegationId::from_uuid(uuid::Uuid::now_v7()).to_string();
-        match id {
-            NewId::Plain => None,
-            NewId::Fresh => Some(fresh()),
-            NewId::Taken(number) => pick(self.world.nodes.iter().map(|node| &node.id).collect(), number),
-            NewId::Twin(number) => {
-                let offline = self.world.seals.iter().filter(|seal| !seal.derived);
-                pick(offline.map(|seal| &seal.id).collect(), number).or_else(|| Some(fresh()))
-            }
-        }
-    }
-
     /// Waits until whatever lasts briefly has ended.
-    fn outlast(&mut self) {
+    pub(crate) fn outlast(&mut self) {
         let soon = now() + BRIEF;
         let ends = self.world.deadlines().into_iter().filter(|end| *end > now() && *end <= soon);
         if let Some(last) = ends.max() {
@@ -339,102 +258,9 @@ impl System {
         }
         self.world.now = now();
     }
-
-    /// Sends requests at once, to both processes; some order of them must explain all answers.
-    fn burst(&mut self, requests: &[Request]) {
-        // Whether something ended before or after a request is not asked here.
-        self.outlast();
-        let calls: Vec<_> = requests.iter().map(|request| self.for_burst(request)).collect();
-        let sent_at = now();
-        let requests: Vec<_> = calls.iter().map(|call| self.written(call)).collect();
-        let replies = self.stage.send_at_once(requests);
-        let received_at = now();
-        for (call, reply) in calls.iter().zip(&replies) {
-            let (method, path, body) = self.world.request(&call.action);
-            self.log.push(format!(
-                "{:>3}. at once: {:?} {method} {path} {} -> {} {} {}",
-                self.world.step,
-                call.caller,
-                self.readable(&body.unwrap_or_default().to_string()),
-                reply.status,
-                reply.code(),
-                summary(&reply.body)
-            ));
-            tally::note(call.action.name(), reply.status, reply.code());
-        }
-        tally::note_event("burst");
-        let mut faults = Vec::new();
-        for order in orders(calls.len()) {
-            match self.explain(&order, &calls, &replies, (sent_at, received_at)) {
-                Ok(mut world) => {
-                    // Debits that do not get in each other's way may stand in the ledger in another order.
-                    let new = self.world.entries.len();
-                    let order = check::ledger_order(self);
-                    let place = |id: &String| order.iter().position(|other| other == id);
-                    world.entries[new..].sort_by_key(|entry| place(&entry.id));
-                    self.world = world;
-                    return;
-                }
-                Err(fault) => faults.push(format!("in the order {order:?}: {fault}")),
-            }
-        }
-        self.fail(&format!("no order explains the answers\n{}", faults.join("\n")));
-    }
-
-    /// A batch is no unit: others' debits may come between its items.
-    fn for_burst(&self, request: &Request) -> Call {
-        let call = self.world.resolve(request, None, &self.starts);
-        match &call.action {
-            Action::Batch { items, .. } => {
-                let action = Action::Spend { amount: items[0].amount.clone(), dry_run: false };
-                Call { action, ..call }
-            }
-            _ => call,
-        }
-    }
-
-    fn explain(
-        &self,
-        order: &[usize],
-        calls: &[Call],
-        replies: &[Reply],
-        (sent_at, received_at): (Timestamp, Timestamp),
-    ) -> Result<World, String> {
-        let mut world = self.world.clone();
-        world.now = sent_at;
-        for &index in order {
-            let mut expected = world.answer(&calls[index]);
-            if let (Action::Revoke { .. }, Some(fields)) =
-                (&calls[index].action, expected.body.as_object_mut())
-            {
-                // Counted before the lock is taken, because that takes longer in a larger subtree.
-                fields.remove("active_last_hour");
-            }
-            compare(&expected, &replies[index]).map_err(|why| format!("request {index}: {why}"))?;
-            world.learn(&expected.learn, &replies[index].body, received_at.duration_since(sent_at))?;
-        }
-        Ok(world)
-    }
 }
 
-/// Every order of so many things.
-fn orders(count: usize) -> Vec<Vec<usize>> {
-    if count == 0 {
-        return vec![Vec::new()];
-    }
-    let shorter = orders(count - 1);
-    let inserted = |order: &Vec<usize>| {
-        let order = order.clone();
-        (0..count).map(move |place| {
-            let mut order = order.clone();
-            order.insert(place, count - 1);
-            order
-        })
-    };
-    shorter.iter().flat_map(inserted).collect()
-}
-
-fn compare(expected: &Expected, reply: &Reply) -> Result<(), String> {
+pub(crate) fn compare(expected: &Expected, reply: &Reply) -> Result<(), String> {
     let told = (reply.status, reply.header("idempotent-replayed").is_some());
     if told != (expected.status, expected.is_replayed) {
         return Err(format!(
@@ -467,7 +293,7 @@ fn change_body(action: &mut Action) {
 }
 
 /// What a reader wants to know of an answer first.
-fn summary(body: &Value) -> String {
+pub(crate) fn summary(body: &Value) -> String {
     let shown =
         ["id", "remaining_credits", "effective_remaining_credits", "max_affordable_credits", "expires_at"];
     let shown = shown.iter().filter(|field| !body[**field].is_null());

@@ -249,14 +249,21 @@ impl World {
 
     /// The node's own entries: debits less what was given back.
     pub(crate) fn own(&self, node: usize) -> u64 {
-        let own = || self.entries.iter().filter(|entry| entry.node == node);
-        let debits: u64 = own().filter(|entry| entry.reverses.is_none()).map(|entry| entry.amount).sum();
-        let refunds: u64 = own().filter(|entry| entry.reverses.is_some()).map(|entry| entry.amount).sum();
-        debits - refunds
+        self.sum(|entry| entry.node == node)
     }
 
+    /// The same of the whole subtree.
     pub(crate) fn spent(&self, node: usize) -> u64 {
-        (0..self.nodes.len()).filter(|below| self.is_within(*below, node)).map(|below| self.own(below)).sum()
+        self.sum(|entry| self.is_within(entry.node, node))
+    }
+
+    fn sum(&self, counts: impl Fn(&Entry) -> bool) -> u64 {
+        let (mut debits, mut refunds) = (0, 0);
+        for entry in self.entries.iter().filter(|entry| counts(entry)) {
+            let kind = if entry.reverses.is_none() { &mut debits } else { &mut refunds };
+            *kind += entry.amount;
+        }
+        debits - refunds
     }
 
     /// Spent in the subtree within the current window. What was given back does not count: it left within the window.
