@@ -76,7 +76,7 @@ impl System {
         (sent_at, received_at): (Timestamp, Timestamp),
     ) -> Result<World, String> {
         let mut world = self.world.clone();
-        world.now = sent_at;
+        (world.read_at, world.now) = (sent_at, sent_at);
         for &index in order {
             let mut expected = world.answer(&calls[index]);
             if let (Action::Revoke { .. }, Some(fields)) =
@@ -88,7 +88,7 @@ impl System {
             compare(&expected, &replies[index]).map_err(|why| format!("request {index}: {why}"))?;
             world.learn(&expected.learn, &replies[index].body, received_at.duration_since(sent_at))?;
             // What this request ended at once is over for those after it.
-            world.now = received_at;
+            (world.read_at, world.now) = (received_at, received_at);
         }
         Ok(world)
     }

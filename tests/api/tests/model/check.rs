@@ -48,7 +48,7 @@ fn agree(system: &mut System, action: Action) -> Result<(), String> {
     let mut faults = Vec::new();
     for instant in answered.instants(&system.world) {
         let mut world = system.world.clone();
-        world.now = instant;
+        (world.read_at, world.now) = (instant, instant);
         let expected = world.answer(&call);
         let found = (answered.reply.status != expected.status).then(|| answered.reply.body.to_string());
         match found.or_else(|| difference(&expected.body, &answered.reply.body, "")) {

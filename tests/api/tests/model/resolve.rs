@@ -27,6 +27,9 @@ impl World {
         // Another tenant can only be told that what it names does not exist.
         let is_pointless = caller == Caller::OtherTenant && !action.names_something();
         let caller = if is_pointless { Caller::Malformed } else { caller };
+        // What it asks about itself is not the reference's business.
+        let about_itself = matches!(action, Action::Verify { token: Caller::OtherTenant, .. });
+        let caller = if about_itself && caller == Caller::OtherTenant { Caller::Malformed } else { caller };
         Call { caller, action, key, at_replica: request.at_replica }
     }
 

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 /// Nobody waits longer.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The shortest sequence found, and how it fails.
 pub(crate) fn shrunk<T: Clone>(
@@ -18,14 +18,16 @@ pub(crate) fn shrunk<T: Clone>(
     let mut part = steps.len().div_ceil(2).max(1);
     loop {
         let before = steps.len();
-        let mut start = 0;
-        while start < steps.len() && began.elapsed() < PATIENCE {
+        let mut end = before;
+        // From the back: whatever comes after the failing step matters least.
+        while end > 0 && began.elapsed() < PATIENCE {
+            let start = end.saturating_sub(part);
             let mut fewer = steps.clone();
-            fewer.drain(start..(start + part).min(steps.len()));
-            match fails(&fewer) {
-                Some(found) => (steps, fault) = (fewer, found),
-                None => start += part,
+            fewer.drain(start..end);
+            if let Some(found) = fails(&fewer) {
+                (steps, fault) = (fewer, found);
             }
+            end = start;
         }
         let is_shortest = part == 1 && steps.len() == before;
         if is_shortest || began.elapsed() >= PATIENCE {

@@ -21,6 +21,9 @@ use crate::{
 /// Everything that lasts briefly is over by then.
 const BRIEF: SignedDuration = SignedDuration::from_millis(1_500);
 
+/// No step begins so shortly before something ends.
+const NEAR: SignedDuration = SignedDuration::from_millis(100);
+
 /// The server with one tenant, and what the reference thinks of it.
 pub(crate) struct System {
     pub(crate) stage: &'static Stage,
@@ -94,6 +97,7 @@ pub(crate) fn now() -> Timestamp {
 impl System {
     /// One step, and what must hold after it.
     fn step(&mut self, transition: Transition) {
+        self.keep_away_from_deadlines();
         let now = now();
         self.starts.push(now);
         (self.world.now, self.world.step) = (now, self.starts.len() - 1);
@@ -152,9 +156,11 @@ impl System {
     pub(crate) fn send(&mut self, call: &Call) {
         let answered = self.ask(call);
         let mut fault = None;
-        for instant in answered.instants(&self.world) {
+        let instants = answered.instants(&self.world);
+        let judged = |now: usize| (0..=now).map(move |read_at| (read_at, now));
+        for (read_at, now) in (0..instants.len()).flat_map(judged) {
             let mut world = self.world.clone();
-            world.now = instant;
+            (world.read_at, world.now) = (instants[read_at], instants[now]);
             let expected = world.answer(call).with_ids_of(&answered.reply.body);
             let agreed = compare(&expected, &answered.reply)
                 .and_then(|()| world.learn(&expected.learn, &answered.reply.body, answered.took()));
@@ -244,6 +250,15 @@ impl System {
             request = request.header("Idempotency-Key", key);
         }
         request
+    }
+
+    /// A request on whose way something ends could be answered as before or as after: that is left to slow machines.
+    fn keep_away_from_deadlines(&self) {
+        let near = |end: &Timestamp| *end > now() && *end <= now() + NEAR;
+        while let Some(end) = self.world.deadlines().into_iter().find(near) {
+            let left = end.duration_since(now()) + SignedDuration::from_millis(2);
+            std::thread::sleep(left.unsigned_abs());
+        }
     }
 
     /// Waits until whatever lasts briefly has ended.

@@ -163,6 +163,7 @@ impl World {
     /// Every item is decided in order, as if it had been sent alone; none harms another.
     pub(crate) fn batch(&mut self, call: &Call, items: &[Item]) -> Result<Expected, Refusal> {
         let before = self.clone();
+        self.now = self.read_at;
         self.standing(call.caller)?;
         // Sending a batch enters nobody; an item does.
         *self = before;

@@ -181,6 +181,7 @@ impl World {
         source_ip: Option<&str>,
     ) -> Result<Expected, Refusal> {
         let before = self.clone();
+        self.now = self.read_at;
         self.standing(call.caller)?;
         self.require(call.caller, READ)?;
         *self = before.clone();
@@ -203,17 +204,17 @@ impl World {
         token: Caller,
         source_ip: Option<&str>,
     ) -> Result<Value, Refusal> {
-        if by == Caller::OtherTenant || token == Caller::OtherTenant {
-            // Another tenant's token is as unknown as one that nobody issued.
-            return Err(refuse(401, "forged"));
-        }
         let Caller::Token(number) = token else {
-            let code = if token == Caller::Tampered { "forged" } else { "malformed" };
-            return Err(refuse(401, code));
+            // Another tenant's token is as unknown as one that nobody issued.
+            let is_unknown = matches!(token, Caller::Tampered | Caller::OtherTenant);
+            return Err(refuse(401, if is_unknown { "forged" } else { "malformed" }));
         };
         let scope = self.tokens[number].scope();
         if scope.is_contradictory {
             return Err(refuse(403, "caveat_not_met"));
+        }
+        if by == Caller::OtherTenant {
+            return Err(refuse(401, "forged"));
         }
         let node = self.standing(token)?;
         let networks = self.tokens[number].caveats.iter().filter_map(|caveat| match caveat {

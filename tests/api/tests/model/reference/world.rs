@@ -22,6 +22,8 @@ pub(crate) const ALL: u8 = 7;
 pub(crate) struct World {
     /// The instant of the decision.
     pub(crate) now: Timestamp,
+    /// When the caller was judged, where that comes before the decision and is not judged again.
+    pub(crate) read_at: Timestamp,
     /// Counts requests; what is issued in a request is as old as it.
     pub(crate) step: usize,
     pub(crate) zone: TimeZone,
@@ -205,6 +207,7 @@ impl World {
         };
         Self {
             now,
+            read_at: now,
             step: 0,
             zone,
             nodes: vec![root],
