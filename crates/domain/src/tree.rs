@@ -143,15 +143,14 @@ impl Tree {
         }
     }
 
-    /// Counts a spend in every loaded window of the path.
+    /// Counts a spend in every loaded window of the path. What is given back can be spent again within the window, so
+    /// that more may be counted than any amount can be: a counter that is full leaves nothing under any limit.
     pub(crate) fn count_in_windows(&mut self, path: &NodePath, amount: Credits) {
         for &id in path.ids() {
             for period in Period::ALL {
                 let (key, _) = self.window_key(id, period);
                 if let Some(spent) = self.windows.get_mut(&key) {
-                    *spent = spent
-                        .checked_add(amount)
-                        .expect("a window never counts more than the root has spent");
+                    *spent = spent.checked_add(amount).unwrap_or(Credits::MAX);
                     self.changed_windows.insert(key);
                 }
             }

@@ -23,6 +23,8 @@ use crate::{CredentialError, ServiceError, chain, credential::Credential};
 pub(crate) struct AdoptionFacts {
     tokens: HashMap<Digest, Token>,
     offline_children: HashMap<DelegationId, u64>,
+    /// How often the tokens of the known nodes above were written again.
+    generations: HashMap<DelegationId, u32>,
 }
 
 /// A node that is entered with the write that first uses it.
@@ -44,9 +46,13 @@ impl AdoptionFacts {
         if digests.is_empty() {
             return Ok(Self::default());
         }
+        let above: Vec<_> =
+            unknown.clone().flat_map(|credential| credential.path.ancestors().to_vec()).collect();
         let parents: Vec<_> =
             unknown.flat_map(|credential| credential.path.ids()[credential.registered..].to_vec()).collect();
+        let above = delegations::by_ids(tx, &above).await?.into_iter();
         Ok(Self {
+            generations: above.map(|row| (row.node.id(), row.token_generation)).collect(),
             tokens: tokens::by_digests(tx, &digests).await?,
             offline_children: delegations::count_made_offline(tx, &parents).await?.into_iter().collect(),
         })
@@ -126,13 +132,14 @@ fn adopted_row(
         _ => refused("it is wider than its parent"),
     })?;
     *children += 1;
+    let newest = |id| facts.generations.get(&id).copied().unwrap_or_default();
     let committed = &credential.token.caveats()[..=node.budget_index];
     let root_key = &credential.root_key;
     Ok(Delegation {
         node: tree.node(id).ok_or(CredentialError::Forged)?.clone(),
         label: node.block.label.clone().unwrap_or_else(unnamed),
-        // Which of the nonces were derived is not known here, and nobody writes this chain again.
-        caveats: committed.iter().map(|caveat| chain::stored_text(&root_key.key, caveat, |_| 0)).collect(),
+        // The child's own nonce is not ours, but a rotation replaces it; those above may be.
+        caveats: committed.iter().map(|caveat| chain::stored_text(&root_key.key, caveat, newest)).collect(),
         token_generation: 0,
         root_key: root_key.id,
         made_offline: true,

@@ -200,7 +200,7 @@ pub async fn chain(tx: &mut TenantTx, after_seq: u64, limit: i64) -> Result<Vec<
 /// What the subtree of a window's node has spent since the window began; refunds do not count.
 pub async fn spent_in_window(tx: &mut TenantTx, window: WindowKey) -> Result<Credits> {
     let spent = sqlx::query_scalar!(
-        r#"SELECT coalesce(sum(l.amount), 0)::bigint AS "spent!"
+        r#"SELECT least(coalesce(sum(l.amount), 0), 9007199254740991)::bigint AS "spent!"
            FROM ledger l JOIN delegations d ON d.tenant_id = l.tenant_id AND d.id = l.delegation_id
            WHERE l.tenant_id = $1 AND d.tenant_id = $1 AND (d.id = $2 OR $2 = ANY(d.ancestor_ids))
                AND l.kind <> 'refund' AND l.recorded_at >= $3"#,

@@ -223,3 +223,16 @@ async fn how_many_one_parent_may_have_is_limited() {
     assert_eq!(children[2].spend(1).await.refusal(), (403, "caveat_not_met"));
     assert_eq!(children[0].spend(1).await.status, 201);
 }
+
+#[tokio::test]
+async fn a_child_made_offline_below_a_rotated_delegation_can_be_rotated_too() {
+    let (server, tenant, root, team) = stage().await;
+    let team_id = team.get("/delegation/self").await.text("/id");
+    let rotated = root.post(&format!("/delegation/{team_id}/rotate"), &json!({})).await;
+    let child = offline(&root.with_token(&rotated.text("/token")), &fresh_id(), 20, &[]);
+    let id = child.spend(1).await.text("/delegation_id");
+    let again = root.post(&format!("/delegation/{id}/rotate"), &json!({})).await;
+    assert_eq!(again.status, 200, "{}", again.body);
+    assert_eq!(root.with_token(&again.text("/token")).spend(1).await.number("/remaining_credits"), 18);
+    assert_books_balance(&server, &tenant).await;
+}

@@ -232,3 +232,20 @@ async fn a_refund_sent_again_is_answered_again_and_given_once() {
     assert_eq!(leaf.balances().await, json!([80, 0, 0, 20]));
     assert_books_balance(&server, &tenant).await;
 }
+
+#[tokio::test]
+async fn a_refund_below_a_revoked_node_is_answered_with_what_a_look_shows() {
+    let (_server, _, root) = start().await;
+    let (team, team_id) = root.child("team", 1_000).await;
+    let (leaf, leaf_id) = team.child("leaf", 300).await;
+    let spend = spent(&leaf, 60).await;
+    leaf.held(100).await;
+    assert_eq!(team.spend(650).await.status, 201);
+    assert_eq!(root.act(&team_id, "revoke").await.status, 200);
+    let refunded = root.refund(&spend, Some(10)).await;
+    assert_eq!(refunded.status, 201, "{}", refunded.body);
+    let seen = root.get(&format!("/delegation/{leaf_id}")).await;
+    for field in ["/remaining_credits", "/effective_remaining_credits"] {
+        assert_eq!((refunded.number(field), seen.number(field)), (250, 250), "{field}");
+    }
+}

@@ -207,3 +207,17 @@ async fn two_servers_together_spend_exactly_the_limit() {
     assert_eq!((count(201), count(402)), (100, 60));
     assert_books_balance(&server, &tenant).await;
 }
+
+#[tokio::test]
+async fn a_window_in_which_more_was_spent_than_an_amount_can_be_is_full_and_not_a_failure() {
+    let (server, tenant, root) = server().await;
+    let most = (1_u64 << 53) - 1;
+    let spend = root.spend(most).await;
+    let refund = root.refund(&spend.text("/id"), Some(50)).await;
+    assert_eq!(refund.status, 201, "{}", refund.body);
+    spend_must_pass(&root, 20).await;
+    assert_eq!(refused(&appended(&root, &["limit = 89/day"]), 1).await.1, 0);
+    spend_must_pass(&root, 20).await;
+    assert_eq!(refused(&appended(&root, &["limit = 89/day"]), 1).await.1, 0);
+    assert_books_balance(&server, &tenant).await;
+}

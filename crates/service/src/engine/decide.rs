@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use subgrant_domain::{
-    Credits, Denial, EntryKind, Hold, HoldId, LedgerEntry, Node, NodePath, SpendId, check_spend,
+    Credits, Denial, EntryKind, Hold, HoldId, LedgerEntry, NodePath, SpendId, Status, check_spend,
     plan_capture, plan_extend, plan_hold, plan_refund, plan_release, plan_spend,
 };
 use subgrant_store::holds::{HoldStatus, StoredHold};
@@ -294,11 +294,23 @@ impl Batch {
     }
 
     fn effective_remaining(&self, item: &Item, path: &NodePath) -> Option<Credits> {
+        if self.is_revoked(path) {
+            return self.remaining(path);
+        }
         let own = item.credential.as_ref().filter(|credential| credential.path.id() == path.id());
         self.tenant.tree.effective_remaining(path, own.and_then(Credential::ceiling))
     }
 
+    /// As a look at the node shows it: a revocation voids what the subtree holds without touching its rows.
     fn remaining(&self, path: &NodePath) -> Option<Credits> {
-        self.tenant.tree.node(path.id()).and_then(Node::remaining)
+        let node = self.tenant.tree.node(path.id())?;
+        if self.is_revoked(path) {
+            return node.budget.map(|budget| budget.saturating_sub(node.spent));
+        }
+        node.remaining()
+    }
+
+    fn is_revoked(&self, path: &NodePath) -> bool {
+        matches!(self.tenant.tree.status(path), Status::Revoked(_))
     }
 }

@@ -1,0 +1,96 @@
+//! Nodes and entries as callers are shown them.
+
+use serde_json::{Value, json};
+
+use super::{
+    call::Caller,
+    token::action_words,
+    world::{Status, World},
+};
+
+impl Status {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Exhausted(_) => "exhausted",
+            Self::Frozen(_) => "frozen",
+            Self::Expired(_) => "expired",
+            Self::Revoked(_) => "revoked",
+        }
+    }
+
+    const fn cause(self) -> Option<usize> {
+        match self {
+            Self::Active => None,
+            Self::Exhausted(cause) | Self::Frozen(cause) | Self::Expired(cause) | Self::Revoked(cause) => {
+                Some(cause)
+            }
+        }
+    }
+}
+
+impl World {
+    pub(crate) fn view(&self, number: usize, seen_by: Caller) -> Value {
+        let (node, status) = (&self.nodes[number], self.status(number));
+        let cause = status.cause().filter(|cause| *cause != number);
+        let limits: Vec<_> = node.limits.iter().map(|limit| limit.json()).collect();
+        json!({
+            "id": node.id,
+            "parent_id": node.parent.map(|parent| &self.nodes[parent].id),
+            "label": node.label,
+            "status": status.word(),
+            "deactivated_by": cause.map(|cause| self.place(seen_by, cause)),
+            "budget_credits": node.budget,
+            "spent_credits": self.spent(number),
+            "held_credits": self.held(number),
+            "reserved_for_children_credits": self.reserved(number),
+            "available_credits": self.available(number),
+            "remaining_credits": self.remaining(number),
+            "effective_remaining_credits": self.effective_remaining(number, self.ceiling_at(seen_by, number)),
+            "allocation": if node.carve { "carve" } else { "cap" },
+            "limits": limits,
+            "max_per_spend": node.max_per_spend,
+            "actions": action_words(node.actions),
+            "max_depth": node.max_depth,
+            "cost_center": node.cost_center,
+            "department": node.department,
+            "expires_at": node.expires.map(|at| at.to_string()),
+            "caveats": self.texts(&node.canonical.caveats),
+            "depth": self.depth(number),
+            "descendants": self.descendants(number).count(),
+            "version": node.version,
+        })
+    }
+
+    /// The node with what is below it, oldest first.
+    pub(crate) fn tree(&self, top: usize, seen_by: Caller) -> Value {
+        let mut children: Vec<_> = self.children(top).collect();
+        children.sort_by(|left, right| self.nodes[*left].id.cmp(&self.nodes[*right].id));
+        let mut view = self.view(top, seen_by);
+        view["own_spent_credits"] = json!(self.own(top));
+        view["children"] = children.into_iter().map(|child| self.tree(child, seen_by)).collect();
+        view
+    }
+
+    /// The first hundred entries of a subtree.
+    pub(crate) fn ledger(&self, top: usize) -> Value {
+        let numbered = self.entries.iter().enumerate();
+        let entries = numbered.filter(|(_, entry)| self.is_within(entry.node, top)).take(100);
+        let entries: Vec<_> = entries
+            .map(|(index, entry)| {
+                json!({
+                    "seq": index + 1,
+                    "id": entry.id,
+                    "kind": if entry.reverses.is_some() { "refund" } else { "spend" },
+                    "delegation_id": self.nodes[entry.node].id,
+                    "amount_credits": entry.amount,
+                    "cost_center": entry.cost_center,
+                    "department": entry.department,
+                    "idempotency_key": entry.key,
+                    "reverses": entry.reverses.map(|debit| &self.entries[debit].id),
+                })
+            })
+            .collect();
+        json!({ "data": entries })
+    }
+}
