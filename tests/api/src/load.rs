@@ -60,6 +60,7 @@ struct Frame {
 /// bind. Tells on standard error how far it is.
 ///
 /// Only the two nodes just below the root are minted, and so have tokens; the others have everything but that.
+#[expect(clippy::print_stderr, reason = "it takes minutes, and says how far it is")]
 pub async fn load(app: &App, url: &str, root: &Principal, size: Size) -> Loaded {
     let started = Instant::now();
     let say = |what: &str| eprintln!("{:>6.1} s  {what}", started.elapsed().as_secs_f64());

@@ -180,7 +180,7 @@ impl Plan {
     /// Gives a leaf one of the states.
     fn vary(&mut self, index: usize) {
         let node = &mut self.nodes[index];
-        node.allocation = if index % 5 == 0 { Allocation::Cap } else { Allocation::Carve };
+        node.allocation = if index.is_multiple_of(5) { Allocation::Cap } else { Allocation::Carve };
         node.state = match index % 100 {
             17 => State::Revoked,
             37 | 38 => State::Expired,

@@ -187,7 +187,7 @@ async fn a_chain_that_was_computed_anew_contradicts_what_was_proved() {
     let mut hash = EntryHash::GENESIS;
     for (entry, _) in subgrant_store::ledger::chain(&mut tx, 0, 100).await.unwrap() {
         hash = hash.next(&entry);
-        let text: String = hash.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text = hex::encode(hash.0);
         let set = format!("hash = decode('{text}', 'hex')");
         tamper(&server, &format!("UPDATE ledger SET {set} WHERE seq = {}", entry.seq)).await;
         tamper(&server, &format!("UPDATE ledger_heads SET {set}")).await;

@@ -5,7 +5,7 @@ use subgrant_tests::{Api, Reply, TestServer, assert_books_balance};
 
 async fn child(parent: &Api, label: &str, budget: u64, more: &Value) -> (Api, String) {
     let mut body = json!({ "label": label, "budget_credits": budget });
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     let reply = parent.post("/delegation", &body).await;
     assert_eq!(reply.status, 201, "{}", reply.body);
     assert_eq!(

@@ -4,12 +4,12 @@ use sqlx::{Executor, PgPool, Row};
 use subgrant_tests::TestDatabase;
 
 const BEFORE: [&str; 6] = [
-    include_str!("../../../migrations/0001_roles_and_directory.sql"),
-    include_str!("../../../migrations/0002_tenants.sql"),
-    include_str!("../../../migrations/0003_delegations.sql"),
-    include_str!("../../../migrations/0004_ledger.sql"),
-    include_str!("../../../migrations/0005_idempotency_and_audit.sql"),
-    include_str!("../../../migrations/0006_holds.sql"),
+    include_str!("../../../../migrations/0001_roles_and_directory.sql"),
+    include_str!("../../../../migrations/0002_tenants.sql"),
+    include_str!("../../../../migrations/0003_delegations.sql"),
+    include_str!("../../../../migrations/0004_ledger.sql"),
+    include_str!("../../../../migrations/0005_idempotency_and_audit.sql"),
+    include_str!("../../../../migrations/0006_holds.sql"),
 ];
 
 const TREE: &str = "
@@ -34,7 +34,8 @@ const TREE: &str = "
 async fn places_sums_and_labels_are_filled_in_for_what_was_there_before() {
     let database = TestDatabase::create_empty().await;
     let pool = PgPool::connect(&database.url).await.unwrap();
-    for script in BEFORE.into_iter().chain([TREE, include_str!("../../../migrations/0009_lists_at_size.sql")])
+    for script in
+        BEFORE.into_iter().chain([TREE, include_str!("../../../../migrations/0009_lists_at_size.sql")])
     {
         pool.execute(sqlx::raw_sql(script)).await.unwrap_or_else(|error| panic!("{error}: {script:.80}"));
     }

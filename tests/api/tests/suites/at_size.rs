@@ -17,7 +17,8 @@ struct Stage {
 async fn stage(size: Size) -> Stage {
     let server = TestServer::start().await;
     let tenant = server.sign_up().await;
-    let principal = server.app.authenticate_token(&tenant.root_token, None, None).await.unwrap();
+    let principal =
+        server.app.authenticate_token(&tenant.root_token, None, None).await.expect("the root token is good");
     let loaded = load(&server.app, &server.database.url, &principal, size).await;
     let root = server.api.with_token(&tenant.root_token);
     let everything = root.with_token(&loaded.everything_token);
@@ -63,11 +64,13 @@ fn expected<'a>(nodes: &'a [Value], parent: Option<&str>, query: &[(&str, &str)]
     let matches = |node: &Value| {
         parent.is_none_or(|parent| node["parent_id"] == parent)
             && query.iter().all(|(name, value)| match *name {
-                "q" => node["label"].as_str().unwrap().to_lowercase().contains(&value.to_lowercase()),
+                "q" => {
+                    node["label"].as_str().expect("a label").to_lowercase().contains(&value.to_lowercase())
+                }
                 name => node[name] == *value,
             })
     };
-    nodes.iter().filter(|node| matches(node)).map(|node| node["id"].as_str().unwrap()).collect()
+    nodes.iter().filter(|node| matches(node)).map(|node| node["id"].as_str().expect("an id")).collect()
 }
 
 #[tokio::test]
@@ -100,11 +103,11 @@ async fn every_combination_of_filters_gives_what_the_whole_list_shows() {
             for parent in [None, Some(&wide), Some(&deep)] {
                 let mut query: Vec<_> = status.map(|status| ("status", status)).into_iter().collect();
                 query.extend((!attribute.is_empty()).then_some((attribute, value)));
-                let mut text: String = query
-                    .iter()
-                    .map(|(name, value)| format!("&{name}={}", value.replace(' ', "%20")))
-                    .collect();
-                text.extend(parent.map(|parent| format!("&parent_id={parent}")));
+                let of_parent = parent.map(|id| ("parent_id", id.as_str()));
+                let pairs = query.iter().copied().chain(of_parent);
+                let pairs: Vec<_> =
+                    pairs.map(|(name, value)| format!("&{name}={}", value.replace(' ', "%20"))).collect();
+                let text = pairs.concat();
                 let wanted = expected(&nodes, parent.map(String::as_str), &query);
                 let found = all(&stage.root, &format!("/delegation?limit=23{text}")).await;
                 assert_eq!(ids(&found), wanted, "{text}");
@@ -170,7 +173,7 @@ async fn a_subtrees_entries_are_found_whatever_its_size_and_the_times() {
         let mut within = BTreeSet::from([top.to_string()]);
         for node in &nodes {
             if node["parent_id"].as_str().is_some_and(|parent| within.contains(parent)) {
-                within.insert(node["id"].as_str().unwrap().to_owned());
+                within.insert(node["id"].as_str().expect("an id").to_owned());
             }
         }
         for (query, range) in [

@@ -139,7 +139,7 @@ async fn whatever_is_done_to_an_export_is_found_and_named() {
     let lines: Vec<_> = text.lines().collect();
     let is_entry = |line: &&str| line.contains("\"type\":\"entry\"");
     let first = lines.iter().position(is_entry).expect("there are entries");
-    let joined = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let joined = |lines: &[&str]| lines.join("\n") + "\n";
     let altered = |index: usize, from: &str, to: &str| {
         assert!(lines[index].contains(from), "{}", lines[index]);
         let line = lines[index].replacen(from, to, 1);

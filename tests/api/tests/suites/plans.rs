@@ -1,0 +1,204 @@
+//! How PostgreSQL answers lists of a large tenant: through indexes, whatever is filtered, as the role that row-level
+//! security binds.
+//!
+//! The plans are those of the real statements: `auto_explain` tells them to the server's own connections.
+
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+};
+
+use sqlx::Executor;
+use subgrant_tests::{Api, Loaded, Size, TestServer, load};
+use tracing_subscriber::fmt::MakeWriter;
+
+/// The most rows that one statement may read to answer a page.
+const MOST_ROWS: u64 = 6_000;
+
+const SIZE: Size = Size { nodes: 40_000, siblings: 15_000, entries: 40_000 };
+
+#[derive(Clone, Default)]
+struct Plans(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Plans {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("nobody panics with it").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Plans {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Plans {
+    /// Every plan that was told since the last call, one per statement.
+    fn take(&self) -> Vec<String> {
+        let bytes = std::mem::take(&mut *self.0.lock().expect("nobody panics with it"));
+        let text = String::from_utf8_lossy(&bytes).replace("\\n", "\n");
+        text.split("duration: ").skip(1).map(str::to_owned).collect()
+    }
+}
+
+/// A number that follows `name` in a line.
+fn number(line: &str, name: &str) -> Option<u64> {
+    let rest = &line[line.rfind(name)? + name.len()..];
+    rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()
+}
+
+/// What is wrong with a plan: a table read as a whole, or too many rows read.
+fn faults(plan: &str) -> Vec<String> {
+    let (mut found, mut rows, mut loops) = (Vec::new(), 0, 1);
+    for line in plan.lines() {
+        if line.contains(" Scan ") {
+            loops = number(line, "loops=").unwrap_or(0);
+            let read = number(line, " rows=").unwrap_or(0) * loops;
+            rows += read;
+            let is_large = ["delegations", "ledger", "label_grams", "audit", "tokens"]
+                .iter()
+                .any(|table| line.contains(&format!("Seq Scan on {table}")));
+            if is_large && (read > 0 || !line.contains("never executed") && !line.contains("ledger_")) {
+                found.push(format!("reads a table as a whole: {}", line.trim()));
+            }
+        } else if line.contains("Rows Removed by") {
+            rows += number(line, ": ").unwrap_or(0) * loops;
+        }
+    }
+    found.extend((rows > MOST_ROWS).then(|| format!("reads {rows} rows")));
+    found
+}
+
+/// A large tenant at a server whose statements tell their plans.
+struct Stage {
+    root: Api,
+    everything: Api,
+    tiny: Api,
+    loaded: Loaded,
+    pool: sqlx::PgPool,
+    _servers: [TestServer; 2],
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let first = TestServer::start().await;
+        let tenant = first.sign_up().await;
+        let principal = first.app.authenticate_token(&tenant.root_token, None, None).await;
+        let principal = principal.expect("the root token is good");
+        let loaded = load(&first.app, &first.database.url, &principal, SIZE).await;
+        let pool = first.database.superuser().await;
+        let name: String = one(&pool, "SELECT current_database()").await;
+        for setting in [
+            "session_preload_libraries = 'auto_explain'",
+            "auto_explain.log_min_duration = 0",
+            "auto_explain.log_analyze = on",
+            "auto_explain.log_level = 'notice'",
+        ] {
+            let set = sqlx::AssertSqlSafe(format!("ALTER DATABASE {name} SET {setting}"));
+            pool.execute(set).await.expect("a superuser may set this");
+        }
+        let server = first.replica().await;
+        Self {
+            root: server.api.with_token(&tenant.root_token),
+            everything: server.api.with_token(&loaded.everything_token),
+            tiny: server.api.with_token(&loaded.tiny_token),
+            loaded,
+            pool,
+            _servers: [first, server],
+        }
+    }
+
+    /// Every kind of page.
+    async fn queries(&self) -> Vec<String> {
+        let Loaded { wide, deep, team, tiny, everything, .. } = self.loaded;
+        let start = self.root.get("/ledger?limit=1").await.text("/data/0/recorded_at");
+        let last: String = one(&self.pool, LAST).await;
+        let mut queries: Vec<String> = [
+            "/delegation?x",
+            "/delegation?cost_center=Rare%20centre",
+            "/delegation?cost_center=Nowhere",
+            "/delegation?department=Rare%20department",
+            "/delegation?department=Rare%20department&cost_center=Rare%20centre",
+            "/delegation?department=Rare%20department&cost_center=Centre%200",
+            "/delegation?q=needle",
+            "/delegation?q=no-such-label",
+            "/delegation?q=agent-00003-0007",
+            "/delegation?q=sibling",
+            "/delegation?q=%7E",
+            "/delegation?q=needle&status=frozen&cost_center=Rare%20centre",
+            "/delegation?status=active",
+            "/delegation?status=frozen",
+            "/delegation?status=revoked",
+            "/delegation?status=expired",
+            "/delegation?status=exhausted",
+            "/delegation?status=frozen&department=Rare%20department",
+            "/ledger?x",
+            "/audit?x",
+            "/delegation/tree?x",
+            "/delegation/self?x",
+        ]
+        .iter()
+        .map(|path| {
+            path.replace("?x", "?limit=50").replace("tree?limit=50", "tree").replace("self?limit=50", "self")
+        })
+        .collect();
+        for (parent, filter) in [
+            (wide, ""),
+            (wide, "&status=frozen"),
+            (wide, "&cost_center=Rare%20centre"),
+            (wide, "&q=needle"),
+            (deep, "&status=active"),
+        ] {
+            queries.push(format!("/delegation?parent_id={parent}{filter}"));
+        }
+        queries.push(format!("/delegation/tree?root={wide}"));
+        for top in [wide, deep, team, tiny, everything] {
+            queries.push(format!("/ledger?delegation_id={top}"));
+            queries.push(format!("/ledger?delegation_id={top}&from={last}"));
+            queries.push(format!("/ledger?delegation_id={top}&to={start}"));
+        }
+        queries
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_page_reads_a_table_as_a_whole_or_sorts_more_than_it_shows() {
+    let plans = Plans::default();
+    tracing_subscriber::fmt()
+        .with_env_filter("off,sqlx::postgres::notice=info")
+        .with_writer(plans.clone())
+        .init();
+    let stage = Stage::set().await;
+    let queries = stage.queries().await;
+    plans.take();
+    let mut read = 0;
+    for api in [&stage.root, &stage.everything, &stage.tiny] {
+        for query in &queries {
+            // The same statement again and again: PostgreSQL may then plan it once for whatever is asked.
+            for _ in 0..7 {
+                let reply = api.get(query).await;
+                assert!([200, 404, 403].contains(&reply.status), "{query}: {}", reply.body);
+                for plan in plans.take() {
+                    read += 1;
+                    assert_eq!(faults(&plan), Vec::<String>::new(), "{query}:\n{plan}");
+                }
+            }
+        }
+    }
+    assert!(read > 1_000, "plans are told: {read}");
+}
+
+/// When the newest entry was recorded.
+const LAST: &str =
+    "SELECT to_char(max(recorded_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM ledger";
+
+async fn one(pool: &sqlx::PgPool, statement: &'static str) -> String {
+    sqlx::query_scalar(statement).fetch_one(pool).await.expect("the database answers")
+}
