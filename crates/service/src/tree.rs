@@ -44,15 +44,13 @@ impl App {
         let mut children: HashMap<DelegationId, Vec<DelegationId>> = HashMap::new();
         let mut shown = 1;
         for _ in 0..depth {
-            // Where a level would show too many, its first nodes are opened and the others are not.
-            let opened = level.len().min((NODES - shown) / CHILDREN);
-            let parents = &level[..opened];
+            let parents = opened(&read, &level, NODES - shown);
             if parents.is_empty() {
                 break;
             }
             let limit = i64::try_from(CHILDREN + 1).unwrap_or(i64::MAX);
-            let found = delegations::first_children(&mut read.tx, parents, limit).await?;
-            for parent in parents {
+            let found = delegations::first_children(&mut read.tx, &parents, limit).await?;
+            for parent in &parents {
                 children.entry(*parent).or_default();
             }
             for (parent, child) in &found {
@@ -64,6 +62,22 @@ impl App {
         }
         branch(&read, principal, path.id(), &children)
     }
+}
+
+/// The first nodes of a level whose children fit into `room`, whatever they may have; the others are not opened.
+fn opened(read: &ReadTenant, level: &[DelegationId], mut room: usize) -> Vec<DelegationId> {
+    let most_children = |id: DelegationId| {
+        let descendants = read.rows.get(&id).map_or(0, |row| row.node.descendants);
+        usize::try_from(descendants).unwrap_or(CHILDREN).min(CHILDREN)
+    };
+    let fits = |id: &&DelegationId| match room.checked_sub(most_children(**id)) {
+        Some(rest) => {
+            room = rest;
+            true
+        }
+        None => false,
+    };
+    level.iter().take_while(fits).copied().collect()
 }
 
 fn branch(

@@ -50,6 +50,7 @@ fn is_expected(reply: &Reply) -> bool {
         (200 | 201, _)
             | (401 | 409, "revoked" | "already_revoked")
             | (402, "budget_exhausted")
+            | (403, "superseded")
             | (422, "narrower_than_parent")
     )
 }

@@ -228,6 +228,7 @@ const TABLE: &[Row] = &[
     ("post_hold_id_extend", Team, "{sibling's hold}", r#"{"expires_in": "1h"}"#, 404, "not_found"),
     ("post_hold_id_release", Team, "{sibling's hold}", "{}", 404, "not_found"),
     ("get_ledger", Team, "?delegation_id={sibling}", "", 404, "not_found"),
+    ("get_ledger_export", Team, "", "", 403, "action_not_permitted"),
     ("get_ledger", Spender, "", "", 403, "action_not_permitted"),
     ("get_report_spend", Team, "?delegation_id={sibling}", "", 404, "not_found"),
     ("get_report_spend", Spender, "", "", 403, "action_not_permitted"),

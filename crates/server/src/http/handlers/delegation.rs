@@ -153,7 +153,8 @@ pub(in crate::http) struct TreeQuery {
 
 /// The caller's delegation, or one below it, with what is below that, nested.
 ///
-/// A node shows its first 50 children; `children_next_cursor` continues them with `GET /delegation?parent_id=`.
+/// A node shows its first 50 children; `children_next_cursor` continues them with `GET /delegation?parent_id=`. At most
+/// 500 nodes are shown: a node without `children` was not opened, and `root=` shows what is below it.
 #[utoipa::path(
     get,
     path = "/delegation/tree",

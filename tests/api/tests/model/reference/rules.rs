@@ -73,7 +73,12 @@ impl World {
             }
             Action::List => {
                 let mut nodes: Vec<_> = (0..known).filter(|node| self.is_within(*node, own)).collect();
-                nodes.sort_by(|left, right| self.nodes[*left].id.cmp(&self.nodes[*right].id));
+                // A parent comes before what is below it, and siblings in the order of their ids.
+                nodes.sort_by_cached_key(|node| {
+                    let mut ids: Vec<_> = self.upwards(*node).map(|at| self.nodes[at].id.clone()).collect();
+                    ids.reverse();
+                    ids
+                });
                 let views: Vec<_> = nodes.into_iter().map(|node| self.view(node, call.caller)).collect();
                 Ok(Expected::new(200, json!({ "data": views })))
             }
