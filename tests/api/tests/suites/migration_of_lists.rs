@@ -35,7 +35,7 @@ async fn places_sums_and_labels_are_filled_in_for_what_was_there_before() {
     let database = TestDatabase::create_empty().await;
     let pool = PgPool::connect(&database.url).await.unwrap();
     for script in
-        BEFORE.into_iter().chain([TREE, include_str!("../../../../migrations/0009_lists_at_size.sql")])
+        BEFORE.into_iter().chain([TREE, include_str!("../../../../migrations/0008_lists_at_size.sql")])
     {
         pool.execute(sqlx::raw_sql(script)).await.unwrap_or_else(|error| panic!("{error}: {script:.80}"));
     }
