@@ -152,7 +152,10 @@ impl App {
         caveats: &[Caveat],
     ) -> Result<(Zeroizing<String>, Vec<String>), RestrictError> {
         let mut read = self.read(principal).await?;
-        visible_path(&mut read, principal, Some(id)).await?;
+        // The ledger does not know of a node that was made offline and not used yet, but its holder does.
+        if id != principal.path.id() {
+            visible_path(&mut read, principal, Some(id)).await?;
+        }
         let credential = principal.credential().filter(|_| id == principal.path.id());
         // Whoever could have another's token written out could act in its name.
         let credential = credential.ok_or(AccessError::NotPermitted(Action::Delegate))?;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    Credits, DelegationId, NodePath, Status, Tree, WindowLimit,
+    Credits, DelegationId, Node, NodePath, Status, Tree, WindowLimit,
     plan::denial::{Denial, SpendLimits},
 };
 
@@ -56,12 +56,15 @@ pub(super) fn check_funds(
 
 /// Every bound from the node itself up to the root, nearest first.
 fn bounds(tree: &Tree, path: &NodePath, limits: &SpendLimits) -> Vec<Bound> {
-    let mut bounds = Vec::new();
+    let (chain, mut bounds) = (tree.chain(path), Vec::new());
     if let Some(most) = limits.max_per_spend {
-        bounds.push(Bound { most, node: path.id(), kind: BoundKind::PerSpend });
+        // The token repeats what nodes of its path say: such a bound is named as the node's.
+        let says_so = |node: &&&Node| node.terms.max_per_spend.is_some_and(|own| own <= most);
+        let node = chain.iter().rev().find(says_so).map_or(path.id(), |node| node.id());
+        bounds.push(Bound { most, node, kind: BoundKind::PerSpend });
     }
     let mut draws_on_available = true;
-    for node in tree.chain(path).into_iter().rev() {
+    for node in chain.into_iter().rev() {
         let id = node.id();
         let ceiling = limits.ceiling.filter(|_| id == path.id());
         if let (true, Some(most)) = (draws_on_available, node.available_within(ceiling)) {

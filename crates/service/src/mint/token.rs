@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{Answer, MintError, Minted};
 use crate::{
-    App, DelegationView, Principal, ServiceError, chain,
+    AccessError, App, CredentialError, DelegationView, Principal, ServiceError, chain,
     locked::{Loaded, LockedTenant},
 };
 
@@ -91,7 +91,9 @@ fn minted_with(
     root_key: &RootKey,
     delegation: DelegationView,
 ) -> Result<Minted, MintError> {
-    let verified = verified(macaroon, root_key)?;
+    // What the caller's token says since may contradict the child: then nothing is left that it could be given.
+    let verified =
+        macaroon.verify(root_key).map_err(|error| AccessError::from(CredentialError::from(error)))?;
     let caveats = verified.caveats().iter().map(ToString::to_string).collect();
     let delegation = DelegationView { caveats, ..delegation };
     Ok(Minted { delegation, token: Zeroizing::new(macaroon.to_text()) })

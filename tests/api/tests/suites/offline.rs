@@ -58,6 +58,19 @@ async fn an_offline_child_is_entered_when_it_first_spends_and_its_copies_share_o
 }
 
 #[tokio::test]
+async fn an_offline_child_is_restricted_by_its_holder_before_its_first_use_too() {
+    let (_server, _, _, team) = stage().await;
+    let id = fresh_id();
+    let child = offline(&team, &id, 30, &[]);
+    let narrow = json!({ "caveats": ["max_per_spend = 1"] });
+    let narrower = child.post(&format!("/delegation/{id}/restrict"), &narrow).await;
+    assert_eq!(narrower.status, 200, "{}", narrower.body);
+    let narrower = child.with_token(&narrower.text("/token"));
+    assert_eq!(narrower.spend(2).await.refusal(), (402, "max_per_spend_exceeded"));
+    assert_eq!(narrower.spend(1).await.text("/delegation_id"), id);
+}
+
+#[tokio::test]
 async fn a_refused_or_tried_first_use_leaves_nothing_behind() {
     let (server, tenant, root, team) = stage().await;
     let id = fresh_id();

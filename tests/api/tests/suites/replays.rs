@@ -154,6 +154,18 @@ async fn a_narrowed_copy_of_a_token_does_not_get_a_wider_child_by_repeating_a_re
 }
 
 #[tokio::test]
+async fn a_copy_that_contradicts_the_child_gets_none_by_repeating_the_request() {
+    let (_, root) = stage().await;
+    let minted = root.mint("team", 100).await;
+    let team = root.with_token(&minted.text("/token"));
+    let body = json!({ "label": "agent", "budget_credits": 50, "cost_center": "Finance" });
+    assert_eq!(team.post_with_key("/delegation", "k", &body).await.status, 201);
+    let other = attenuate(&minted.text("/token"), &[b"cost_center = Engineering"]);
+    let refused = root.with_token(&other).post_with_key("/delegation", "k", &body).await;
+    refused.assert_problem(403, "caveat_not_met", "no child of this copy could have the other cost centre");
+}
+
+#[tokio::test]
 async fn a_narrowed_copy_does_not_get_a_wider_grandchild_by_repeating_a_request_either() {
     let (_, root) = stage().await;
     let minted = root.mint("team", 100).await;

@@ -80,3 +80,25 @@ async fn what_blocks_from_above_is_called_ancestor_and_what_is_below_has_a_name(
     );
     assert!(root.get(&format!("/delegation/{team_id}")).await.body["deactivated_by"].is_null());
 }
+
+#[tokio::test]
+async fn a_limit_from_above_is_the_ancestors_though_the_token_repeats_it() {
+    let server = TestServer::start().await;
+    let tenant = server.sign_up().await;
+    let root = server.api.with_token(&tenant.root_token);
+    let team = json!({ "label": "team", "budget_credits": 100, "max_per_spend": 50 });
+    let team = root.post("/delegation", &team).await;
+    let (team, team_id) = (root.with_token(&team.text("/token")), team.text("/id"));
+    let (agent, agent_id) = team.child("agent", 60).await;
+    let blocked_at = async |api: &subgrant_tests::Api, amount: u64| {
+        let refused = api.spend(amount).await;
+        assert_eq!(refused.refusal(), (402, "max_per_spend_exceeded"), "{}", refused.body);
+        refused.text("/delegation_id")
+    };
+    assert_eq!(blocked_at(&agent, 51).await, "ancestor");
+    assert_eq!(blocked_at(&team, 51).await, team_id);
+    let narrow = json!({ "caveats": ["max_per_spend = 10"] });
+    let narrow = agent.post(&format!("/delegation/{agent_id}/restrict"), &narrow).await;
+    let narrow = agent.with_token(&narrow.text("/token"));
+    assert_eq!(blocked_at(&narrow, 51).await, agent_id, "its own token says less");
+}

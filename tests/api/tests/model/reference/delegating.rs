@@ -39,7 +39,7 @@ impl World {
         self.require(call.caller, DELEGATE)?;
         let request = self.request(&call.action).2.expect("a mint has a body").to_string();
         if let Some(replay) = self.replay(call, "/delegation", &request)? {
-            return self.with_its_token(call, parent, replay);
+            return self.minted_again(call, parent, replay);
         }
         self.check_live(call.caller, parent)?;
         let is_carve = mint.carve.unwrap_or(true);
@@ -198,6 +198,19 @@ impl World {
     pub(crate) fn canonical(&self, node: usize) -> Result<Token, Refusal> {
         let token = &self.nodes[node].canonical;
         if self.can_be_written(token) { Ok(token.clone()) } else { Err(refuse(409, "made_offline")) }
+    }
+
+    /// What the caller's token says since may contradict the child: then nothing is left that it could be given.
+    fn minted_again(&self, call: &Call, parent: usize, replay: Expected) -> Result<Expected, Refusal> {
+        let first = self.tokens.iter().find(|token| replay.body["token"] == token.text.as_str()).cloned();
+        let answer = self.with_its_token(call, parent, replay)?;
+        if let Some(mut child) = first.filter(|child| self.can_be_written(child)) {
+            child.caveats.extend(self.narrowing_at(call.caller, parent)?);
+            if child.scope().is_contradictory {
+                return Err(refuse(403, "caveat_not_met"));
+            }
+        }
+        Ok(answer)
     }
 
     pub(crate) fn revoke(

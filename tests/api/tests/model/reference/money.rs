@@ -37,7 +37,10 @@ impl World {
         let path = self.path(node);
         let mut bounds = Vec::new();
         if let Some(most) = scope.and_then(|scope| scope.max_per_spend) {
-            bounds.push(bound(most, node, "max_per_spend_exceeded"));
+            // The token repeats what nodes of its path say.
+            let says_so = |at: &&usize| self.nodes[**at].max_per_spend.is_some_and(|own| own <= most);
+            let named = path.iter().rev().find(says_so).copied().unwrap_or(node);
+            bounds.push(bound(most, named, "max_per_spend_exceeded"));
         }
         for (level, at) in path.iter().copied().enumerate().rev() {
             // What a carve child consumes was set aside before; all others draw on what is available above.
