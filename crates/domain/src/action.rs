@@ -69,6 +69,11 @@ impl ActionSet {
         Self(self.0 & other.0)
     }
 
+    /// Whether nothing is permitted.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether `other` permits everything that this set permits.
     pub const fn is_subset(self, other: Self) -> bool {
         self.0 & !other.0 == 0

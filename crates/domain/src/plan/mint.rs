@@ -172,6 +172,8 @@ fn narrowed(
 
 fn narrowed_actions(permitted: ActionSet, requested: Option<ActionSet>) -> Result<ActionSet, MintDenial> {
     match requested {
+        // Each names actions, and they have none in common: nobody could ever use the child.
+        _ if permitted.is_empty() => Err(wider("actions", "none of the caller's actions".to_owned())),
         Some(actions) if !actions.is_subset(permitted) => {
             Err(wider("actions", format!("the parent's actions: {permitted}")))
         }

@@ -229,3 +229,17 @@ async fn another_tenants_token_cannot_be_grafted_onto_a_node() {
     assert_eq!((verdict.status, &verdict.body["valid"], verdict.code()), (200, &json!(false), "forged"));
     assert_eq!(root.snapshot().await, before);
 }
+
+#[tokio::test]
+async fn a_child_that_nobody_could_use_is_not_made() {
+    let server = TestServer::start().await;
+    let tenant = server.sign_up().await;
+    let root = server.api.with_token(&tenant.root_token);
+    let reader = json!({ "label": "reader", "budget_credits": 50, "actions": ["read"] });
+    let reader_id = root.post("/delegation", &reader).await.text("/id");
+    let minter = root.with_token(&attenuate(&tenant.root_token, &[b"actions = spend,delegate"]));
+    let below = json!({ "label": "x", "budget_credits": 5, "parent_id": reader_id });
+    minter.post("/delegation", &below).await.assert_problem(422, "narrower_than_parent", "read and spend");
+    assert_eq!(root.get("/delegation/tree").await.status, 200);
+    assert_eq!(root.all("/delegation?").await.len(), 2);
+}

@@ -120,7 +120,8 @@ impl World {
         let (above, scope) = (&self.nodes[parent], self.scope_of(by));
         let permitted = above.actions & scope.as_ref().map_or(ALL, |scope| scope.actions);
         let actions = mint.actions.unwrap_or(permitted);
-        if actions & !permitted != 0 {
+        // Where the parent's actions and the token's have nothing in common, nobody could use the child.
+        if permitted == 0 || actions & !permitted != 0 {
             return Err(wider());
         }
         let between = self.depth(parent) - self.depth(own);
@@ -205,8 +206,12 @@ impl World {
         let first = self.tokens.iter().find(|token| replay.body["token"] == token.text.as_str()).cloned();
         let answer = self.with_its_token(call, parent, replay)?;
         if let Some(mut child) = first.filter(|child| self.can_be_written(child)) {
-            child.caveats.extend(self.narrowing_at(call.caller, parent)?);
-            if child.scope().is_contradictory {
+            let narrowing = self.narrowing_at(call.caller, parent)?;
+            // Who asked first, or one that was narrowed no further, gets what there was.
+            let (says, adds) = (self.texts(&child.caveats), self.texts(&narrowing));
+            let is_in_it = adds.is_empty() || says.windows(adds.len()).any(|run| run == adds);
+            child.caveats.extend(narrowing);
+            if !is_in_it && child.scope().is_contradictory {
                 return Err(refuse(403, "caveat_not_met"));
             }
         }
