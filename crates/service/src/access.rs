@@ -198,7 +198,7 @@ impl Principal {
 
     /// What the presented token says the node's budget is, if it is the token's own node.
     pub(crate) fn ceiling_at(&self, path: &NodePath) -> Option<Credits> {
-        self.credential().filter(|_| path.id() == self.path.id()).and_then(Credential::ceiling)
+        self.credential().and_then(|credential| credential.ceiling_at(path))
     }
 
     /// An entry for the audit log.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use subgrant_domain::{AttributeText, ChildRequest, DelegationId, RootKeyId, TenantId};
 use subgrant_store::{TenantTx, delegations::Delegation};
 use subgrant_token::{
-    Caveat, DelegationClaim, Identifier, Macaroon, RootKey, TokenError, derive_nonce, derive_rotated_nonce,
+    Caveat, DelegationClaim, ErrorClass, Identifier, Macaroon, RootKey, TokenError, VerifiedToken,
+    derive_nonce, derive_rotated_nonce,
 };
 
 use crate::{App, ServiceError, app::TenantKey};
@@ -137,6 +138,27 @@ pub(crate) fn restored(root_key: &RootKey, caveats: &[String]) -> Result<Vec<Cav
         Ok(Caveat::Delegation(DelegationClaim { id, nonce }))
     };
     caveats.iter().map(restore).collect()
+}
+
+/// Why a token could not be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    /// What was asked for does not fit into a token.
+    #[error("the token would be refused: {0}")]
+    TokenTooLong(TokenError),
+    /// Not the caller's fault.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+/// Verifies a token that was just written: what it may not hold is the request's fault, all else is ours.
+pub(crate) fn verified(macaroon: &Macaroon, root_key: &RootKey) -> Result<VerifiedToken, WriteError> {
+    macaroon.verify(root_key).map_err(|error| match error.class() {
+        ErrorClass::CaveatNotMet => WriteError::TokenTooLong(error),
+        ErrorClass::Malformed | ErrorClass::Forged => {
+            ServiceError::Inconsistent(format!("a token that was just written: {error}")).into()
+        }
+    })
 }
 
 fn unusable(error: TokenError) -> ServiceError {

@@ -191,8 +191,13 @@ impl Credential {
     }
 
     /// What the token says its node's budget is; a root token says nothing.
-    pub(crate) fn ceiling(&self) -> Option<Credits> {
+    fn ceiling(&self) -> Option<Credits> {
         self.token.nodes().last().map(|node| node.budget)
+    }
+
+    /// What the token says the budget of the node at `path` is: it speaks of its own node only.
+    pub(crate) fn ceiling_at(&self, path: &NodePath) -> Option<Credits> {
+        if path.id() == self.path.id() { self.ceiling() } else { None }
     }
 
     /// What the token leaves of its node's terms, for minting below it.

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::{
     AccessError, App, DelegationView, IdempotencyKey, Outcome, Principal, ServiceError,
     app::fresh_id,
-    chain,
+    chain::{self, WriteError},
     event::EventKind,
     idempotency::{self, scoped},
     locked::{Loaded, LockedTenant},
@@ -78,6 +78,15 @@ pub enum MintError {
 impl From<ServiceError> for MintError {
     fn from(error: ServiceError) -> Self {
         Self::Access(error.into())
+    }
+}
+
+impl From<WriteError> for MintError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::TokenTooLong(why) => Self::TokenTooLong(why),
+            WriteError::Service(error) => error.into(),
+        }
     }
 }
 
@@ -157,7 +166,7 @@ impl App {
         let root_key = self.root_key_in(locked.tx(), base.root_key).await?.ok_or_else(missing)?;
         let block = chain::block(&root_key.key, id, &request.label, &child, &request.extra_caveats);
         let macaroon = base.macaroon.attenuate(&block).map_err(MintError::TokenTooLong)?;
-        let verified = token::verified(&macaroon, &root_key.key)?;
+        let verified = chain::verified(&macaroon, &root_key.key)?;
         let digest = verified.last_digest().expect("the block holds a budget caveat");
 
         let row = Delegation {

@@ -5,24 +5,14 @@ use subgrant_store::{
     delegations::{self, Delegation},
     tokens::{self, Digest},
 };
-use subgrant_token::{Caveat, ErrorClass, Macaroon, TokenError};
+use subgrant_token::{Caveat, Macaroon, TokenError};
 use zeroize::Zeroizing;
 
 use crate::{
-    AccessError, App, CredentialError, Principal, ServiceError, chain,
+    AccessError, App, CredentialError, Principal, ServiceError,
+    chain::{self, WriteError},
     locked::{Loaded, LockedTenant},
 };
-
-/// Why no token was written.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReissueError {
-    /// The new settings do not fit into a token.
-    #[error("the token would be refused: {0}")]
-    TokenTooLong(TokenError),
-    /// Not the caller's fault.
-    #[error(transparent)]
-    Service(#[from] ServiceError),
-}
 
 /// The same delegation with its own block opened by the next generation's nonce, and saying what the node is now.
 ///
@@ -55,17 +45,12 @@ impl App {
         &self,
         locked: &mut LockedTenant,
         reissued: &Delegation,
-    ) -> Result<(Digest, i64), ReissueError> {
+    ) -> Result<(Digest, i64), WriteError> {
         let root_key = chain::root_key_of(self, locked.tx(), reissued).await?;
         let root_token = chain::root_token(self, locked.tx().tenant(), root_key.id, &root_key.key)?;
         let caveats = chain::restored(&root_key.key, &reissued.caveats)?;
-        let macaroon = root_token.attenuate(&caveats).map_err(ReissueError::TokenTooLong)?;
-        let verified = macaroon.verify(&root_key.key).map_err(|error| match error.class() {
-            ErrorClass::CaveatNotMet => ReissueError::TokenTooLong(error),
-            ErrorClass::Malformed | ErrorClass::Forged => {
-                ServiceError::Inconsistent(format!("a token that was just written: {error}")).into()
-            }
-        })?;
+        let macaroon = root_token.attenuate(&caveats).map_err(WriteError::TokenTooLong)?;
+        let verified = chain::verified(&macaroon, &root_key.key)?;
         let missing = || ServiceError::Inconsistent("a reissued token has no budget".to_owned());
         let digest = *verified.last_digest().ok_or_else(missing)?.as_bytes();
         tokens::insert(&mut locked.tx, &digest, reissued, locked.head.now)

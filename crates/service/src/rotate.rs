@@ -9,11 +9,12 @@ use zeroize::Zeroizing;
 
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError,
+    chain::WriteError,
     delegation::visible_path,
     event::EventKind,
     idempotency::{self, ScopedKey, scoped},
     locked::{Loaded, LockedTenant},
-    reissue::{ReissueError, reissued},
+    reissue::reissued,
 };
 
 /// A new token of a delegation.
@@ -43,11 +44,11 @@ pub enum RotateDelegationError {
     TokenTooLong(TokenError),
 }
 
-impl From<ReissueError> for RotateDelegationError {
-    fn from(error: ReissueError) -> Self {
+impl From<WriteError> for RotateDelegationError {
+    fn from(error: WriteError) -> Self {
         match error {
-            ReissueError::TokenTooLong(why) => Self::TokenTooLong(why),
-            ReissueError::Service(error) => error.into(),
+            WriteError::TokenTooLong(why) => Self::TokenTooLong(why),
+            WriteError::Service(error) => error.into(),
         }
     }
 }

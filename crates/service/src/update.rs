@@ -15,10 +15,11 @@ use zeroize::Zeroizing;
 
 use crate::{
     AccessError, App, DelegationView, IdempotencyKey, Outcome, Principal, ServiceError,
+    chain::WriteError,
     event::EventKind,
     idempotency::{self, scoped},
     locked::{Loaded, LockedTenant},
-    reissue::{ReissueError, reissued},
+    reissue::reissued,
 };
 
 const ROUTE: &str = "PATCH /delegation/{id}";
@@ -80,11 +81,11 @@ impl From<StoreError> for UpdateError {
     }
 }
 
-impl From<ReissueError> for UpdateError {
-    fn from(error: ReissueError) -> Self {
+impl From<WriteError> for UpdateError {
+    fn from(error: WriteError) -> Self {
         match error {
-            ReissueError::TokenTooLong(why) => Self::TokenTooLong(why),
-            ReissueError::Service(error) => error.into(),
+            WriteError::TokenTooLong(why) => Self::TokenTooLong(why),
+            WriteError::Service(error) => error.into(),
         }
     }
 }

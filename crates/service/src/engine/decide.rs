@@ -297,8 +297,8 @@ impl Batch {
         if self.is_revoked(path) {
             return self.remaining(path);
         }
-        let own = item.credential.as_ref().filter(|credential| credential.path.id() == path.id());
-        self.tenant.tree.effective_remaining(path, own.and_then(Credential::ceiling))
+        let ceiling = item.credential.as_ref().and_then(|credential| credential.ceiling_at(path));
+        self.tenant.tree.effective_remaining(path, ceiling)
     }
 
     /// As a look at the node shows it: a revocation voids what the subtree holds without touching its rows.

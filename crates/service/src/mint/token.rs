@@ -5,7 +5,7 @@ use subgrant_store::{
     delegations::{self, Delegation},
     root_keys,
 };
-use subgrant_token::{Caveat, ErrorClass, Macaroon, RootKey, VerifiedToken};
+use subgrant_token::{Caveat, Macaroon, RootKey};
 use zeroize::Zeroizing;
 
 use super::{Answer, MintError, Minted};
@@ -115,16 +115,6 @@ fn minted_below_offline(
     let block = chain::restored(&credential.root_key.key, &row.caveats[presented.len()..])?;
     let macaroon = credential.macaroon.attenuate(&block).map_err(MintError::TokenTooLong)?;
     minted_with(&macaroon, &credential.root_key.key, delegation)
-}
-
-/// Verifies a token that was just written: what it may not hold is the request's fault, all else is ours.
-pub(super) fn verified(macaroon: &Macaroon, root_key: &RootKey) -> Result<VerifiedToken, MintError> {
-    macaroon.verify(root_key).map_err(|error| match error.class() {
-        ErrorClass::CaveatNotMet => MintError::TokenTooLong(error),
-        ErrorClass::Malformed | ErrorClass::Forged => {
-            ServiceError::Inconsistent(format!("a token that was just written: {error}")).into()
-        }
-    })
 }
 
 /// A view for the record, which must not hold the nonces that the answer shows as the token does.
