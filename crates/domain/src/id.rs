@@ -7,6 +7,16 @@ use uuid::Uuid;
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const SUFFIX_LEN: usize = 26;
+/// What each byte stands for: its place in [`ALPHABET`], if it is there.
+static DIGITS: [Option<u8>; 256] = {
+    let mut digits = [None; 256];
+    let mut digit = 0;
+    while digit < 32 {
+        digits[ALPHABET[digit as usize] as usize] = Some(digit);
+        digit += 1;
+    }
+    digits
+};
 
 /// What an [`Id`] identifies; supplies the prefix of its text form.
 pub trait IdKind: Copy + Eq + Ord + Hash + Send + Sync + 'static {
@@ -57,8 +67,8 @@ impl<K: IdKind> Id<K> {
         }
         let mut value = 0_u128;
         for byte in suffix.bytes() {
-            let digit = ALPHABET.iter().position(|&letter| letter == byte).ok_or(IdError::BadSuffix)?;
-            value = (value << 5) | digit as u128;
+            let digit = DIGITS[usize::from(byte)].ok_or(IdError::BadSuffix)?;
+            value = (value << 5) | u128::from(digit);
         }
         Ok(Self::from_uuid(Uuid::from_u128(value)))
     }

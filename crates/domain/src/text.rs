@@ -35,13 +35,14 @@ impl AttributeText {
     /// Checks a text.
     pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
         let text = text.into();
-        if text.trim().is_empty() {
+        let trimmed_len = text.trim().len();
+        if trimmed_len == 0 {
             return Err(TextError::Empty);
         }
         if text.len() > Self::MAX_BYTES {
             return Err(TextError::TooLong);
         }
-        if text.trim().len() != text.len() {
+        if trimmed_len != text.len() {
             return Err(TextError::SurroundingSpace);
         }
         if text.chars().any(is_forbidden) {
@@ -71,6 +72,9 @@ impl fmt::Display for AttributeText {
 /// Control characters, line and paragraph separators, and the characters that reorder or hide text on a screen.
 /// Zero-width joiners stay legal: several scripts and most family emoji need them.
 fn is_forbidden(character: char) -> bool {
+    if character.is_ascii() {
+        return character.is_ascii_control();
+    }
     match get_general_category(character) {
         GeneralCategory::Control
         | GeneralCategory::LineSeparator

@@ -1,8 +1,7 @@
 //! The text around the bytes: a prefix and base64.
 
 use base64::{
-    Engine,
-    alphabet::{Alphabet, STANDARD, URL_SAFE},
+    Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::URL_SAFE_NO_PAD},
 };
 
@@ -15,6 +14,13 @@ pub const MAX_TEXT_BYTES: usize = 8 * 1024;
 /// The longest token in binary: what fits into [`MAX_TEXT_BYTES`] with the prefix, whichever way it arrived.
 pub(crate) const MAX_BINARY_BYTES: usize = (MAX_TEXT_BYTES - PREFIX.len()) / 4 * 3;
 
+/// Stray bits in the last character are refused (the library's default), so that no two texts of one alphabet and
+/// padding decode to the same bytes.
+const CONFIG: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+static STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, CONFIG);
+static URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, CONFIG);
+
 /// Reads base64 with or without the prefix, in the standard or the URL alphabet, with full padding or none.
 pub(crate) fn decode(text: &str) -> Result<Vec<u8>, TokenError> {
     if text.len() > MAX_TEXT_BYTES {
@@ -24,8 +30,8 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>, TokenError> {
     if base64.ends_with('=') && !base64.len().is_multiple_of(4) {
         return Err(TokenError::NotBase64);
     }
-    let alphabet = if base64.contains(['+', '/']) { &STANDARD } else { &URL_SAFE };
-    let bytes = engine(alphabet).decode(base64).map_err(|_| TokenError::NotBase64)?;
+    let decoded = URL_SAFE.decode(base64).or_else(|_| STANDARD.decode(base64));
+    let bytes = decoded.map_err(|_| TokenError::NotBase64)?;
     if bytes.len() > MAX_BINARY_BYTES {
         return Err(TokenError::TooLarge);
     }
@@ -37,11 +43,4 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut text = String::from(PREFIX);
     URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
     text
-}
-
-/// Stray bits in the last character are refused (the library's default), so that no two texts of one alphabet and
-/// padding decode to the same bytes.
-fn engine(alphabet: &Alphabet) -> GeneralPurpose {
-    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    GeneralPurpose::new(alphabet, config)
 }

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use subgrant_domain::{ActionSet, AttributeText, Credits, ServiceId, WindowLimit};
 
 use crate::{
-    Caveat, CaveatError, DelegationClaim, Identifier, NodeDigest, Scope, TokenError, narrow,
-    signature::Signature,
+    Caveat, CaveatError, DelegationClaim, Identifier, NodeDigest, Scope, TokenError, caveat_list::CaveatList,
+    narrow, signature::Signature,
 };
 
 /// A token whose signature is right and whose caveats are all understood and free of contradictions.
@@ -111,7 +111,7 @@ impl VerifiedToken {
 /// caveat `i`.
 pub(crate) fn read(
     identifier: Identifier,
-    caveats: &[Box<[u8]>],
+    caveats: &CaveatList,
     after_caveat: &[Signature],
 ) -> Result<VerifiedToken, TokenError> {
     let mut token = VerifiedToken {

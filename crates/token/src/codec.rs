@@ -5,7 +5,7 @@
 //! length as a varint, and its content; a zero byte ends a section. Nothing here recurses, and nothing is allocated
 //! for a length that has not been found in the input.
 
-use crate::{TokenError, signature::Signature};
+use crate::{TokenError, caveat_list::CaveatList, signature::Signature};
 
 /// The most caveats that a token may carry.
 pub const MAX_CAVEATS: usize = 64;
@@ -18,15 +18,15 @@ const VERIFICATION_ID: u8 = 4;
 const SIGNATURE: u8 = 6;
 
 /// A macaroon's parts as they stand in the binary format.
-pub(crate) struct Envelope {
-    pub(crate) location: Option<String>,
-    pub(crate) identifier: Vec<u8>,
-    pub(crate) caveats: Vec<Box<[u8]>>,
+pub(crate) struct Envelope<'a> {
+    pub(crate) location: Option<&'a str>,
+    pub(crate) identifier: &'a [u8],
+    pub(crate) caveats: CaveatList,
     pub(crate) signature: Signature,
 }
 
 /// Reads a whole macaroon. What is accepted is exactly what [`encode`] writes.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Envelope, TokenError> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Envelope<'_>, TokenError> {
     let mut reader = Reader { rest: bytes };
     if reader.byte()? != VERSION {
         return Err(TokenError::NotV2);
@@ -34,12 +34,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Envelope, TokenError> {
     let mut field_type = reader.byte()?;
     let mut location = None;
     if field_type == LOCATION {
-        let text = str::from_utf8(reader.content()?).map_err(|_| TokenError::UnexpectedField)?;
-        location = Some(text.to_owned());
+        location = Some(str::from_utf8(reader.content()?).map_err(|_| TokenError::UnexpectedField)?);
         field_type = reader.byte()?;
     }
     expect_type(field_type, IDENTIFIER)?;
-    let identifier = reader.content()?.to_vec();
+    let identifier = reader.content()?;
     expect_type(reader.byte()?, END_OF_SECTION)?;
 
     let caveats = decode_caveats(&mut reader)?;
@@ -55,7 +54,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Envelope, TokenError> {
 pub(crate) fn encode(
     location: Option<&str>,
     identifier: &[u8],
-    caveats: &[Box<[u8]>],
+    caveats: &CaveatList,
     signature: &Signature,
 ) -> Vec<u8> {
     let mut bytes = vec![VERSION];
@@ -64,7 +63,7 @@ pub(crate) fn encode(
     }
     write_field(&mut bytes, IDENTIFIER, identifier);
     bytes.push(END_OF_SECTION);
-    for caveat in caveats {
+    for caveat in caveats.iter() {
         write_field(&mut bytes, IDENTIFIER, caveat);
         bytes.push(END_OF_SECTION);
     }
@@ -74,8 +73,8 @@ pub(crate) fn encode(
 }
 
 /// Reads sections up to and including the empty one. A location or verification id occurs in third-party caveats only.
-fn decode_caveats(reader: &mut Reader<'_>) -> Result<Vec<Box<[u8]>>, TokenError> {
-    let mut caveats = Vec::new();
+fn decode_caveats(reader: &mut Reader<'_>) -> Result<CaveatList, TokenError> {
+    let mut caveats = CaveatList::with_byte_capacity(reader.rest.len());
     loop {
         match reader.byte()? {
             END_OF_SECTION => return Ok(caveats),
@@ -86,7 +85,7 @@ fn decode_caveats(reader: &mut Reader<'_>) -> Result<Vec<Box<[u8]>>, TokenError>
         if caveats.len() == MAX_CAVEATS {
             return Err(TokenError::TooManyCaveats);
         }
-        caveats.push(reader.content()?.into());
+        caveats.push(reader.content()?);
         match reader.byte()? {
             END_OF_SECTION => {}
             VERIFICATION_ID => return Err(TokenError::ThirdParty),

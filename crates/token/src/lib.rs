@@ -19,9 +19,11 @@
 
 mod armor;
 mod caveat;
+mod caveat_list;
 mod chain;
 mod codec;
 mod error;
+mod hmac_key;
 mod identifier;
 mod key;
 mod macaroon;

@@ -5,8 +5,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Caveat, CaveatError, Identifier, MAX_CAVEATS, RootKey, TokenError, VerifiedToken, armor, chain, codec,
-    signature::Signature,
+    Caveat, CaveatError, Identifier, MAX_CAVEATS, RootKey, TokenError, VerifiedToken, armor,
+    caveat_list::CaveatList, chain, codec, signature::Signature,
 };
 
 /// A macaroon: identifier, caveats, and a signature that has not been checked.
@@ -16,7 +16,7 @@ use crate::{
 pub struct Macaroon {
     location: Option<String>,
     identifier: Identifier,
-    caveats: Vec<Box<[u8]>>,
+    caveats: CaveatList,
     signature: Signature,
 }
 
@@ -27,7 +27,7 @@ impl Macaroon {
         let minted = Self {
             location: Some(location.to_owned()),
             identifier: *identifier,
-            caveats: Vec::new(),
+            caveats: CaveatList::default(),
             signature: Signature::of_identifier(root_key, &identifier.encode()),
         };
         minted.within_limits()
@@ -38,10 +38,11 @@ impl Macaroon {
     /// At most [`crate::MAX_TEXT_BYTES`] and [`MAX_CAVEATS`]; no third-party caveats; nothing after the signature.
     /// Every error is of the class [`crate::ErrorClass::Malformed`].
     pub fn parse(text: &str) -> Result<Self, TokenError> {
-        let envelope = codec::decode(&armor::decode(text)?)?;
+        let binary = armor::decode(text)?;
+        let envelope = codec::decode(&binary)?;
         Ok(Self {
-            identifier: Identifier::decode(&envelope.identifier)?,
-            location: envelope.location,
+            identifier: Identifier::decode(envelope.identifier)?,
+            location: envelope.location.map(str::to_owned),
             caveats: envelope.caveats,
             signature: envelope.signature,
         })
@@ -75,7 +76,7 @@ impl Macaroon {
         let mut attenuated = self.clone();
         for caveat in caveats {
             attenuated.signature = attenuated.signature.extend(caveat);
-            attenuated.caveats.push(caveat.into());
+            attenuated.caveats.push(caveat);
         }
         attenuated.within_limits()
     }
@@ -85,13 +86,13 @@ impl Macaroon {
     /// Fails with [`TokenError::BadSignature`], or with [`TokenError::Caveat`] for the first caveat that refuses the
     /// token whatever the request.
     pub fn verify(&self, root_key: &RootKey) -> Result<VerifiedToken, TokenError> {
-        let mut signature = Signature::of_identifier(root_key, &self.identifier.encode());
-        let mut after_caveat = Vec::with_capacity(self.caveats.len());
-        for caveat in &self.caveats {
-            signature = signature.extend(caveat);
-            after_caveat.push(signature.clone());
+        let of_identifier = Signature::of_identifier(root_key, &self.identifier.encode());
+        let mut after_caveat: Vec<Signature> = Vec::with_capacity(self.caveats.len());
+        for caveat in self.caveats.iter() {
+            let next = after_caveat.last().unwrap_or(&of_identifier).extend(caveat);
+            after_caveat.push(next);
         }
-        if !signature.matches(&self.signature) {
+        if !after_caveat.last().unwrap_or(&of_identifier).matches(&self.signature) {
             return Err(TokenError::BadSignature);
         }
         chain::read(self.identifier, &self.caveats, &after_caveat)

@@ -2,50 +2,49 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subgrant_domain::DelegationId;
 use subtle::ConstantTimeEq;
 use uuid::Builder;
 use zeroize::ZeroizeOnDrop;
 
-use crate::RootKey;
-
-/// The HMAC key with which every libmacaroons-compatible library turns a secret into a root signature key.
-const KEY_GENERATOR: &[u8; 32] = b"macaroons-key-generator\0\0\0\0\0\0\0\0\0";
+use crate::{
+    RootKey,
+    hmac_key::{HmacKey, SecretBytes},
+};
 
 /// A signature of the chain. Whoever holds one can append caveats, so it is a secret: wiped, never printed.
 #[derive(Clone, ZeroizeOnDrop)]
-pub(crate) struct Signature([u8; 32]);
+pub(crate) struct Signature(SecretBytes<32>);
 
 impl Signature {
     /// The first link: `HMAC(HMAC(generator, root key), identifier)`.
     pub(crate) fn of_identifier(root_key: &RootKey, identifier: &[u8]) -> Self {
-        Self(hmac_sha256(KEY_GENERATOR, root_key.bytes())).extend(identifier)
+        Self::from_bytes(root_key.chain_key().sign(identifier))
     }
 
     /// The next link: `HMAC(this, caveat)`.
     pub(crate) fn extend(&self, caveat: &[u8]) -> Self {
-        Self(hmac_sha256(&self.0, caveat))
+        Self::from_bytes(HmacKey::new(self.bytes()).sign(caveat))
     }
 
     /// Whether both are the same, in a time that does not depend on where they differ.
     pub(crate) fn matches(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        self.bytes().ct_eq(other.bytes()).into()
     }
 
     /// The key of the node that this link opens.
     pub(crate) fn node_digest(&self) -> NodeDigest {
-        let digest = Sha256::new().chain_update(b"subgrant/node/v1").chain_update(self.0);
+        let digest = Sha256::new().chain_update(b"subgrant/node/v1").chain_update(self.bytes());
         NodeDigest(digest.finalize().into())
     }
 
     pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+        Self(SecretBytes(bytes))
     }
 
     pub(crate) const fn bytes(&self) -> &[u8; 32] {
-        &self.0
+        &self.0.0
     }
 }
 
@@ -80,10 +79,4 @@ impl fmt::Debug for NodeDigest {
         let [first, second, third, fourth, ..] = self.0;
         write!(f, "{:08x}…", u32::from_be_bytes([first, second, third, fourth]))
     }
-}
-
-fn hmac_sha256(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(message);
-    mac.finalize().into_bytes().into()
 }

@@ -70,9 +70,6 @@ impl Caveat {
     /// [`CaveatError::Malformed`] if the name is not `[a-z_]+`, or the value is not of the form that the name demands;
     /// [`CaveatError::Unknown`] if the name is not one of the contract's.
     pub fn from_parts(name: &str, value: &str) -> Result<Self, CaveatError> {
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
-            return Err(CaveatError::Malformed);
-        }
         let caveat = match name {
             "cost_center" => return Ok(Self::CostCenter(attribute(value)?)),
             "department" => return Ok(Self::Department(attribute(value)?)),
@@ -89,6 +86,7 @@ impl Caveat {
             "source_ip" => plain(value)?.parse().map(Self::SourceIp)?,
             "audience" => Self::Audience(parsed(value)?),
             "services" => plain(value)?.parse().map(Self::L402Services)?,
+            _ if !is_name(name) => return Err(CaveatError::Malformed),
             _ => return l402::from_parts(name, plain(value)),
         };
         Ok(caveat)
@@ -131,6 +129,10 @@ impl fmt::Display for Caveat {
             Self::L402ValidUntil(caveat) => write!(f, "{caveat}"),
         }
     }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 /// A value of attribution: the only kind that may hold more than ASCII.
