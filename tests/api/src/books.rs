@@ -112,7 +112,10 @@ const RULES: &[(&str, &str)] = &[
         "SELECT o.id FROM holds h JOIN delegations o ON o.tenant_id = $1 AND o.id = h.delegation_id
          JOIN delegations a ON a.tenant_id = $1 AND a.id = ANY(o.ancestor_ids || o.id)
          WHERE h.tenant_id = $1 AND h.status = 'held' AND h.expires_at > clock_timestamp()
-             AND a.frozen_at IS NOT NULL AND a.revoked_at IS NULL AND o.held > 0",
+             AND a.frozen_at IS NOT NULL AND o.held > 0
+             -- What is below a revoked node was voided with it, before the freeze, at no node's cost.
+             AND NOT EXISTS (SELECT FROM delegations r WHERE r.tenant_id = $1 AND r.revoked_at IS NOT NULL
+                 AND r.id = ANY(o.ancestor_ids || o.id))",
     ),
     (
         "no refund exceeds its spend, nor moves to another node or attribution",

@@ -165,7 +165,7 @@ impl World {
         }
     }
 
-    /// The beginning of an earlier step, or an instant in the future, which is refused.
+    /// The beginning of this step or an earlier one, or an instant in the future, which is refused: of no step so far.
     fn cut_off_at(&self, number: u16, starts: &[Timestamp]) -> (usize, Timestamp) {
         if number.is_multiple_of(8) {
             return (usize::MAX, self.now + SignedDuration::from_hours(1));

@@ -81,3 +81,19 @@ async fn a_parent_may_promise_far_more_than_an_amount_can_be() {
     assert_eq!(shown(&whole).await, (5 * most, json!(5.0)));
     assert_books_balance(&server, &tenant).await;
 }
+
+#[tokio::test]
+async fn an_answer_that_is_given_again_shows_the_same_ratio_to_the_last_digit() {
+    let server = TestServer::start().await;
+    let root = server.api.with_token(&server.sign_up().await.root_token);
+    // Fractions whose shortest decimals are read as their neighbours, unless they are read exactly.
+    for (budget, promised) in [(11_u32, 1_u32), (13, 2), (210, 11)] {
+        let (team, id) = child(&root, "team", budget.into(), &json!({})).await;
+        child(&team, "agent", promised.into(), &json!({})).await;
+        let path = format!("/delegation/{id}/freeze");
+        let first = root.post_with_key(&path, &id, &json!({})).await;
+        let again = root.post_with_key(&path, &id, &json!({})).await;
+        assert_eq!(again.body, first.body);
+        assert_eq!(again.body["overcommit_ratio"], json!(f64::from(promised) / f64::from(budget)));
+    }
+}
