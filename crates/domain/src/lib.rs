@@ -39,5 +39,5 @@ pub use plan::{
 pub use role::{Role, UnknownRole};
 pub use rollup::{RollupKey, Tally, quarter_of, roll_up};
 pub use text::{AttributeText, TextError};
-pub use tree::{Tree, WindowKey};
+pub use tree::{SetAside, Tree, WindowKey};
 pub use window::{Period, WindowLimit, WindowLimitError};

@@ -13,6 +13,8 @@ use crate::{
 pub struct Tree {
     now: Timestamp,
     zone: TimeZone,
+    /// The start and the end of the window of each period, in the order of [`Period::ALL`].
+    current: [(Timestamp, Timestamp); Period::ALL.len()],
     nodes: HashMap<DelegationId, Node>,
     windows: HashMap<WindowKey, Credits>,
     changed_nodes: HashSet<DelegationId>,
@@ -30,6 +32,9 @@ pub struct WindowKey {
     pub start: Timestamp,
 }
 
+/// Nodes as they were: see [`Tree::set_aside`].
+pub struct SetAside(Vec<(DelegationId, Option<Node>, bool)>);
+
 /// A change of balances along a whole path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Movement {
@@ -42,6 +47,7 @@ impl Tree {
     pub fn new(now: Timestamp, zone: TimeZone, nodes: impl IntoIterator<Item = Node>) -> Self {
         Self {
             now,
+            current: Period::ALL.map(|period| period.window(now, &zone)),
             zone,
             nodes: nodes.into_iter().map(|node| (node.id(), node)).collect(),
             windows: HashMap::new(),
@@ -53,6 +59,61 @@ impl Tree {
     /// The instant of the decision.
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// The same tree at another instant of the same tenant's clock, when everything that plans changed was written.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.forget_changes();
+        if !self.go_on(now) {
+            self.now = now;
+            self.current = Period::ALL.map(|period| period.window(now, &self.zone));
+            let current = self.current;
+            self.windows.retain(|key, _| current[key.period as usize].0 == key.start);
+        }
+    }
+
+    /// The same tree a little later, if every window is still the same one; otherwise it stays at its instant.
+    pub fn go_on(&mut self, now: Timestamp) -> bool {
+        let is_same = self.current.iter().all(|(start, end)| (*start..*end).contains(&now));
+        if is_same {
+            self.now = now;
+        }
+        is_same
+    }
+
+    /// Notes that everything that plans changed was written, or will be.
+    pub fn forget_changes(&mut self) {
+        self.changed_nodes.clear();
+        self.changed_windows.clear();
+    }
+
+    /// How many nodes are loaded.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether nothing is loaded.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The nodes of a path as they are, loaded or not, for [`Tree::put_back`].
+    pub fn set_aside(&self, path: &NodePath) -> SetAside {
+        let aside = |id: &DelegationId| (*id, self.nodes.get(id).cloned(), self.changed_nodes.contains(id));
+        SetAside(path.ids().iter().map(aside).collect())
+    }
+
+    /// Undoes what was planned for the nodes of a path since they were set aside. Counters are not undone.
+    pub fn put_back(&mut self, aside: SetAside) {
+        for (id, node, was_changed) in aside.0 {
+            match node {
+                Some(node) => self.nodes.insert(id, node),
+                None => self.nodes.remove(&id),
+            };
+            if !was_changed {
+                self.changed_nodes.remove(&id);
+            }
+        }
     }
 
     /// A node that was loaded.
@@ -82,7 +143,7 @@ impl Tree {
 
     /// The counter that a limit of `period` on `delegation` uses now, and when its window ends.
     pub fn window_key(&self, delegation: DelegationId, period: Period) -> (WindowKey, Timestamp) {
-        let (start, end) = period.window(self.now, &self.zone);
+        let (start, end) = self.current[period as usize];
         (WindowKey { delegation, period, start }, end)
     }
 

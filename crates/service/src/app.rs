@@ -43,8 +43,8 @@ impl Default for AppOptions {
     fn default() -> Self {
         Self {
             location: "http://localhost:8402".to_owned(),
-            queue_capacity: 10_000,
-            batch_size: 1_000,
+            queue_capacity: 20_000,
+            batch_size: 4_000,
             max_offline_children: 10_000,
             max_streams: 100,
             event_page: 1_000,

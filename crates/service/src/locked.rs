@@ -2,14 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
 use subgrant_domain::{DelegationId, NodePath, Status, TenantId, Tree, plan_expired_hold, plan_expiry};
 use subgrant_store::{
     Database, LockedTx, TenantTx, audit,
+    books::{self, Posting},
     delegations::{self, Delegation},
     events::{self, NewEvent},
-    holds::{self, HoldStatus, StoredHold, Which},
+    holds::{self, HoldStatus, StoredHold},
     ledger::{self, Head},
-    tokens, windows,
+    tenants, tokens,
 };
 
 use crate::{ServiceError, adoption::Adopted, event::EventKind};
@@ -95,8 +97,12 @@ impl Loaded for ReadTenant {
 }
 
 impl LockedTenant {
-    /// Locks every node of the given paths, root first, reads them by the database's clock, and notes every node
-    /// that has expired, so that what is decided next sees those credits with the parent.
+    /// A tenant that was locked with what is known of it already.
+    pub(crate) fn known(tx: LockedTx, head: Head, tree: Tree) -> Self {
+        Self { tx, head, tree, rows: HashMap::new(), adopted: Vec::new() }
+    }
+
+    /// Locks the tenant, reads every node of the given paths by the database's clock, and notes every node that has expired, so that what is decided next sees those credits with the parent.
     pub(crate) async fn open(
         database: &Database,
         tenant: TenantId,
@@ -104,21 +110,32 @@ impl LockedTenant {
     ) -> Result<Self, ServiceError> {
         let ids = ids_of(paths);
         let root = paths.first().map(|path| path.root_id()).expect("every use case names at least one path");
-        let mut tx = delegations::lock(database.begin(tenant).await?, root, &ids).await?;
-        let head = ledger::head(tx.tx()).await?;
+        let (mut tx, standing) = delegations::lock(database.begin(tenant).await?, root).await?;
+        let zone = tenants::time_zone(tx.tx()).await?;
+        let head = Head { now: standing.now, zone, seq: standing.seq, hash: standing.hash };
         let rows = delegations::by_ids(tx.tx(), &ids).await?;
         let tree = Tree::new(head.now, head.zone.clone(), rows.iter().map(|row| row.node.clone()));
         let rows = rows.into_iter().map(|row| (row.node.id(), row)).collect();
         let mut locked = Self { tx, head, tree, rows, adopted: Vec::new() };
-        locked.settle_expired_holds().await?;
-        locked.note_expiries().await?;
+        locked.settle().await?;
         Ok(locked)
+    }
+
+    /// Settles what has come to its end. Returns when the next hold or node will, and whether anything was settled.
+    pub(crate) async fn settle(&mut self) -> Result<(Option<Timestamp>, bool), ServiceError> {
+        let next_due = delegations::next_due(self.tx.tx()).await?;
+        if next_due.is_none_or(|due| due > self.head.now) {
+            return Ok((next_due, false));
+        }
+        self.settle_expired_holds().await?;
+        self.note_expiries().await?;
+        Ok((delegations::next_due(self.tx.tx()).await?, true))
     }
 
     /// Returns the credits of holds whose time has come. Before the nodes, whose carve gives back what is not held.
     async fn settle_expired_holds(&mut self) -> Result<(), ServiceError> {
         loop {
-            let due = holds::read(self.tx.tx(), Which::Due(self.head.now, SETTLE_PAGE)).await?;
+            let due = holds::due(self.tx.tx(), self.head.now, SETTLE_PAGE).await?;
             if due.is_empty() {
                 return Ok(());
             }
@@ -168,22 +185,32 @@ impl LockedTenant {
     }
 
     async fn write_balances(&mut self) -> Result<(), ServiceError> {
-        delegations::update_balances(&mut self.tx, &self.tree.changed_nodes()).await?;
+        let posting = Posting::new(&self.tree, Vec::new(), Vec::new());
+        books::post(&mut self.tx, &posting, self.head.now).await?;
         Ok(())
     }
 
-    /// Writes every balance and counter that plans changed, after the nodes that are new to the ledger.
+    /// Writes every balance and counter that plans changed.
     pub(crate) async fn write_changes(&mut self) -> Result<(), ServiceError> {
-        for Adopted { row, digest } in std::mem::take(&mut self.adopted) {
-            delegations::insert(&mut self.tx, &row).await?;
-            tokens::insert(&mut self.tx, &digest, &row, self.head.now).await?;
-            let entry = adoption_entry(&row);
+        self.write_adopted().await?;
+        self.write_balances().await
+    }
+
+    async fn write_adopted(&mut self) -> Result<(), ServiceError> {
+        let adopted = std::mem::take(&mut self.adopted);
+        self.enter(&adopted).await
+    }
+
+    /// Writes nodes that are new to the ledger.
+    pub(crate) async fn enter(&mut self, adopted: &[Adopted]) -> Result<(), ServiceError> {
+        for Adopted { row, digest } in adopted {
+            delegations::insert(&mut self.tx, row).await?;
+            tokens::insert(&mut self.tx, digest, row, self.head.now).await?;
+            let entry = adoption_entry(row);
             audit::append(&mut self.tx, &entry).await?;
             let told = serde_json::json!({ "budget_credits": row.node.budget, "label": row.label });
             self.announce(EventKind::DelegationAdopted, Some(row.node.id()), &told).await?;
         }
-        self.write_balances().await?;
-        windows::upsert(&mut self.tx, &self.tree.changed_windows()).await?;
         Ok(())
     }
 }
@@ -198,9 +225,7 @@ impl ReadTenant {
     ) -> Result<Self, ServiceError> {
         let mut tx = database.begin_read(tenant).await?;
         let mut head = ledger::head(&mut tx).await?;
-        if delegations::has_due_expiries(&mut tx, head.now).await?
-            || holds::any_due(&mut tx, head.now).await?
-        {
+        if delegations::next_due(&mut tx).await?.is_some_and(|due| due <= head.now) {
             drop(tx);
             let mut locked = LockedTenant::open(database, tenant, paths).await?;
             locked.write_changes().await?;

@@ -141,13 +141,12 @@ impl App {
         user: &User,
     ) -> Result<Option<SessionSecret>, ServiceError> {
         let tx = self.shared().database.begin(tenant.id).await?;
-        let mut tx = delegations::lock(tx, tenant.root, &[]).await?;
+        let (mut tx, standing) = delegations::lock(tx, tenant.root).await?;
         let current = tenants::user_by_id(tx.tx(), user.id).await?;
         if current.is_none_or(|current| current.password_hash != user.password_hash) {
             return Ok(None);
         }
-        let now = subgrant_store::ledger::head(tx.tx()).await?.now;
-        let session = open(tx.tx(), user.id, now).await?;
+        let session = open(tx.tx(), user.id, standing.now).await?;
         tx.commit().await?;
         Ok(Some(session))
     }

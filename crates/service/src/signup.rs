@@ -89,11 +89,10 @@ impl App {
         let now = Timestamp::now().round(Unit::Microsecond).expect("today can be rounded");
         let (id, root) = (fresh_id(), fresh_id());
         let tenant = Tenant { id, name: request.organization.to_string(), root, created_at: now };
-        let mut tx = self.shared().database.begin(id).await?;
-        tenants::insert(&mut tx, &tenant, &owner).await?;
-        let (key_id, key) = self.create_root_key(&mut tx, now).await?;
-        let session = session::open(&mut tx, owner.id, now).await?;
-        let mut tx = delegations::lock(tx, root, &[]).await?;
+        let tx = self.shared().database.begin(id).await?;
+        let mut tx = tenants::insert(tx, &tenant, &owner).await?;
+        let (key_id, key) = self.create_root_key(tx.tx(), now).await?;
+        let session = session::open(tx.tx(), owner.id, now).await?;
         delegations::insert(&mut tx, &root_row(root, key_id, now)).await?;
         audit::append(&mut tx, &audit_entry(&request, &tenant, &owner)).await?;
         tx.commit().await?;

@@ -34,8 +34,14 @@ pub struct TenantTx {
 }
 
 /// A transaction that holds the tenant's lock: nobody else writes the tenant's balances, settings or ledger until it
-/// ends. Made by [`crate::delegations::lock`].
-pub struct LockedTx(TenantTx);
+/// ends. Made by [`crate::delegations::lock`], and by [`crate::tenants::insert`] for a tenant that nobody knows yet.
+pub struct LockedTx {
+    tx: TenantTx,
+    /// What the tenant's revision is once this is committed.
+    next_revision: i64,
+    /// Whether that was written already.
+    is_revised: bool,
+}
 
 /// The role every connection switches to; made by the first migration.
 const ROLE: &str = "subgrant_app";
@@ -61,6 +67,12 @@ impl Database {
     /// Opens a transaction for `tenant`.
     pub async fn begin(&self, tenant: TenantId) -> Result<TenantTx> {
         self.begin_as("BEGIN", tenant).await
+    }
+
+    /// The same for statements that come again and again, and whose plans do not depend on what is asked for: they are
+    /// planned once. To plan a posting takes longer than to execute it for a single spend.
+    pub async fn begin_often(&self, tenant: TenantId) -> Result<TenantTx> {
+        self.begin_as("BEGIN; SET LOCAL plan_cache_mode = force_generic_plan", tenant).await
     }
 
     /// Opens a read-only transaction for `tenant` in which all statements see the same instant.
@@ -102,33 +114,51 @@ impl TenantTx {
         &mut self.tx
     }
 
-    pub(crate) fn into_locked(self) -> LockedTx {
-        LockedTx(self)
+    /// Of a tenant whose lock was taken when `revision` writes of it were committed.
+    pub(crate) fn into_locked(self, revision: i64) -> LockedTx {
+        LockedTx { tx: self, next_revision: revision + 1, is_revised: false }
     }
 }
 
 impl LockedTx {
-    /// Ends the transaction, keeps what it wrote and gives the lock up.
-    pub async fn commit(self) -> Result<()> {
-        self.0.commit().await
+    /// Ends the transaction, keeps what it wrote and gives the lock up. Counts the tenant's revision up, so that nobody
+    /// goes on with what they knew before.
+    pub async fn commit(mut self) -> Result<()> {
+        if !self.is_revised {
+            let (tenant, revision) = (self.tenant_uuid(), self.next_revision);
+            sqlx::query!("UPDATE ledger_heads SET revision = $2 WHERE tenant_id = $1", tenant, revision)
+                .execute(self.connection())
+                .await?;
+        }
+        self.tx.commit().await
     }
 
     /// Whose transaction it is.
     pub fn tenant(&self) -> TenantId {
-        self.0.tenant
+        self.tx.tenant
     }
 
     /// The same transaction where the lock does not matter: reading.
     pub fn tx(&mut self) -> &mut TenantTx {
-        &mut self.0
+        &mut self.tx
+    }
+
+    /// What the tenant's revision is once this is committed.
+    pub fn next_revision(&self) -> i64 {
+        self.next_revision
+    }
+
+    /// Notes that a statement has written it.
+    pub(crate) fn revised(&mut self) {
+        self.is_revised = true;
     }
 
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
-        self.0.connection()
+        self.tx.connection()
     }
 
     pub(crate) fn tenant_uuid(&self) -> uuid::Uuid {
-        self.0.tenant.as_uuid()
+        self.tx.tenant.as_uuid()
     }
 }
 

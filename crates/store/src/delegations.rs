@@ -7,7 +7,7 @@ pub(crate) mod row;
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use subgrant_domain::{AttributeText, DelegationId, Node, NodePath, RootKeyId};
+use subgrant_domain::{AttributeText, DelegationId, EntryHash, Node, NodePath, RootKeyId};
 
 pub use label::{forget_label, grams_of, index_label};
 pub use list::{
@@ -15,7 +15,7 @@ pub use list::{
 };
 pub use place::{Place, Span};
 
-use crate::{LockedTx, Result, TenantTx, delegations::row::Row};
+use crate::{LockedTx, Result, TenantTx, delegations::row::Row, error::read};
 
 /// A node with what the planner does not need.
 #[derive(Debug, Clone)]
@@ -41,20 +41,44 @@ pub struct Delegation {
     pub created_at: Timestamp,
 }
 
-/// Takes the tenant's lock: locks the root, then the other named nodes, root first by `(depth, id)`.
+/// How a tenant's books stand when its lock was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The instant of the decision. Never before the newest entry, even where the clock was set back.
+    pub now: Timestamp,
+    /// The newest entry's position; 0 where there is none.
+    pub seq: u64,
+    /// The newest entry's hash.
+    pub hash: EntryHash,
+    /// When the newest entry was recorded; long ago where there is none.
+    pub newest_at: Timestamp,
+    /// How many writes of the tenant were committed.
+    pub revision: i64,
+}
+
+/// Takes the tenant's lock: the root's row, then the ledger's head. `root` must be the tenant's root.
 ///
-/// This is the only way to a [`LockedTx`], so no write path can lock in another order. `root` must be the tenant's root.
-pub async fn lock(mut tx: TenantTx, root: DelegationId, ids: &[DelegationId]) -> Result<LockedTx> {
-    let tenant = tx.tenant().as_uuid();
-    let ids: Vec<_> = ids.iter().chain([&root]).map(|id| id.as_uuid()).collect();
-    sqlx::query!(
-        "SELECT id FROM delegations WHERE tenant_id = $1 AND id = ANY($2) ORDER BY depth, id FOR UPDATE",
-        tenant,
-        &ids
+/// This is the only way to a [`LockedTx`] of a tenant that others know, so that no write path can lock in another order. The clock is read when the lock is held: outside of the sub-select, which ends by locking.
+pub async fn lock(mut tx: TenantTx, root: DelegationId) -> Result<(LockedTx, Standing)> {
+    let row = sqlx::query!(
+        r#"SELECT greatest(clock_timestamp(), locked.newest_at) AS "now!: jiff_sqlx::Timestamp", seq, hash,
+               newest_at AS "newest_at: jiff_sqlx::Timestamp", revision
+           FROM (SELECT h.seq, h.hash, h.revision, h.newest_at
+               FROM delegations d JOIN ledger_heads h ON h.tenant_id = d.tenant_id
+               WHERE d.tenant_id = $1 AND h.tenant_id = $1 AND d.id = $2 FOR UPDATE OF d, h) AS locked"#,
+        tx.tenant().as_uuid(),
+        root.as_uuid()
     )
-    .fetch_all(tx.connection())
+    .fetch_one(tx.connection())
     .await?;
-    Ok(tx.into_locked())
+    let standing = Standing {
+        now: row.now.to_jiff(),
+        seq: row.seq.cast_unsigned(),
+        hash: EntryHash(read(row.hash.as_slice().try_into())?),
+        newest_at: row.newest_at.to_jiff(),
+        revision: row.revision,
+    };
+    Ok((tx.into_locked(standing.revision), standing))
 }
 
 /// Reads nodes, in no particular order; unknown ids are left out.
@@ -88,6 +112,21 @@ pub async fn path_by_id(tx: &mut TenantTx, id: DelegationId) -> Result<Option<No
     row.map(|row| row::path(&row.ids)).transpose()
 }
 
+/// When the next hold or node of the tenant comes to its end, of those whose end was not noted yet; maybe long ago.
+pub async fn next_due(tx: &mut TenantTx) -> Result<Option<Timestamp>> {
+    // Not min(): whoever expects many of them would look through the table.
+    let due = sqlx::query_scalar!(
+        r#"SELECT least(
+               (SELECT expires_at FROM holds WHERE tenant_id = $1 AND status = 'held' ORDER BY expires_at LIMIT 1),
+               (SELECT expires_at FROM delegations WHERE tenant_id = $1 AND NOT expiry_noted AND expires_at IS NOT NULL
+                    ORDER BY expires_at LIMIT 1)) AS "due: jiff_sqlx::Timestamp""#,
+        tx.tenant().as_uuid()
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok(due.map(jiff_sqlx::Timestamp::to_jiff))
+}
+
 /// Nodes whose own life has ended, which was not noted yet; at most `limit`, oldest first.
 pub async fn due_expiries(tx: &mut LockedTx, now: Timestamp, limit: i64) -> Result<Vec<NodePath>> {
     let tenant = tx.tenant_uuid();
@@ -101,20 +140,6 @@ pub async fn due_expiries(tx: &mut LockedTx, now: Timestamp, limit: i64) -> Resu
     .fetch_all(tx.connection())
     .await?;
     rows.iter().map(|row| row::path(&row.ids)).collect()
-}
-
-/// Whether [`due_expiries`] would find anything.
-pub async fn has_due_expiries(tx: &mut TenantTx, now: Timestamp) -> Result<bool> {
-    // Not EXISTS: whoever expects many of them would look through the table for the first one.
-    let found = sqlx::query_scalar!(
-        "SELECT id FROM delegations
-         WHERE tenant_id = $1 AND NOT expiry_noted AND expires_at <= $2 ORDER BY expires_at LIMIT 1",
-        tx.tenant().as_uuid(),
-        now.to_sqlx() as _
-    )
-    .fetch_optional(tx.connection())
-    .await?;
-    Ok(found.is_some())
 }
 
 /// Writes a new node.
@@ -175,46 +200,6 @@ pub async fn count_made_offline(
         .into_iter()
         .map(|row| (DelegationId::from_uuid(row.parent), row.children.cast_unsigned()))
         .collect())
-}
-
-/// Writes the balances and the state of nodes that a plan changed.
-pub async fn update_balances(tx: &mut LockedTx, nodes: &[&Node]) -> Result<()> {
-    if nodes.is_empty() {
-        return Ok(());
-    }
-    let tenant = tx.tenant_uuid();
-    let ids: Vec<_> = nodes.iter().map(|node| node.id().as_uuid()).collect();
-    let spent: Vec<_> = nodes.iter().map(|node| row::amount(node.spent)).collect();
-    let held: Vec<_> = nodes.iter().map(|node| row::amount(node.held)).collect();
-    let reserved: Vec<_> = nodes.iter().map(|node| node.reserved.cast_signed()).collect();
-    let own_spent: Vec<_> = nodes.iter().map(|node| row::amount(node.own_spent)).collect();
-    let capped: Vec<_> = nodes.iter().map(|node| node.capped.to_string()).collect();
-    let expiry_noted: Vec<_> = nodes.iter().map(|node| node.expiry_noted).collect();
-    let descendants: Vec<_> = nodes.iter().map(|node| node.descendants.cast_signed()).collect();
-    let carve_returned: Vec<_> = nodes.iter().map(|node| node.carve_returned).collect();
-    let updated = sqlx::query!(
-        "UPDATE delegations SET spent = new.spent, held = new.held, reserved = new.reserved,
-             descendants = new.descendants, carve_returned = new.carve_returned, own_spent = new.own_spent,
-             capped = new.capped::numeric, expiry_noted = new.expiry_noted
-         FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[], $8::bigint[],
-                 $9::text[], $10::boolean[])
-             AS new (id, spent, held, reserved, descendants, carve_returned, own_spent, capped, expiry_noted)
-         WHERE delegations.tenant_id = $1 AND delegations.id = new.id",
-        tenant,
-        &ids,
-        &spent,
-        &held,
-        &reserved,
-        &descendants,
-        &carve_returned,
-        &own_spent,
-        &capped,
-        &expiry_noted
-    )
-    .execute(tx.connection())
-    .await?
-    .rows_affected();
-    row::expect_rows(updated, nodes.len())
 }
 
 /// Marks a node as revoked.

@@ -2,11 +2,14 @@
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use subgrant_domain::{DelegationId, Hold, HoldId, NodePath};
+use subgrant_domain::{Hold, HoldId, NodePath};
 
 use crate::{
     LockedTx, Result, TenantTx,
-    delegations::row::{amount, credits, expect_rows, path},
+    delegations::{
+        Place,
+        row::{amount, credits, expect_rows, path},
+    },
 };
 
 /// A stored hold.
@@ -53,102 +56,126 @@ impl HoldStatus {
     }
 }
 
-/// Which holds to read.
-#[derive(Debug, Clone, Copy)]
-pub enum Which<'a> {
-    /// These.
-    Ids(&'a [HoldId]),
-    /// Those whose time has come but that still count; at most so many, oldest first.
-    Due(Timestamp, i64),
-    /// The open ones of a subtree.
-    OpenWithin(DelegationId, Timestamp),
+/// A hold with the path of its node, as selected.
+struct Row {
+    id: uuid::Uuid,
+    amount: i64,
+    status: String,
+    expires_at: jiff_sqlx::Timestamp,
+    ids: Vec<uuid::Uuid>,
 }
 
-/// Reads holds with the paths of their nodes.
-pub async fn read(tx: &mut TenantTx, which: Which<'_>) -> Result<Vec<StoredHold>> {
-    let (ids, due, within, open_at, limit) = match which {
-        Which::Ids(ids) => {
-            (Some(ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>()), None, None, None, i64::MAX)
-        }
-        Which::Due(now, limit) => (None, Some(now.to_sqlx()), None, None, limit),
-        Which::OpenWithin(node, now) => (None, None, Some(node.as_uuid()), Some(now.to_sqlx()), i64::MAX),
-    };
-    let rows = sqlx::query!(
-        r#"SELECT h.id, h.amount, h.status, h.expires_at AS "expires_at: jiff_sqlx::Timestamp",
-               d.ancestor_ids || d.id AS "ids!"
+impl Row {
+    fn into_hold(self) -> Result<StoredHold> {
+        Ok(StoredHold {
+            id: HoldId::from_uuid(self.id),
+            hold: Hold {
+                path: path(&self.ids)?,
+                amount: credits(self.amount)?,
+                expires_at: self.expires_at.to_jiff(),
+            },
+            status: HoldStatus::read(&self.status),
+        })
+    }
+}
+
+/// Reads holds; unknown ids are left out.
+pub async fn by_ids(tx: &mut TenantTx, ids: &[HoldId]) -> Result<Vec<StoredHold>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT h.id, h.amount, h.status, h.expires_at AS "expires_at: _", d.ancestor_ids || d.id AS "ids!"
            FROM holds h JOIN delegations d ON d.tenant_id = h.tenant_id AND d.id = h.delegation_id
-           WHERE h.tenant_id = $1 AND d.tenant_id = $1
-               AND ($2::uuid[] IS NULL OR h.id = ANY($2))
-               AND ($3::timestamptz IS NULL OR (h.status = 'held' AND h.expires_at <= $3))
-               AND ($4::uuid IS NULL OR (h.status = 'held' AND h.expires_at > $5 AND (d.id = $4 OR $4 = ANY(d.ancestor_ids))))
-           ORDER BY h.expires_at LIMIT $6"#,
+           WHERE h.tenant_id = $1 AND d.tenant_id = $1 AND h.id = ANY($2)"#,
         tx.tenant().as_uuid(),
-        ids.as_deref(),
-        due as _,
-        within,
-        open_at as _,
+        &ids
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    rows.into_iter().map(Row::into_hold).collect()
+}
+
+/// The holds whose time has come but that still count; at most `limit`, oldest first.
+pub async fn due(tx: &mut TenantTx, now: Timestamp, limit: i64) -> Result<Vec<StoredHold>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT h.id, h.amount, h.status, h.expires_at AS "expires_at: _", d.ancestor_ids || d.id AS "ids!"
+           FROM holds h JOIN delegations d ON d.tenant_id = h.tenant_id AND d.id = h.delegation_id
+           WHERE h.tenant_id = $1 AND d.tenant_id = $1 AND h.status = 'held' AND h.expires_at <= $2
+           ORDER BY h.expires_at LIMIT $3"#,
+        tx.tenant().as_uuid(),
+        now.to_sqlx() as _,
         limit
     )
     .fetch_all(tx.connection())
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(StoredHold {
-                id: HoldId::from_uuid(row.id),
-                hold: Hold {
-                    path: path(&row.ids)?,
-                    amount: credits(row.amount)?,
-                    expires_at: row.expires_at.to_jiff(),
-                },
-                status: HoldStatus::read(&row.status),
-            })
-        })
-        .collect()
+    rows.into_iter().map(Row::into_hold).collect()
 }
 
-/// Whether [`Which::Due`] would find anything.
-pub async fn any_due(tx: &mut TenantTx, now: Timestamp) -> Result<bool> {
-    // Not EXISTS: whoever expects many of them would look through the table for the first one.
-    let found = sqlx::query_scalar!(
-        "SELECT id FROM holds
-         WHERE tenant_id = $1 AND status = 'held' AND expires_at <= $2 ORDER BY expires_at LIMIT 1",
+/// The holds of a subtree that are open at `now`.
+pub async fn open_within(tx: &mut TenantTx, top: &NodePath, now: Timestamp) -> Result<Vec<StoredHold>> {
+    let span = Place::of(top).subtree();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT h.id, h.amount, h.status, h.expires_at AS "expires_at: _", d.ancestor_ids || d.id AS "ids!"
+           FROM holds h JOIN delegations d ON d.tenant_id = h.tenant_id AND d.id = h.delegation_id
+           WHERE h.tenant_id = $1 AND d.tenant_id = $1 AND h.status = 'held' AND h.expires_at > $2
+               AND d.place >= $3 AND d.place < $4
+           ORDER BY h.expires_at"#,
         tx.tenant().as_uuid(),
-        now.to_sqlx() as _
+        now.to_sqlx() as _,
+        span.from.as_bytes(),
+        span.until.as_bytes()
     )
-    .fetch_optional(tx.connection())
+    .fetch_all(tx.connection())
     .await?;
-    Ok(found.is_some())
+    rows.into_iter().map(Row::into_hold).collect()
 }
 
 /// How many holds of a subtree are open at `now`; those that a revocation has voided are not.
-pub async fn count_open(tx: &mut TenantTx, within: DelegationId, now: Timestamp) -> Result<u64> {
+pub async fn count_open(tx: &mut TenantTx, top: &NodePath, now: Timestamp) -> Result<u64> {
+    let span = Place::of(top).subtree();
     let open = sqlx::query_scalar!(
         r#"SELECT count(*) AS "open!" FROM holds h
            JOIN delegations d ON d.tenant_id = h.tenant_id AND d.id = h.delegation_id
            WHERE h.tenant_id = $1 AND d.tenant_id = $1 AND h.status = 'held' AND h.expires_at > $3
-               AND (d.id = $2 OR $2 = ANY(d.ancestor_ids))
+               AND d.place >= $2 AND d.place < $4
                AND NOT EXISTS (
                    SELECT FROM delegations a WHERE a.tenant_id = $1 AND a.id = ANY(d.ancestor_ids || d.id)
                        AND a.revoked_at IS NOT NULL)"#,
         tx.tenant().as_uuid(),
-        within.as_uuid(),
-        now.to_sqlx() as _
+        span.from.as_bytes(),
+        now.to_sqlx() as _,
+        span.until.as_bytes()
     )
     .fetch_one(tx.connection())
     .await?;
     Ok(open.cast_unsigned())
 }
 
-/// Writes a new hold.
-pub async fn insert(tx: &mut LockedTx, id: HoldId, hold: &Hold, created_at: Timestamp) -> Result<()> {
+/// Writes new holds.
+pub async fn insert(tx: &mut LockedTx, holds: &[(HoldId, Hold)], created_at: Timestamp) -> Result<()> {
+    if holds.is_empty() {
+        return Ok(());
+    }
     let tenant = tx.tenant_uuid();
+    let ids: Vec<_> = holds.iter().map(|(id, _)| id.as_uuid()).collect();
+    let nodes: Vec<_> = holds.iter().map(|(_, hold)| hold.path.id().as_uuid()).collect();
+    let amounts: Vec<_> = holds.iter().map(|(_, hold)| amount(hold.amount)).collect();
+    let ends: Vec<_> = holds.iter().map(|(_, hold)| hold.expires_at.to_sqlx()).collect();
     sqlx::query!(
-        "INSERT INTO holds (tenant_id, id, delegation_id, amount, expires_at, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO holds (tenant_id, id, delegation_id, amount, expires_at, created_at)
+         SELECT $1, id, delegation_id, amount, expires_at, $6
+         FROM unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::timestamptz[])
+             AS new (id, delegation_id, amount, expires_at)",
         tenant,
-        id.as_uuid(),
-        hold.path.id().as_uuid(),
-        amount(hold.amount),
-        hold.expires_at.to_sqlx() as _,
+        &ids,
+        &nodes,
+        &amounts,
+        &ends as _,
         created_at.to_sqlx() as _
     )
     .execute(tx.connection())
@@ -196,5 +223,5 @@ pub async fn extend(tx: &mut LockedTx, id: HoldId, expires_at: Timestamp) -> Res
 
 /// The path of a hold's node.
 pub async fn path_by_id(tx: &mut TenantTx, id: HoldId) -> Result<Option<NodePath>> {
-    Ok(read(tx, Which::Ids(&[id])).await?.pop().map(|stored| stored.hold.path))
+    Ok(by_ids(tx, &[id]).await?.pop().map(|stored| stored.hold.path))
 }

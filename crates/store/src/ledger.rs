@@ -5,15 +5,12 @@ mod proof;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff_sqlx::ToSqlx;
 use sqlx::Row as _;
-use subgrant_domain::{
-    AttributeText, Credits, DelegationId, EntryHash, EntryKind, LedgerEntry, SpendId, WindowKey,
-};
+use subgrant_domain::{Credits, DelegationId, EntryHash, EntryKind, LedgerEntry, SpendId};
 
 use crate::{
-    LockedTx, Result, StoreError, TenantTx,
-    delegations::row::{amount, credits, text},
+    Result, StoreError, TenantTx,
+    delegations::row::{credits, text},
     error::read,
 };
 
@@ -39,7 +36,7 @@ pub struct Head {
 /// Reads the clock after the lock was taken: `now()` would be the time at which the transaction began to wait.
 pub async fn head(tx: &mut TenantTx) -> Result<Head> {
     let row = sqlx::query!(
-        r#"SELECT greatest(clock_timestamp(), h.recorded_at) AS "now!: jiff_sqlx::Timestamp", t.time_zone, h.seq, h.hash
+        r#"SELECT greatest(clock_timestamp(), h.newest_at) AS "now!: jiff_sqlx::Timestamp", t.time_zone, h.seq, h.hash
            FROM tenants t JOIN ledger_heads h ON h.tenant_id = t.tenant_id WHERE t.tenant_id = $1"#,
         tx.tenant().as_uuid()
     )
@@ -51,61 +48,6 @@ pub async fn head(tx: &mut TenantTx) -> Result<Head> {
         seq: row.seq.cast_unsigned(),
         hash: EntryHash(read(row.hash.as_slice().try_into())?),
     })
-}
-
-/// Appends entries, which continue the chain at the tenant's head, and moves the head to `hash`.
-pub async fn append(tx: &mut LockedTx, entries: &[(LedgerEntry, EntryHash)]) -> Result<()> {
-    let Some((last, last_hash)) = entries.last() else {
-        return Ok(());
-    };
-    let tenant = tx.tenant_uuid();
-    let column = |of: fn(&LedgerEntry) -> Option<&str>| -> Vec<Option<String>> {
-        entries.iter().map(|(entry, _)| of(entry).map(str::to_owned)).collect()
-    };
-    let seqs: Vec<_> = entries.iter().map(|(entry, _)| entry.seq.cast_signed()).collect();
-    let ids: Vec<_> = entries.iter().map(|(entry, _)| entry.id.as_uuid()).collect();
-    let kinds = column(|entry| Some(entry.kind.as_str()));
-    let nodes: Vec<_> = entries.iter().map(|(entry, _)| entry.delegation.as_uuid()).collect();
-    let amounts: Vec<_> = entries.iter().map(|(entry, _)| amount(entry.amount)).collect();
-    let times: Vec<_> = entries.iter().map(|(entry, _)| entry.recorded_at.to_sqlx()).collect();
-    let reverses: Vec<_> = entries.iter().map(|(entry, _)| entry.reverses.map(SpendId::as_uuid)).collect();
-    let hashes: Vec<_> = entries.iter().map(|(_, hash)| hash.0.to_vec()).collect();
-    sqlx::query!(
-        "INSERT INTO ledger (tenant_id, seq, id, kind, delegation_id, amount, cost_center, department, recorded_at,
-             idempotency_key, description, metadata, reverses, hash)
-         SELECT $1, seq, id, kind, delegation_id, amount, cost_center, department, recorded_at, idempotency_key,
-             description, metadata::json, reverses, hash
-         FROM unnest($2::bigint[], $3::uuid[], $4::text[], $5::uuid[], $6::bigint[], $7::text[], $8::text[],
-             $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::uuid[], $14::bytea[])
-             AS new (seq, id, kind, delegation_id, amount, cost_center, department, recorded_at, idempotency_key,
-                 description, metadata, reverses, hash)",
-        tenant,
-        &seqs,
-        &ids,
-        &kinds as _,
-        &nodes,
-        &amounts,
-        &column(|entry| entry.cost_center.as_ref().map(AttributeText::as_str)) as _,
-        &column(|entry| entry.department.as_ref().map(AttributeText::as_str)) as _,
-        &times as _,
-        &column(|entry| entry.idempotency_key.as_deref()) as _,
-        &column(|entry| entry.description.as_deref()) as _,
-        &column(|entry| entry.metadata.as_deref()) as _,
-        &reverses as _,
-        &hashes
-    )
-    .execute(tx.connection())
-    .await?;
-    sqlx::query!(
-        "UPDATE ledger_heads SET seq = $2, hash = $3, recorded_at = $4 WHERE tenant_id = $1",
-        tenant,
-        last.seq.cast_signed(),
-        &last_hash.0[..],
-        last.recorded_at.to_sqlx() as _
-    )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
 }
 
 /// A row of `ledger`, as selected.
@@ -195,22 +137,6 @@ pub async fn chain(tx: &mut TenantTx, after_seq: u64, limit: i64) -> Result<Vec<
             Ok((entry.into_entry()?, hash))
         })
         .collect()
-}
-
-/// What the subtree of a window's node has spent since the window began; refunds do not count.
-pub async fn spent_in_window(tx: &mut TenantTx, window: WindowKey) -> Result<Credits> {
-    let spent = sqlx::query_scalar!(
-        r#"SELECT least(coalesce(sum(l.amount), 0), 9007199254740991)::bigint AS "spent!"
-           FROM ledger l JOIN delegations d ON d.tenant_id = l.tenant_id AND d.id = l.delegation_id
-           WHERE l.tenant_id = $1 AND d.tenant_id = $1 AND (d.id = $2 OR $2 = ANY(d.ancestor_ids))
-               AND l.kind <> 'refund' AND l.recorded_at >= $3"#,
-        tx.tenant().as_uuid(),
-        window.delegation.as_uuid(),
-        window.start.to_sqlx() as _
-    )
-    .fetch_one(tx.connection())
-    .await?;
-    credits(spent)
 }
 
 /// What was given back of each of the given entries; those of which nothing was are left out.

@@ -8,6 +8,7 @@
 
 pub mod attempts;
 pub mod audit;
+pub mod books;
 mod database;
 pub mod delegations;
 mod error;

@@ -6,10 +6,9 @@
 use std::collections::BTreeMap;
 
 use jiff::{Timestamp, tz::TimeZone};
-use jiff_sqlx::ToSqlx;
-use subgrant_domain::{AttributeText, DelegationId, RollupKey, Tally};
+use subgrant_domain::{AttributeText, DelegationId, Tally};
 
-use crate::{LockedTx, Result, StoreError, TenantTx, delegations::row::text, error::read};
+use crate::{Result, StoreError, TenantTx, delegations::row::text, error::read};
 
 pub mod compare;
 pub mod summaries;
@@ -42,7 +41,7 @@ pub struct Summarised {
 /// Reads how far everything reaches.
 pub async fn horizon(tx: &mut TenantTx) -> Result<Horizon> {
     let row = sqlx::query!(
-        r#"SELECT h.seq, h.recorded_at AS "recorded_at: jiff_sqlx::Timestamp", t.time_zone,
+        r#"SELECT h.seq, h.newest_at AS "recorded_at: jiff_sqlx::Timestamp", t.time_zone,
                s.through AS "through?: jiff_sqlx::Timestamp", s.time_zone AS "summary_zone?",
                (SELECT min(bucket) FROM spend_rollups WHERE tenant_id = $1) AS "first: jiff_sqlx::Timestamp"
            FROM tenants t JOIN ledger_heads h ON h.tenant_id = t.tenant_id
@@ -62,44 +61,8 @@ pub async fn horizon(tx: &mut TenantTx) -> Result<Horizon> {
     })
 }
 
-/// Adds the sums of new entries, in one statement.
-pub async fn add(tx: &mut LockedTx, sums: &BTreeMap<RollupKey, Tally>) -> Result<()> {
-    if sums.is_empty() {
-        return Ok(());
-    }
-    let tenant = tx.tenant_uuid();
-    let buckets: Vec<_> = sums.keys().map(|key| key.bucket.to_sqlx()).collect();
-    let nodes: Vec<_> = sums.keys().map(|key| key.delegation.as_uuid()).collect();
-    let cost_centers: Vec<_> = sums.keys().map(|key| attribute(key.cost_center.as_ref())).collect();
-    let departments: Vec<_> = sums.keys().map(|key| attribute(key.department.as_ref())).collect();
-    let gross: Vec<_> = sums.values().map(|tally| tally.gross.to_string()).collect();
-    let refunded: Vec<_> = sums.values().map(|tally| tally.refunded.to_string()).collect();
-    let entries: Vec<_> = sums.values().map(|tally| tally.entries.cast_signed()).collect();
-    sqlx::query!(
-        "INSERT INTO spend_rollups AS r
-             (tenant_id, bucket, delegation_id, cost_center, department, gross, refunded, entries)
-         SELECT $1, bucket, delegation_id, cost_center, department, gross::numeric, refunded::numeric, entries
-         FROM unnest($2::timestamptz[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[])
-             AS new (bucket, delegation_id, cost_center, department, gross, refunded, entries)
-         ON CONFLICT (tenant_id, bucket, delegation_id, cost_center, department) DO UPDATE
-             SET gross = r.gross + excluded.gross, refunded = r.refunded + excluded.refunded,
-                 entries = r.entries + excluded.entries",
-        tenant,
-        &buckets as _,
-        &nodes,
-        &cost_centers as _,
-        &departments as _,
-        &gross,
-        &refunded,
-        &entries
-    )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
-}
-
 /// What a column holds for an attribute that may be missing.
-fn attribute(text: Option<&AttributeText>) -> &str {
+pub(crate) fn attribute(text: Option<&AttributeText>) -> &str {
     text.map_or("", AttributeText::as_str)
 }
 

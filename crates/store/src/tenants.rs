@@ -1,10 +1,10 @@
 //! Tenants, their users and sessions, and the directory that finds them by e-mail address.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use jiff_sqlx::ToSqlx;
 use subgrant_domain::{DelegationId, Role, TenantId, UserId};
 
-use crate::{Database, Result, TenantTx, error::read};
+use crate::{Database, LockedTx, Result, TenantTx, error::read};
 
 /// A tenant.
 #[derive(Debug, Clone)]
@@ -35,8 +35,8 @@ pub struct User {
 }
 
 /// Enters a tenant and its first account into the directory, and the tenant itself into its shard.
-/// [`StoreError::Conflict`] where the address is taken.
-pub async fn insert(tx: &mut TenantTx, tenant: &Tenant, owner: &User) -> Result<()> {
+/// [`StoreError::Conflict`] where the address is taken. Nobody else knows the tenant yet, so that it needs no lock.
+pub async fn insert(mut tx: TenantTx, tenant: &Tenant, owner: &User) -> Result<LockedTx> {
     let id = tenant.id.as_uuid();
     sqlx::query!("INSERT INTO tenant_directory (tenant_id) VALUES ($1)", id).execute(tx.connection()).await?;
     sqlx::query!(
@@ -69,7 +69,16 @@ pub async fn insert(tx: &mut TenantTx, tenant: &Tenant, owner: &User) -> Result<
     )
     .execute(tx.connection())
     .await?;
-    Ok(())
+    Ok(tx.into_locked(0))
+}
+
+/// The time zone in which the tenant counts windows.
+pub async fn time_zone(tx: &mut TenantTx) -> Result<TimeZone> {
+    let name =
+        sqlx::query_scalar!("SELECT time_zone FROM tenants WHERE tenant_id = $1", tx.tenant().as_uuid())
+            .fetch_one(tx.connection())
+            .await?;
+    read(TimeZone::get(&name))
 }
 
 /// The tenant and user of an address.

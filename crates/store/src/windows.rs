@@ -1,12 +1,13 @@
-//! Counters of window limits.
+//! Counters of window limits, and what they count where there is none yet: sums of the rollups, because every window begins
+//! at a quarter of an hour.
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use subgrant_domain::{Credits, DelegationId, Period, WindowKey};
+use subgrant_domain::{Credits, DelegationId, NodePath, Period, WindowKey};
 
 use crate::{
-    LockedTx, Result, TenantTx,
-    delegations::row::{amount, credits},
+    Result, TenantTx,
+    delegations::{Place, row::credits},
 };
 
 /// Reads the counters of `nodes` for the windows that begin at `starts`; those that do not exist yet are left out.
@@ -41,29 +42,42 @@ pub async fn current(
         .collect()
 }
 
-/// Writes counters.
-pub async fn upsert(tx: &mut LockedTx, counters: &[(WindowKey, Credits)]) -> Result<()> {
-    if counters.is_empty() {
-        return Ok(());
+/// What each of the given nodes, which have no descendants, has spent since its window began; refunds do not count.
+pub async fn spent_by_leaves(tx: &mut TenantTx, windows: &[WindowKey]) -> Result<Vec<(WindowKey, Credits)>> {
+    if windows.is_empty() {
+        return Ok(Vec::new());
     }
-    let tenant = tx.tenant_uuid();
-    let nodes: Vec<_> = counters.iter().map(|(key, _)| key.delegation.as_uuid()).collect();
-    let periods: Vec<_> = counters.iter().map(|(key, _)| key.period.to_string()).collect();
-    let starts: Vec<_> = counters.iter().map(|(key, _)| key.start.to_sqlx()).collect();
-    let spent: Vec<_> = counters.iter().map(|(_, spent)| amount(*spent)).collect();
-    sqlx::query!(
-        "INSERT INTO window_counters (tenant_id, delegation_id, period, window_start, spent)
-         SELECT $1, delegation_id, period, window_start, spent
-         FROM unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::bigint[])
-             AS new (delegation_id, period, window_start, spent)
-         ON CONFLICT (tenant_id, delegation_id, period, window_start) DO UPDATE SET spent = excluded.spent",
-        tenant,
+    let nodes: Vec<_> = windows.iter().map(|window| window.delegation.as_uuid()).collect();
+    let starts: Vec<_> = windows.iter().map(|window| window.start.to_sqlx()).collect();
+    let sums = sqlx::query_scalar!(
+        r#"SELECT (SELECT least(coalesce(sum(r.gross), 0), 9007199254740991)::bigint FROM spend_rollups r
+               WHERE r.tenant_id = $1 AND r.delegation_id = k.delegation_id AND r.bucket >= k.window_start) AS "spent!"
+           FROM unnest($2::uuid[], $3::timestamptz[]) WITH ORDINALITY AS k (delegation_id, window_start, position)
+           ORDER BY k.position"#,
+        tx.tenant().as_uuid(),
         &nodes,
-        &periods,
-        &starts as _,
-        &spent
+        &starts as _
     )
-    .execute(tx.connection())
+    .fetch_all(tx.connection())
     .await?;
-    Ok(())
+    windows.iter().zip(sums).map(|(window, spent)| Ok((*window, credits(spent)?))).collect()
+}
+
+/// What the subtree of the node at `path` has spent since `start`, the beginning of a window.
+pub async fn spent_by_subtree(tx: &mut TenantTx, path: &NodePath, start: Timestamp) -> Result<Credits> {
+    let span = Place::of(path).subtree();
+    let spent = sqlx::query_scalar!(
+        r#"SELECT least(coalesce(sum(r.gross), 0), 9007199254740991)::bigint AS "spent!"
+           FROM delegations d JOIN (
+               SELECT delegation_id, sum(gross) AS gross FROM spend_rollups
+               WHERE tenant_id = $1 AND bucket >= $2 GROUP BY delegation_id OFFSET 0) r ON r.delegation_id = d.id
+           WHERE d.tenant_id = $1 AND d.place >= $3 AND d.place < $4"#,
+        tx.tenant().as_uuid(),
+        start.to_sqlx() as _,
+        span.from.as_bytes(),
+        span.until.as_bytes()
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    credits(spent)
 }

@@ -173,7 +173,7 @@ async fn write_head(
     (seq, hash, at): (u64, EntryHash, Timestamp),
 ) {
     let statement = "UPDATE ledger_heads SET seq = $2, hash = $3,
-        recorded_at = to_timestamp(0) + $4 * interval '1 microsecond' WHERE tenant_id = $1";
+        newest_at = to_timestamp(0) + $4 * interval '1 microsecond' WHERE tenant_id = $1";
     sqlx::query(statement)
         .bind(frame.tenant.as_uuid())
         .bind(seq.cast_signed())

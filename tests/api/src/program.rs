@@ -143,6 +143,11 @@ impl Running {
         self.process.scratch.read("stdout")
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.process.child.id()
+    }
+
     /// Asks the server to stop, as supervisors do.
     pub fn terminate(&self) {
         self.process.terminate();

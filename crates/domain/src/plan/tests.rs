@@ -59,6 +59,38 @@ fn balances(tree: &Tree, path: &NodePath) -> (u64, u64, u64, Option<u64>) {
 }
 
 #[test]
+fn what_was_planned_for_a_path_can_be_undone() {
+    let mut tree = tree();
+    let root = NodePath::root(id(0));
+    let team = mint(&mut tree, &root, 1, &asking(100, Allocation::Carve)).unwrap();
+    tree.forget_changes();
+    let aside = tree.set_aside(&team.child(id(2)).unwrap());
+    let agent = mint(&mut tree, &team, 2, &asking(40, Allocation::Carve)).unwrap();
+    spend(&mut tree, &agent, 10).unwrap();
+    tree.put_back(aside);
+    assert!(tree.node(agent.id()).is_none());
+    assert_eq!(balances(&tree, &team), (0, 0, 0, Some(100)));
+    assert!(tree.changed_nodes().is_empty());
+}
+
+#[test]
+fn a_tree_goes_on_within_its_windows_and_forgets_counters_beyond() {
+    let mut tree = tree();
+    let (hour, _) = tree.window_key(id(0), Period::Hour);
+    let (day, _) = tree.window_key(id(0), Period::Day);
+    tree.set_window(hour, credits(3));
+    tree.set_window(day, credits(7));
+    assert!(tree.go_on("2026-11-21T12:59:59.999999Z".parse().unwrap()));
+    assert_eq!(tree.window(hour), Some(credits(3)));
+    let next_hour = "2026-11-21T13:00:00Z".parse().unwrap();
+    assert!(!tree.go_on(next_hour), "another window takes counters that are not loaded");
+    assert!(tree.now() < next_hour);
+    tree.advance(next_hour);
+    assert_eq!((tree.window(hour), tree.window(day)), (None, Some(credits(7))));
+    assert_eq!(tree.window_key(id(0), Period::Hour).0.start, next_hour);
+}
+
+#[test]
 fn the_demo_tree_cascades() {
     let mut tree = tree();
     let root = NodePath::root(id(0));

@@ -8,20 +8,19 @@ use subgrant_domain::{
 };
 use subgrant_store::holds::{HoldStatus, StoredHold};
 
-use super::{Answer, Item, Operation, batch::Batch};
+use super::{Answer, Item, Operation, draft::Draft};
 use crate::{
-    AccessError, CredentialError, Outcome,
+    AccessError, CredentialError, Outcome, ServiceError,
     access::usable,
     adoption::adopt,
     app::fresh_id,
     credential::{Credential, TokenFacts},
     event::EventKind,
-    locked::Loaded,
     receipt::{HoldReceipt, Receipt, SpendError, SpendReceipt},
     spend::SpendRequest,
 };
 
-impl Batch {
+impl Draft {
     /// Decides one item. Where it is refused, nothing in the batch has changed.
     pub(super) fn decide(&mut self, item: &Item) -> Answer {
         match &item.credential {
@@ -34,21 +33,22 @@ impl Batch {
     /// The same for a token whose node was made offline: it is entered if, and only if, the item is not refused.
     fn decide_offline(&mut self, item: &Item, credential: &Credential) -> Answer {
         self.check_token(credential)?;
-        let before = (self.tenant.tree.clone(), self.adoption.clone());
-        let adopted = adopt(&mut self.tenant.tree, &mut self.adoption, credential);
+        let before = (self.tree.set_aside(&credential.path), self.adoption.clone());
+        let adopted = adopt(&mut self.tree, &mut self.adoption, credential);
         let adopted = adopted.map_err(|error| SpendError::Access(AccessError::Credential(error)));
         let answer = adopted.and_then(|adopted| {
-            usable(self.tenant.tree.status(&credential.path))
+            usable(self.tree.status(&credential.path))
                 .map_err(|error| AccessError::Credential(error).into())
                 .and_then(|()| self.decide_checked(item).map(|outcome| (adopted, outcome)))
         });
         match answer {
             Ok((adopted, outcome)) if !item.operation.is_dry_run() => {
-                self.tenant.take_in(adopted);
+                self.writes.adopted.extend(adopted);
                 Ok(outcome)
             }
             other => {
-                (self.tenant.tree, self.adoption) = before;
+                self.tree.put_back(before.0);
+                self.adoption = before.1;
                 other.map(|(_, outcome)| outcome)
             }
         }
@@ -89,26 +89,29 @@ impl Batch {
     /// Refuses a token that is not, or no longer, good, by the clock and the rows read under the lock.
     fn check(&self, credential: &Credential) -> Result<(), SpendError> {
         self.check_token(credential)?;
-        let usable = usable(self.tenant.tree.status(&credential.path));
+        let usable = usable(self.tree.status(&credential.path));
         usable.map_err(|error| AccessError::Credential(error).into())
     }
 
     fn check_token(&self, credential: &Credential) -> Result<(), SpendError> {
-        let root = self.tenant.row(credential.path.root_id())?;
+        let root = self.known.root.as_ref().ok_or_else(|| {
+            ServiceError::Inconsistent(format!("{} was not loaded", credential.path.root_id()))
+        })?;
         let facts = match credential.digest() {
-            Some(digest) => self.tokens.get(&digest).map(|token| TokenFacts::of_token(token, root)),
-            None => {
-                self.root_keys.get(&credential.root_key.id).map(|key| TokenFacts::of_root_token(key, root))
-            }
+            Some(digest) => self.known.tokens.get(&digest).map(|token| TokenFacts::of_token(token, root)),
+            None => self
+                .known
+                .root_keys
+                .get(&credential.root_key.id)
+                .map(|key| TokenFacts::of_root_token(key, root)),
         };
         let refused = |error: CredentialError| SpendError::Access(AccessError::Credential(error));
         let facts = facts.ok_or_else(|| refused(CredentialError::Forged))?;
-        credential.check(&facts, self.tenant.head.now).map_err(refused)
+        credential.check(&facts, self.standing.now).map_err(refused)
     }
 
     fn try_spend(&self, item: &Item, request: &SpendRequest) -> Result<Receipt, SpendError> {
-        check_spend(&self.tenant.tree, &item.path, &item.limits, request.amount)
-            .map_err(SpendError::Denied)?;
+        check_spend(&self.tree, &item.path, &item.limits, request.amount).map_err(SpendError::Denied)?;
         let after = |left: Option<Credits>| left.map(|left| left.saturating_sub(request.amount));
         let receipt = self.entry_receipt(item, None, request.amount);
         Ok(Receipt::Entry(SpendReceipt {
@@ -119,8 +122,7 @@ impl Batch {
     }
 
     fn spend(&mut self, item: &Item, request: &SpendRequest) -> Result<Receipt, SpendError> {
-        plan_spend(&mut self.tenant.tree, &item.path, &item.limits, request.amount)
-            .map_err(SpendError::Denied)?;
+        plan_spend(&mut self.tree, &item.path, &item.limits, request.amount).map_err(SpendError::Denied)?;
         let entry = LedgerEntry {
             description: request.description.clone(),
             metadata: request.metadata.clone(),
@@ -132,9 +134,10 @@ impl Batch {
 
     fn hold(&mut self, item: &Item, amount: Credits, lasts: SignedDuration) -> Result<Receipt, SpendError> {
         let asked = self.after(lasts);
-        let hold = plan_hold(&mut self.tenant.tree, &item.path, &item.limits, amount, asked)
-            .map_err(SpendError::Denied)?;
+        let hold =
+            plan_hold(&mut self.tree, &item.path, &item.limits, amount, asked).map_err(SpendError::Denied)?;
         let id = fresh_id();
+        self.known.next_due = self.known.next_due.into_iter().chain([hold.expires_at]).min();
         self.writes.new_holds.push((id, hold.clone()));
         self.tell(EventKind::HoldCreated, id, &hold, &json!({ "expires_at": hold.expires_at }));
         Ok(self.hold_receipt(item, id, &hold, HoldStatus::Held))
@@ -142,7 +145,7 @@ impl Batch {
 
     fn capture(&mut self, item: &Item, id: HoldId, amount: Credits) -> Result<Receipt, SpendError> {
         let hold = self.open_hold(id)?;
-        plan_capture(&mut self.tenant.tree, &hold, amount).map_err(SpendError::Denied)?;
+        plan_capture(&mut self.tree, &hold, amount).map_err(SpendError::Denied)?;
         self.close(id, HoldStatus::Captured);
         let entry = self.new_entry(item, EntryKind::Spend, amount);
         let entry = self.enter(entry);
@@ -158,7 +161,7 @@ impl Batch {
     fn extend(&mut self, item: &Item, id: HoldId, lasts: SignedDuration) -> Result<Receipt, SpendError> {
         let hold = self.open_hold(id)?;
         let asked = item.limits.expires_at.into_iter().fold(self.after(lasts), jiff::Timestamp::min);
-        let expires_at = plan_extend(&self.tenant.tree, &hold, asked).map_err(SpendError::Denied)?;
+        let expires_at = plan_extend(&self.tree, &hold, asked).map_err(SpendError::Denied)?;
         let hold = Hold { expires_at, ..hold };
         self.writes.extended_holds.push((id, expires_at));
         self.tell(EventKind::HoldExtended, id, &hold, &json!({ "expires_at": expires_at }));
@@ -168,7 +171,7 @@ impl Batch {
 
     fn release(&mut self, item: &Item, id: HoldId) -> Result<Receipt, SpendError> {
         let hold = self.open_hold(id)?;
-        plan_release(&mut self.tenant.tree, &hold).map_err(SpendError::Denied)?;
+        plan_release(&mut self.tree, &hold).map_err(SpendError::Denied)?;
         self.close(id, HoldStatus::Released);
         self.tell(EventKind::HoldReleased, id, &hold, &json!({}));
         Ok(self.hold_receipt(item, id, &hold, HoldStatus::Released))
@@ -187,8 +190,7 @@ impl Batch {
         if amount.is_zero() {
             return Err(SpendError::Denied(Denial::RefundExceedsSpend { refundable: left }));
         }
-        plan_refund(&mut self.tenant.tree, &item.path, spend.amount, before, amount)
-            .map_err(SpendError::Denied)?;
+        plan_refund(&mut self.tree, &item.path, spend.amount, before, amount).map_err(SpendError::Denied)?;
         let total = before.checked_add(amount).expect("no more is given back than was spent");
         self.refunded.insert(spend.id, total);
         let entry = LedgerEntry {
@@ -205,7 +207,7 @@ impl Batch {
     }
 
     fn after(&self, lasts: SignedDuration) -> jiff::Timestamp {
-        self.tenant.head.now.saturating_add(lasts).unwrap_or(jiff::Timestamp::MAX)
+        self.standing.now.saturating_add(lasts).unwrap_or(jiff::Timestamp::MAX)
     }
 
     fn open_hold(&self, id: HoldId) -> Result<Hold, SpendError> {
@@ -237,7 +239,7 @@ impl Batch {
 
     /// The next ledger entry of an item's node.
     fn new_entry(&self, item: &Item, kind: EntryKind, amount: Credits) -> LedgerEntry {
-        let terms = &self.tenant.tree.node(item.path.id()).expect("the path was locked").terms;
+        let terms = &self.tree.node(item.path.id()).expect("the path was locked").terms;
         // A copy of an offline child's token may say more than the one that was first used.
         let scope = item
             .credential
@@ -252,7 +254,7 @@ impl Batch {
             amount,
             cost_center: terms.cost_center.clone().or_else(|| scope?.cost_center.clone()),
             department: terms.department.clone().or_else(|| scope?.department.clone()),
-            recorded_at: self.tenant.head.now,
+            recorded_at: self.standing.now,
             idempotency_key: item.key.as_ref().map(|key| key.key.key.clone()),
             description: None,
             metadata: None,
@@ -276,7 +278,7 @@ impl Batch {
             amount,
             remaining: self.remaining(&item.path),
             effective_remaining: self.effective_remaining(item, &item.path),
-            recorded_at: self.tenant.head.now,
+            recorded_at: self.standing.now,
             reverses: None,
         }
     }
@@ -298,12 +300,12 @@ impl Batch {
             return self.remaining(path);
         }
         let ceiling = item.credential.as_ref().and_then(|credential| credential.ceiling_at(path));
-        self.tenant.tree.effective_remaining(path, ceiling)
+        self.tree.effective_remaining(path, ceiling)
     }
 
     /// As a look at the node shows it: a revocation voids what the subtree holds without touching its rows.
     fn remaining(&self, path: &NodePath) -> Option<Credits> {
-        let node = self.tenant.tree.node(path.id())?;
+        let node = self.tree.node(path.id())?;
         if self.is_revoked(path) {
             return node.budget.map(|budget| budget.saturating_sub(node.spent));
         }
@@ -311,6 +313,6 @@ impl Batch {
     }
 
     fn is_revoked(&self, path: &NodePath) -> bool {
-        matches!(self.tenant.tree.status(path), Status::Revoked(_))
+        matches!(self.tree.status(path), Status::Revoked(_))
     }
 }

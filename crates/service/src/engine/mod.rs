@@ -1,10 +1,14 @@
 //! The spend engine: one queue per tenant and process. Whatever queued up while the previous transaction ran forms the
 //! next batch, so a lone debit goes at once and a crowd shares one commit.
 
-mod batch;
+mod commit;
 mod decide;
+mod draft;
+mod open;
+mod recent;
+mod worker;
 
-use std::{collections::HashMap, sync::Mutex, time::Duration};
+use std::{collections::HashMap, sync::Mutex};
 
 use jiff::SignedDuration;
 use subgrant_domain::{Credits, HoldId, LedgerEntry, NodePath, SpendLimits, TenantId};
@@ -14,6 +18,7 @@ use tokio::sync::{
     oneshot,
 };
 
+use self::worker::Worker;
 use crate::{
     App, Outcome,
     credential::Credential,
@@ -21,9 +26,6 @@ use crate::{
     receipt::{Receipt, SpendError},
     spend::SpendRequest,
 };
-
-/// How long an idle tenant keeps its task.
-const IDLE: Duration = Duration::from_mins(1);
 
 /// Why a debit was not decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -129,25 +131,7 @@ impl Engine {
         let (queue, commands) = mpsc::channel(self.capacity);
         queue.try_send(command).map_err(|_| EngineError::Overloaded)?;
         queues.insert(tenant, queue);
-        tokio::spawn(work(app.clone(), tenant, commands, self.batch_size));
+        tokio::spawn(Worker::new(app.clone(), tenant, self.batch_size).work(commands));
         Ok(())
-    }
-}
-
-/// Decides batch after batch until the tenant has been idle for a while.
-async fn work(app: App, tenant: TenantId, mut commands: mpsc::Receiver<Command>, batch_size: usize) {
-    let mut waiting = Vec::with_capacity(batch_size);
-    loop {
-        let received = tokio::time::timeout(IDLE, commands.recv_many(&mut waiting, batch_size)).await;
-        if received.is_err() {
-            // Refuse further commands first; what slipped in before is still decided.
-            commands.close();
-        }
-        if matches!(received, Ok(0)) {
-            return;
-        }
-        if !waiting.is_empty() {
-            batch::run(&app, tenant, waiting.drain(..)).await;
-        }
     }
 }

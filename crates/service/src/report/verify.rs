@@ -86,7 +86,7 @@ impl App {
             let mut tx = database.begin(tenant).await?;
             let Some(owner) = tenants::current(&mut tx).await? else { continue };
             // Nothing is spent meanwhile, and what was is in the ledger.
-            let mut tx = delegations::lock(tx, owner.root, &[]).await?;
+            let (mut tx, _) = delegations::lock(tx, owner.root).await?;
             summaries::rebuild_rollups(&mut tx, stretch).await?;
             tx.commit().await?;
             was_changed = true;

@@ -20,7 +20,7 @@ async fn stage() -> (TestServer, Uuid, Uuid) {
         assert_eq!((child.spend(1).await.status, child.hold(1, "1h").await.status), (201, 201));
         assert_eq!(root.get("/ledger/proof").await.status, 200);
         // Summaries are made of what was spent before the current quarter of an hour.
-        let later = "UPDATE ledger_heads SET recorded_at = recorded_at + interval '15 minutes'";
+        let later = "UPDATE ledger_heads SET newest_at = newest_at + interval '15 minutes'";
         server.database.superuser().await.execute(later).await.expect("the owner can do anything");
         assert_eq!(child.spend(1).await.status, 201);
         let id = tenant.id.parse().expect("a tenant's id");

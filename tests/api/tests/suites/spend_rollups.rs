@@ -87,7 +87,7 @@ async fn books() -> (TestServer, TenantId, Api) {
     for (time, amount) in
         [("2027-01-31T10:00:00Z", 10), ("2027-02-01T10:00:00Z", 20), ("2027-02-01T10:20:00Z", 30)]
     {
-        let move_clock = "UPDATE ledger_heads SET recorded_at = $1::text::timestamptz";
+        let move_clock = "UPDATE ledger_heads SET newest_at = $1::text::timestamptz";
         sqlx::query(move_clock).bind(time).execute(&pool).await.unwrap();
         assert_eq!(agent.spend(amount).await.status, 201);
     }

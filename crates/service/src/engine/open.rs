@@ -1,0 +1,184 @@
+//! Taking a tenant's lock, and reading everything that deciding on some commands takes and that is not known yet.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    time::Instant,
+};
+
+use subgrant_domain::{Credits, HoldId, Period, SpendId, TenantId, Tree, required_windows};
+use subgrant_store::{
+    LockedTx,
+    delegations::{self, Standing},
+    holds::{self, StoredHold},
+    idempotency::{self, Key},
+    ledger::{self, Head},
+    root_keys, tenants, tokens, windows,
+};
+
+use super::{
+    Command, Item, Operation,
+    draft::{Clock, Draft, Known},
+};
+use crate::{
+    App, ServiceError,
+    adoption::AdoptionFacts,
+    credential::Credential,
+    locked::{Loaded, LockedTenant},
+};
+
+/// A tenant under its lock, while it is read.
+struct Opened<'a> {
+    tenant: LockedTenant,
+    standing: Standing,
+    known: Known,
+    commands: &'a [Command],
+}
+
+/// Locks the tenant and reads. What was known counts if nobody has written since. Returns an empty draft that covers the
+/// commands, and the transaction that holds the lock. Of the idempotency keys, those given are looked up.
+pub(super) async fn open(
+    app: &App,
+    tenant: TenantId,
+    known: Option<Draft>,
+    commands: &[Command],
+    keys: HashSet<Key>,
+) -> Result<(Draft, LockedTx), ServiceError> {
+    let database = &app.shared().database;
+    let root = commands.first().map(|command| command.item.path.root_id()).expect("a batch is never empty");
+    let (mut tx, standing) = delegations::lock(database.begin_often(tenant).await?, root).await?;
+    let clock = Clock { read: standing.now, at: Instant::now() };
+    let (mut tree, known) = if let Some(draft) = known.filter(|draft| draft.still_counts(&standing)) {
+        (draft.tree, draft.known)
+    } else {
+        let zone = tenants::time_zone(tx.tx()).await?;
+        (Tree::new(standing.now, zone.clone(), []), Known::nothing(zone))
+    };
+    tree.advance(standing.now);
+    let head = Head { now: standing.now, zone: known.zone.clone(), seq: standing.seq, hash: standing.hash };
+    let tenant = LockedTenant::known(tx, head, tree);
+    let mut opened = Opened { tenant, standing, known, commands };
+    let has_settled = opened.load_nodes().await?;
+    opened.load_tokens().await?;
+    opened.load_windows().await?;
+    let adoption = AdoptionFacts::read(opened.tenant.tx(), credentials(commands)).await?;
+    let (holds, refunded) = opened.operands().await?;
+    let looked_up: Vec<_> = keys.iter().cloned().collect();
+    let recorded = idempotency::by_keys(opened.tenant.tx(), &looked_up).await?.into_iter().collect();
+    let LockedTenant { tx, tree, .. } = opened.tenant;
+    let mut draft = Draft {
+        holds,
+        refunded,
+        recorded,
+        looked_up: keys,
+        adoption,
+        ..Draft::new(standing, clock, tree, opened.known)
+    };
+    draft.writes.has_settled = has_settled;
+    Ok((draft, tx))
+}
+
+impl Opened<'_> {
+    fn items(&self) -> impl Iterator<Item = &Item> + Clone {
+        self.commands.iter().map(|command| &command.item)
+    }
+
+    /// Reads the nodes of all paths, and settles what has come to its end; returns whether there was anything.
+    async fn load_nodes(&mut self) -> Result<bool, ServiceError> {
+        let ids: BTreeSet<_> = self.items().flat_map(|item| item.path.ids()).copied().collect();
+        let missing: Vec<_> = ids.into_iter().filter(|id| self.tenant.tree.node(*id).is_none()).collect();
+        if !missing.is_empty() {
+            for row in delegations::by_ids(self.tenant.tx(), &missing).await? {
+                self.tenant.tree.insert(row.node.clone());
+                if row.node.path.depth() == 0 {
+                    self.known.root = Some(row);
+                }
+            }
+        }
+        let mut has_settled = false;
+        if self.known.next_due.is_some_and(|due| due <= self.standing.now) {
+            (self.known.next_due, has_settled) = self.tenant.settle().await?;
+        }
+        Ok(has_settled)
+    }
+
+    /// Reads what the ledger knows of the presented tokens.
+    async fn load_tokens(&mut self) -> Result<(), ServiceError> {
+        let digests: BTreeSet<_> = credentials(self.commands).filter_map(Credential::digest).collect();
+        let missing: Vec<_> =
+            digests.into_iter().filter(|digest| !self.known.tokens.contains_key(digest)).collect();
+        self.known.tokens.extend(tokens::by_digests(self.tenant.tx(), &missing).await?);
+        for credential in credentials(self.commands).filter(|credential| credential.digest().is_none()) {
+            let id = credential.root_key.id;
+            if !self.known.root_keys.contains_key(&id)
+                && let Some(key) = root_keys::by_id(self.tenant.tx(), id).await?
+            {
+                self.known.root_keys.insert(id, key);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the counters that exist for nodes that are new here, and sums those up that a limit needs and that do not
+    /// exist yet.
+    async fn load_windows(&mut self) -> Result<(), ServiceError> {
+        let ids: Vec<_> = self.items().flat_map(|item| item.path.ids()).copied().collect();
+        let uncounted: Vec<_> = ids.iter().copied().filter(|id| self.known.counted.insert(*id)).collect();
+        if !uncounted.is_empty() {
+            let tree = &self.tenant.tree;
+            let starts = Period::ALL.map(|period| (period, tree.window_key(ids[0], period).0.start));
+            for (key, spent) in windows::current(self.tenant.tx.tx(), &uncounted, &starts).await? {
+                self.tenant.tree.set_window(key, spent);
+            }
+        }
+        let mut required = BTreeSet::new();
+        for item in self.items() {
+            let tree = &self.tenant.tree;
+            let known = item.known_path();
+            let keys = required_windows(tree, &known, &item.limits);
+            let keys = keys.map(|(node, period)| tree.window_key(node, period).0);
+            required.extend(keys.filter(|key| tree.window(*key).is_none()));
+        }
+        let mut leaves = Vec::new();
+        for key in required {
+            match self.tenant.tree.node(key.delegation) {
+                // A window that began after the newest entry is empty, and so is that of a node that is yet to be entered.
+                None => self.tenant.tree.set_window(key, Credits::ZERO),
+                Some(_) if key.start > self.standing.newest_at => {
+                    self.tenant.tree.set_window(key, Credits::ZERO);
+                }
+                Some(node) if node.descendants == 0 => leaves.push(key),
+                Some(node) => {
+                    let path = node.path.clone();
+                    let spent = windows::spent_by_subtree(self.tenant.tx.tx(), &path, key.start).await?;
+                    self.tenant.tree.set_window(key, spent);
+                }
+            }
+        }
+        for (key, spent) in windows::spent_by_leaves(self.tenant.tx.tx(), &leaves).await? {
+            self.tenant.tree.set_window(key, spent);
+        }
+        Ok(())
+    }
+
+    /// Reads the holds that items change, and what was given back of the debits that they refund.
+    async fn operands(
+        &mut self,
+    ) -> Result<(HashMap<HoldId, StoredHold>, HashMap<SpendId, Credits>), ServiceError> {
+        let holds: Vec<_> = self.items().filter_map(|item| item.operation.hold()).collect();
+        let holds = holds::by_ids(self.tenant.tx(), &holds).await?;
+        let refunds: Vec<_> = self.items().filter_map(refunded_entry).collect();
+        let refunded = ledger::refunded(self.tenant.tx(), &refunds).await?;
+        Ok((holds.into_iter().map(|stored| (stored.id, stored)).collect(), refunded.into_iter().collect()))
+    }
+}
+
+fn refunded_entry(item: &Item) -> Option<SpendId> {
+    match &item.operation {
+        Operation::Refund { entry, .. } => Some(entry.id),
+        _ => None,
+    }
+}
+
+fn credentials(commands: &[Command]) -> impl Iterator<Item = &Credential> + Clone {
+    commands.iter().filter_map(|command| command.item.credential.as_ref())
+}

@@ -1,0 +1,188 @@
+//! A tenant's queue at work: it decides what comes in while the transaction before is under way, so that neither the
+//! program nor the database waits for the other.
+
+use std::{collections::HashSet, time::Duration};
+
+use subgrant_domain::TenantId;
+use subgrant_store::LockedTx;
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+
+use super::{
+    Command,
+    commit::{Ended, Failure},
+    draft::{Clock, Draft},
+    open::open,
+    recent::RecentKeys,
+};
+use crate::App;
+
+/// How long an idle tenant keeps its task.
+const IDLE: Duration = Duration::from_mins(1);
+
+/// What a tenant's queue works with.
+pub(super) struct Worker {
+    app: App,
+    tenant: TenantId,
+    batch_size: usize,
+    recent_keys: RecentKeys,
+    /// What is known, and what is decided already on top of the transaction that is under way.
+    draft: Option<Draft>,
+    /// Commands that cannot be decided from what is known.
+    held_back: Vec<Command>,
+    under_way: Option<JoinHandle<Ended>>,
+}
+
+/// Which idempotency keys to look up before anything is decided.
+#[derive(Clone, Copy)]
+enum LookUp {
+    /// Those that were used here lately.
+    Likely,
+    All,
+}
+
+impl Worker {
+    pub(super) fn new(app: App, tenant: TenantId, batch_size: usize) -> Self {
+        let (recent_keys, held_back) = (RecentKeys::default(), Vec::new());
+        Self { app, tenant, batch_size, recent_keys, draft: None, held_back, under_way: None }
+    }
+
+    /// Decides until the tenant has been idle for a while.
+    pub(super) async fn work(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut received = Vec::new();
+        let mut is_closed = false;
+        loop {
+            if self.under_way.is_none() {
+                if self.has_decided() {
+                    self.launch();
+                    continue;
+                }
+                if !self.held_back.is_empty() {
+                    let commands = std::mem::take(&mut self.held_back);
+                    self.begin(commands, LookUp::Likely).await;
+                    continue;
+                }
+                if is_closed {
+                    return;
+                }
+            }
+            let room = self.room();
+            tokio::select! {
+                ended = end_of(&mut self.under_way) => self.conclude(ended).await,
+                count = timeout(IDLE, commands.recv_many(&mut received, room)), if room > 0 && !is_closed => {
+                    match count {
+                        // Refuse further commands first; what slipped in before is still decided.
+                        Err(_) => commands.close(),
+                        Ok(0) => is_closed = true,
+                        Ok(_) => self.accept(std::mem::take(&mut received)),
+                    }
+                }
+            }
+        }
+    }
+
+    fn has_decided(&self) -> bool {
+        self.draft.as_ref().is_some_and(|draft| !draft.decided.is_empty())
+    }
+
+    /// How many commands may come in now. None while some are held back, because they come first.
+    fn room(&self) -> usize {
+        if !self.held_back.is_empty() {
+            return 0;
+        }
+        self.batch_size - self.draft.as_ref().map_or(0, |draft| draft.decided.len().min(self.batch_size))
+    }
+
+    /// Decides from what is known, or keeps the commands until there is a lock.
+    fn accept(&mut self, commands: Vec<Command>) {
+        if let Some(draft) = &mut self.draft
+            && draft.covers(&commands, &self.recent_keys)
+        {
+            draft.decide_all(commands);
+        } else {
+            self.held_back = commands;
+        }
+    }
+
+    /// Sends what is decided on its way.
+    fn launch(&mut self) {
+        let draft = self.draft.take().expect("something was decided");
+        self.send(draft, None);
+    }
+
+    fn send(&mut self, draft: Draft, locked: Option<(LockedTx, Clock)>) {
+        self.recent_keys.add(draft.recorded.keys());
+        let (decisions, next) = draft.part(self.tenant);
+        self.draft = next;
+        self.under_way = Some(tokio::spawn(decisions.commit(self.app.clone(), locked)));
+    }
+
+    /// Takes the lock, reads what is missing, decides, and sends that on its way.
+    async fn begin(&mut self, commands: Vec<Command>, look_up: LookUp) {
+        let keys = commands.iter().filter_map(|command| command.item.key.as_ref()).map(|key| &key.key);
+        let keys: HashSet<_> = match look_up {
+            LookUp::All => keys.cloned().collect(),
+            LookUp::Likely => keys.filter(|key| self.recent_keys.contains(key)).cloned().collect(),
+        };
+        match open(&self.app, self.tenant, self.draft.take(), &commands, keys).await {
+            Ok((mut draft, tx)) => {
+                draft.decide_all(commands);
+                let clock = draft.clock;
+                self.send(draft, Some((tx, clock)));
+            }
+            Err(error) => give_up(&Failure::from(error), commands),
+        }
+    }
+
+    /// Takes note of how the transaction that was under way has ended.
+    async fn conclude(&mut self, ended: Ended) {
+        match ended {
+            Ended::Committed(clock) => {
+                if let Some(draft) = &mut self.draft {
+                    draft.clock = clock;
+                }
+            }
+            Ended::Failed(failure, commands) => {
+                // What was decided on top of it has lost its ground.
+                let after = self.draft.take().map(|draft| draft.decided).unwrap_or_default();
+                let after = after.into_iter().map(|(command, _)| command);
+                self.held_back = after.chain(std::mem::take(&mut self.held_back)).collect();
+                self.retry(failure, commands).await;
+            }
+        }
+    }
+
+    /// Tries again what may succeed then, and answers what may not.
+    async fn retry(&mut self, failure: Failure, commands: Vec<Command>) {
+        match failure {
+            Failure::Stale => self.begin(commands, LookUp::Likely).await,
+            Failure::KeyTaken => self.begin(commands, LookUp::All).await,
+            // One debit that the database refuses must not take its neighbours with it.
+            Failure::Refused(_) if commands.len() > 1 => {
+                for command in commands {
+                    self.begin(vec![command], LookUp::All).await;
+                    if self.under_way.is_some()
+                        && let Ended::Failed(failure, commands) = end_of(&mut self.under_way).await
+                    {
+                        self.draft = None;
+                        give_up(&failure, commands);
+                    }
+                }
+            }
+            failure => give_up(&failure, commands),
+        }
+    }
+}
+
+fn give_up(failure: &Failure, commands: Vec<Command>) {
+    for command in commands {
+        let _ = command.reply.send(Err(failure.answer()));
+    }
+}
+
+/// How the transaction that is under way ends; never, if there is none.
+async fn end_of(under_way: &mut Option<JoinHandle<Ended>>) -> Ended {
+    let Some(task) = under_way else { return std::future::pending().await };
+    let ended = task.await;
+    *under_way = None;
+    ended.unwrap_or_else(|_| Ended::Failed(Failure::OutcomeUnknown, Vec::new()))
+}
