@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands talk to their caller this way")]
 
+mod bench;
 mod cargo_deny;
 mod check;
 mod database;
@@ -64,6 +65,12 @@ enum Command {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Measures the spend engine beside the naive way and the raw limit, optimised, on a durable cluster of its own
+    Bench {
+        /// Passed on; `-- --help` lists them
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
     /// Regenerates the query metadata in .sqlx from the migrations and the queries
     Prepare {
         /// Changes nothing and fails if something would change
@@ -100,6 +107,7 @@ fn execute(command: Command) -> Result<()> {
         }
         Command::Test { arguments } => suites::run(&workspace, &arguments),
         Command::Load { arguments } => load::run(&workspace, &arguments),
+        Command::Bench { arguments } => bench::run(&workspace, &arguments),
         Command::Prepare { check } => prepare::run(&workspace, workspace::Mode::from_check_flag(check)),
         Command::Openapi { check } => openapi::run(&workspace, workspace::Mode::from_check_flag(check)),
         Command::Tidy => tidy::run(&workspace),

@@ -1,0 +1,200 @@
+//! What every measurement runs on: one durable cluster, one database, tenants with trees of four levels.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use embedded_postgres::{Cluster, Installation, Options};
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use subgrant_domain::{Allocation, AttributeText, ChildRequest, Credits, DelegationId, TenantId};
+use subgrant_service::{
+    App, AppOptions, IdempotencyKey, MasterKey, MintRequest, Principal, SignupRequest, SpendRequest,
+};
+use subgrant_store::{Database, DatabaseOptions};
+use subgrant_tests::{Program, Running, Scratch};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+const DATABASE: &str = "bench";
+
+/// The rows of one bare insert.
+pub(crate) const BATCH: usize = 1_000;
+
+/// A large pool, because the naive way needs a connection for each client.
+const CONNECTIONS: u32 = 80;
+
+/// The cluster, and what runs on it. The fields are in the order in which they end.
+pub(crate) struct World {
+    pub(crate) servers: Vec<Running>,
+    pub(crate) app: App,
+    /// As the superuser.
+    pub(crate) url: String,
+    pub(crate) pool: PgPool,
+    /// The tenant with a thousand leaves.
+    pub(crate) tenant: Arc<Tenant>,
+    /// Further tenants with twenty leaves each.
+    pub(crate) others: Vec<Arc<Tenant>>,
+    _master_key: Scratch,
+    _cluster: Cluster,
+}
+
+/// One tenant.
+pub(crate) struct Tenant {
+    pub(crate) id: TenantId,
+    pub(crate) team: Agent,
+    pub(crate) leaves: Vec<Agent>,
+}
+
+/// A token, verified once as in a server that has seen it before, and its text.
+pub(crate) struct Agent {
+    pub(crate) principal: Principal,
+    pub(crate) token: Zeroizing<String>,
+}
+
+impl World {
+    /// Makes everything anew in `directory`.
+    pub(crate) async fn build(directory: &Path, server: &Path, say: &impl Fn(&str)) -> Self {
+        say("starting PostgreSQL, with durable settings as they come");
+        let installation = Installation::find().expect("PostgreSQL is installed");
+        let mut options = Options::durable(directory);
+        // A quarter of a gigabyte is what a small production machine gives it, and no checkpoint falls into a round
+        // because of the log's size alone. Nothing else differs from PostgreSQL's defaults.
+        for (name, value) in
+            [("shared_buffers", "256MB"), ("max_wal_size", "8GB"), ("max_connections", "200")]
+        {
+            options.settings.push((name.to_owned(), value.to_owned()));
+        }
+        let cluster = Cluster::start(&installation, &options).expect("the cluster starts");
+        cluster.ensure_database(DATABASE, "postgres").expect("a database can be made");
+        let url = cluster.superuser_url(DATABASE);
+        subgrant_store::migrate(&url, None).await.expect("the migrations apply");
+        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).connect(&url).await;
+        let pool = pool.expect("the superuser may connect");
+        let key = MasterKey::generate();
+        let app = app(&url, &key).await;
+        say("making a tree of 1,111 delegations, and twenty small ones");
+        let tenant = Arc::new(tenant(&app, "main", [10, 10, 10]).await);
+        let mut others = Vec::new();
+        for number in 0..20 {
+            others.push(Arc::new(tenant_named(&app, number).await));
+        }
+        say("starting two servers");
+        let scratch = Scratch::new();
+        let key_file = scratch.path("master-key");
+        std::fs::write(&key_file, key.to_hex().as_bytes()).expect("a scratch file can be written");
+        let serve = Program::new(
+            server.to_str().expect("paths are UTF-8"),
+            ["serve", "--listen", "127.0.0.1:0", "--log", "warn"],
+        )
+        .env("SUBGRANT_DATABASE_URL", &url)
+        .env("SUBGRANT_MASTER_KEY_FILE", &key_file);
+        let servers = vec![serve.start(), serve.start()];
+        Self { servers, app, url, pool, tenant, others, _master_key: scratch, _cluster: cluster }
+    }
+
+    /// Stops the servers, then the connections, then the database.
+    pub(crate) async fn close(mut self) {
+        self.servers.clear();
+        self.app.database().close().await;
+        self.pool.close().await;
+    }
+}
+
+async fn app(url: &str, key: &MasterKey) -> App {
+    let acquire_timeout = Duration::from_secs(30);
+    let options = DatabaseOptions { url: url.to_owned(), max_connections: 20, acquire_timeout };
+    let database = Database::connect(&options).await.expect("the server's role exists");
+    assert!(key.belongs_to(&database).await.expect("the database answers"), "a fresh database takes any key");
+    let options = AppOptions::default();
+    App::new(database, key.clone(), options)
+}
+
+async fn tenant_named(app: &App, number: usize) -> Tenant {
+    tenant(app, &format!("small-{number}"), [1, 2, 10]).await
+}
+
+/// A root with departments, teams and agents below. Departments and agents have a limit per day.
+async fn tenant(app: &App, name: &str, [departments, teams, agents]: [usize; 3]) -> Tenant {
+    let request = SignupRequest {
+        organization: AttributeText::new(name).expect("a plain name"),
+        email: format!("{name}@bench.example"),
+        password: Zeroizing::new("bench-password".to_owned()),
+        idempotency_key: None,
+        source_ip: None,
+        request_id: None,
+    };
+    let Ok(signed_up) = app.sign_up(request).await else {
+        panic!("the address {name}@bench.example is free")
+    };
+    let signed_up = signed_up.value;
+    let root = agent(app, signed_up.root_token).await;
+    let (mut leaves, mut first_team) = (Vec::new(), None);
+    for department in 0..departments {
+        let name = format!("Department {department}");
+        let below_root = mint(app, &root, &name, 1 << 50, true, Some(&name)).await;
+        for team in 0..teams {
+            let team = mint(app, &below_root, &format!("Team {team}"), 1 << 46, false, None).await;
+            for number in 0..agents {
+                leaves.push(mint(app, &team, &format!("Agent {number}"), 1 << 40, true, None).await);
+            }
+            first_team.get_or_insert(team);
+        }
+    }
+    let team = first_team.expect("there is a team");
+    Tenant { id: signed_up.tenant, team, leaves }
+}
+
+async fn mint(
+    app: &App,
+    parent: &Agent,
+    label: &str,
+    budget: u64,
+    is_limited: bool,
+    attribution: Option<&str>,
+) -> Agent {
+    let attribution = attribution.map(|text| AttributeText::new(text).expect("a plain name"));
+    let limits = if is_limited { vec!["1000000000000/day".parse().expect("a limit")] } else { Vec::new() };
+    let request = MintRequest {
+        parent: None,
+        label: AttributeText::new(label).expect("a plain label"),
+        child: ChildRequest {
+            budget: Credits::new(budget).expect("an amount"),
+            allocation: Allocation::Carve,
+            expires_at: None,
+            actions: None,
+            max_per_spend: None,
+            limits,
+            max_depth: None,
+            cost_center: attribution.clone(),
+            department: attribution,
+        },
+        expiry: None,
+        extra_caveats: Vec::new(),
+    };
+    let minted = app.mint(&parent.principal, &request, None).await.expect("the parent can mint");
+    agent(app, minted.value.token).await
+}
+
+async fn agent(app: &App, token: Zeroizing<String>) -> Agent {
+    let principal = app.authenticate_token(&token, None, None).await.expect("the token was just written");
+    Agent { principal, token }
+}
+
+impl Agent {
+    pub(crate) fn delegation(&self) -> DelegationId {
+        self.principal.path.id()
+    }
+}
+
+/// A debit of one credit.
+pub(crate) fn debit() -> SpendRequest {
+    SpendRequest {
+        amount: Credits::new(1).expect("an amount"),
+        description: None,
+        metadata: None,
+        dry_run: false,
+    }
+}
+
+/// A fresh key, as most clients make them.
+pub(crate) fn key() -> IdempotencyKey {
+    IdempotencyKey { key: Uuid::now_v7().to_string(), fingerprint: rand::random() }
+}
