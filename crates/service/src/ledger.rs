@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The most entries that a page of a large subtree looks at.
-const MOST: u64 = 20_000;
+const MOST: u64 = 5_000;
 
 /// The entries of a subtree with more nodes than this are looked for among the tenant's; of a smaller one, node by node.
 const SMALL_SUBTREE: u64 = 2_000;

@@ -15,7 +15,7 @@ const FIRST_CHUNK: usize = 128;
 const LARGEST_CHUNK: usize = 1_000;
 
 /// The most nodes whose state a page finds out, each with all that are above it.
-const MOST_JUDGED: usize = 2_000;
+const MOST_JUDGED: usize = 800;
 
 /// The most round trips of a page.
 const MOST_ROUNDS: usize = 100;
@@ -95,7 +95,9 @@ impl Walk<'_> {
         let search = self.search;
         let tx = &mut read.tx;
         Ok(match (search.status, search.source()) {
-            (Some(status), _) if is_marks => delegations::marked(tx, status, span, chunk).await?,
+            (Some(status), _) if is_marks => {
+                delegations::marked(tx, status, &search.filter, span, chunk).await?
+            }
             (Some(StatusFilter::Active), Candidates::All) => {
                 delegations::rows(tx, Candidates::Unmarked, &search.filter, span, chunk, MOST).await?
             }
@@ -180,7 +182,7 @@ impl Walk<'_> {
         island_top(read.tree.status(&path), &path).map(|top| Place::of(&top).end())
     }
 
-    /// Marks are found without regard to the filter, because what is below them may pass it where they do not.
+    /// Marks are found where what is below them may pass the filter, even if they do not.
     fn passes_filter(&self, read: &ReadTenant, found: &Found) -> bool {
         let Some(row) = read.rows.get(&found.path.id()) else { return false };
         let filter = &self.search.filter;

@@ -88,6 +88,9 @@ pub enum Candidates<'a> {
 /// How many nodes of a gram are read per round trip.
 const GRAM_PLACES: usize = 1_000;
 
+/// How many marked nodes are passed over in the time that it takes to find out the state of one.
+const MARKS_PER_NODE: usize = 10;
+
 const COLUMNS: &str = "d.ancestor_ids || d.id AS ids, d.place, d.descendants";
 
 /// Reads nodes of a range that pass the filter. Looks at no more than `most` of those that no index singles out.
@@ -183,7 +186,16 @@ async fn place_after(
 ) -> Result<Option<Place>> {
     let mut query = QueryBuilder::<Postgres>::new("SELECT d.place FROM delegations d");
     push_range(&mut query, tx, which, filter, span);
-    query.push(" ORDER BY d.place LIMIT 1 OFFSET ").push_bind(rows_limit(most) - 1);
+    nth_place(tx, query, most).await
+}
+
+/// The last of the first `count` places that a query selects; `None` where it selects fewer.
+async fn nth_place(
+    tx: &mut TenantTx,
+    mut query: QueryBuilder<Postgres>,
+    count: usize,
+) -> Result<Option<Place>> {
+    query.push(" ORDER BY d.place LIMIT 1 OFFSET ").push_bind(rows_limit(count) - 1);
     let row = query.build().fetch_optional(tx.connection()).await?;
     Ok(row.map(|row| row.try_get("place")).transpose()?.map(Place::from_bytes))
 }
@@ -219,8 +231,15 @@ fn push_span(query: &mut QueryBuilder<Postgres>, tx: &TenantTx, span: &Span) {
 }
 
 /// The next nodes of a range with which a stretch of nodes in the given state can begin: found through the marks, so that
-/// nothing else is looked at.
-pub async fn marked(tx: &mut TenantTx, status: StatusFilter, span: &Span, limit: usize) -> Result<Rows> {
+/// nothing else is looked at. Without those of which neither the node itself nor any below it can have the filter's
+/// attribution.
+pub async fn marked(
+    tx: &mut TenantTx,
+    status: StatusFilter,
+    filter: &Filter,
+    span: &Span,
+    limit: usize,
+) -> Result<Rows> {
     let mark = match status {
         StatusFilter::Active => {
             return rows(tx, Candidates::Unmarked, &Filter::default(), span, limit, limit).await;
@@ -230,30 +249,63 @@ pub async fn marked(tx: &mut TenantTx, status: StatusFilter, span: &Span, limit:
         StatusFilter::Frozen => "d.frozen_at IS NOT NULL",
         StatusFilter::Exhausted => "d.is_exhausted",
     };
-    let found = by_mark(tx, mark, span, limit).await?;
-    let looked_until = found.last().filter(|_| found.len() == limit).map(|found| found.place.clone());
-    let marked = Rows { found, looked_until };
-    if status == StatusFilter::Exhausted { with_starved(tx, marked, span, limit).await } else { Ok(marked) }
+    let marked = by_mark(tx, mark, filter, span, limit).await?;
+    if status == StatusFilter::Exhausted {
+        with_starved(tx, marked, filter, span, limit).await
+    } else {
+        Ok(marked)
+    }
 }
 
-async fn by_mark(tx: &mut TenantTx, mark: &'static str, span: &Span, limit: usize) -> Result<Vec<Found>> {
+async fn by_mark(
+    tx: &mut TenantTx,
+    mark: &'static str,
+    filter: &Filter,
+    span: &Span,
+    limit: usize,
+) -> Result<Rows> {
+    let most = limit.saturating_mul(MARKS_PER_NODE);
+    let attributes = [("cost_center", &filter.cost_center), ("department", &filter.department)];
+    let attributes: Vec<_> =
+        attributes.into_iter().filter_map(|(column, value)| Some((column, value.as_ref()?))).collect();
     let mut query = QueryBuilder::<Postgres>::new("SELECT ");
-    query.push(COLUMNS).push(" FROM delegations d");
+    query.push(COLUMNS).push(" FROM (SELECT d.* FROM delegations d");
     push_span(&mut query, tx, span);
-    query.push(" AND ").push(mark).push(" ORDER BY d.place LIMIT ").push_bind(rows_limit(limit));
+    query.push(" AND ").push(mark).push(" ORDER BY d.place LIMIT ").push_bind(rows_limit(most));
+    query.push(") d WHERE true");
+    for (column, value) in &attributes {
+        // An attribute is set once on a path: below a node that has one, there is no other.
+        query.push(format_args!(" AND (d.{column} = ")).push_bind((*value).clone());
+        query.push(format_args!(" OR d.{column} IS NULL AND d.descendants > 0)"));
+    }
+    query.push(" ORDER BY d.place LIMIT ").push_bind(rows_limit(limit));
     let rows = query.build().fetch_all(tx.connection()).await?;
-    rows.iter().map(read_found).collect()
+    let found: Vec<_> = rows.iter().map(read_found).collect::<Result<_>>()?;
+    let looked_until = if found.len() == limit {
+        found.last().map(|found| found.place.clone())
+    } else if attributes.is_empty() {
+        None
+    } else {
+        let mut query = QueryBuilder::<Postgres>::new("SELECT d.place FROM delegations d");
+        push_span(&mut query, tx, span);
+        query.push(" AND ").push(mark);
+        nth_place(tx, query, most).await?
+    };
+    Ok(Rows { found, looked_until })
 }
 
 /// Adds cap children of nodes that have something left but nothing available: those above the range's first place, and
 /// those in the range.
-async fn with_starved(tx: &mut TenantTx, mut marked: Rows, span: &Span, limit: usize) -> Result<Rows> {
-    let mut parents = by_mark(tx, "d.is_starving", span, limit).await?;
-    if parents.len() == limit {
-        // Further on there may be more of them; what is found beyond the last one here is found again from there.
-        let last = parents.last().map(|found| found.place.clone());
-        marked.looked_until = [marked.looked_until, last].into_iter().flatten().min();
-    }
+async fn with_starved(
+    tx: &mut TenantTx,
+    mut marked: Rows,
+    filter: &Filter,
+    span: &Span,
+    limit: usize,
+) -> Result<Rows> {
+    let Rows { found: mut parents, looked_until } = by_mark(tx, "d.is_starving", filter, span, limit).await?;
+    // Further on there may be more of them; what is found beyond the last one here is found again from there.
+    marked.looked_until = [marked.looked_until, looked_until].into_iter().flatten().min();
     parents.extend(starving_above(tx, &span.from).await?);
     for starved in cap_children(tx, &parents, span, limit).await? {
         if starved.len() == limit {
