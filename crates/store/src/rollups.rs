@@ -11,6 +11,7 @@ use subgrant_domain::{AttributeText, DelegationId, Tally};
 use crate::{Result, StoreError, TenantTx, delegations::row::text, error::read};
 
 pub mod compare;
+pub mod spenders;
 pub mod summaries;
 pub mod sums;
 

@@ -6,6 +6,7 @@
 
 mod period;
 mod range;
+mod read;
 mod segments;
 mod summarise;
 mod verify;
@@ -16,11 +17,11 @@ use jiff::{Timestamp, tz::TimeZone};
 use subgrant_domain::{Action, AttributeText, DelegationId, Period, Tally};
 use subgrant_store::rollups::{
     self, Horizon,
-    sums::{self, Query, Sum},
+    sums::{Nodes, Query, Sum},
 };
 
 use crate::{AccessError, App, Principal, delegation::visible_path, locked::ReadTenant};
-use segments::{Segment, Source};
+use read::Reader;
 
 pub use range::Bound;
 pub use subgrant_store::rollups::sums::GroupBy;
@@ -152,42 +153,38 @@ impl App {
         let starts: Vec<_> = intervals.iter().map(|(start, _)| *start).collect();
         let levels = segments::levels(request.interval, request.group_by, &within);
         let segments = segments::split((first, last), levels, &horizon);
-        let limit = i64::try_from(2 * request.max_lines + 1).unwrap_or(i64::MAX);
-        let query = Query {
-            within: &within,
-            from: first,
-            to: last,
-            intervals: &starts,
-            group_by: request.group_by,
-            limit,
+        let reader = Reader {
+            horizon: &horizon,
+            query: Query {
+                within: &within,
+                nodes: Nodes::Within,
+                head: horizon.seq,
+                from: first,
+                to: last,
+                intervals: &starts,
+                group_by: request.group_by,
+                is_by_period: false,
+                limit: most_sums(request),
+            },
+            interval: request.interval,
+            max_lines: request.max_lines,
         };
-        let sums = read_segments(&mut read, &segments, &query).await?;
+        let sums = reader.read(&mut read, &segments).await?;
         report.add(sums, request, &intervals, &horizon)?;
         report.name_delegations(&mut read).await?;
         Ok(report)
     }
 }
 
-async fn read_segments(
-    read: &mut ReadTenant,
-    segments: &[Segment],
-    query: &Query<'_>,
-) -> Result<Vec<Sum>, ReportError> {
-    let mut found = Vec::new();
-    sums::prepare(&mut read.tx).await?;
-    for Segment { source, from, to } in segments {
-        let query = Query { from: *from, to: *to, ..*query };
-        found.extend(match source {
-            Source::Entries => sums::of_entries(&mut read.tx, &query).await?,
-            Source::Quarters => sums::of_quarters(&mut read.tx, &query).await?,
-            Source::Summaries(level) => sums::of_summaries(&mut read.tx, *level, &query).await?,
-        });
-    }
-    Ok(found)
+/// How many sums of a segment are enough to tell that a report has too many lines. Where lines are not distinguished by cost
+/// centre, a line has as many as two sums, with a cost centre and without.
+fn most_sums(request: &SpendReportRequest) -> i64 {
+    let sums_per_line = if request.group_by.cost_center { 1 } else { 2 };
+    i64::try_from(sums_per_line * request.max_lines + 1).unwrap_or(i64::MAX)
 }
 
 impl SpendReport {
-    /// Merges sums into lines. A line can have as many as two sums in each segment, with a cost centre and without.
+    /// Merges sums into lines.
     fn add(
         &mut self,
         sums: Vec<Sum>,

@@ -135,15 +135,26 @@ async fn time_at(tx: &mut TenantTx, seq: u64) -> Result<Option<Timestamp>> {
 }
 
 /// The first position, up to `head`, whose entry was recorded at `instant` or later; the one after `head` where there is
-/// none. Entries never go back in time, so that it is found by halving.
+/// none. Entries never go back in time, so that it is found by halving, in one statement.
 pub async fn first_seq_since(tx: &mut TenantTx, instant: Timestamp, head: u64) -> Result<u64> {
-    let (mut low, mut high) = (1, head + 1);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match time_at(tx, middle).await? {
-            Some(at) if at < instant => low = middle + 1,
-            _ => high = middle,
-        }
-    }
-    Ok(low)
+    let first = sqlx::query_scalar!(
+        r#"WITH RECURSIVE halving AS (
+               SELECT 1::bigint AS low, $3::bigint + 1 AS high
+               UNION ALL
+               SELECT CASE WHEN is_before THEN middle + 1 ELSE low END, CASE WHEN is_before THEN high ELSE middle END
+               FROM (
+                   SELECT low, high, middle, coalesce((SELECT recorded_at FROM ledger
+                       WHERE tenant_id = $1 AND seq >= middle ORDER BY seq LIMIT 1) < $2, false) AS is_before
+                   FROM (SELECT low, high, low + (high - low) / 2 AS middle FROM halving WHERE low < high) h
+                   OFFSET 0
+               ) h
+           )
+           SELECT low AS "low!" FROM halving WHERE low >= high"#,
+        tx.tenant().as_uuid(),
+        instant.to_sqlx() as _,
+        head.cast_signed()
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok(first.cast_unsigned())
 }

@@ -1,11 +1,15 @@
 //! Reading sums: of one stretch of time, from one table, by whatever a report asks for.
 
+mod periods;
+
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use subgrant_domain::{AttributeText, DelegationId, NodePath, Tally};
 
 use super::{attributed, tally};
-use crate::{Result, TenantTx};
+use crate::{Result, TenantTx, delegations::Place, ledger};
+
+pub use periods::of_summaries;
 
 /// What the lines of a report are distinguished by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,6 +27,10 @@ pub struct GroupBy {
 pub struct Query<'a> {
     /// Of the subtree at this path.
     pub within: &'a NodePath,
+    /// What is known of the delegations in that subtree.
+    pub nodes: Nodes<'a>,
+    /// The newest entry's position.
+    pub head: u64,
     /// From this instant on.
     pub from: Timestamp,
     /// Before this instant.
@@ -31,8 +39,31 @@ pub struct Query<'a> {
     pub intervals: &'a [Timestamp],
     /// By what.
     pub group_by: GroupBy,
+    /// Whether each period of the summaries that are read is an interval of its own.
+    pub is_by_period: bool,
     /// At most so many rows.
     pub limit: i64,
+}
+
+/// Which delegations have sums to read. No index knows of subtrees, and of a large one hardly any node spends.
+#[derive(Debug, Clone, Copy)]
+pub enum Nodes<'a> {
+    /// All, because the subtree is the whole tenant.
+    All,
+    /// No others than these.
+    EachOf(&'a [DelegationId]),
+    /// Whichever are found in the subtree.
+    Within,
+}
+
+impl Nodes<'_> {
+    /// The ids to look for; `None` where others are looked at as well.
+    fn ids(self) -> Option<Vec<uuid::Uuid>> {
+        match self {
+            Self::EachOf(ids) => Some(ids.iter().map(|id| id.as_uuid()).collect()),
+            Self::All | Self::Within => None,
+        }
+    }
 }
 
 /// A sum. Attributes that were not asked for are `None`.
@@ -79,6 +110,8 @@ impl Level {
 
 struct Row {
     interval: i32,
+    /// Where the sum is of a period, that period's beginning instead of the interval.
+    bucket: Option<jiff_sqlx::Timestamp>,
     delegation_id: Option<uuid::Uuid>,
     cost_center: Option<String>,
     department: Option<String>,
@@ -89,20 +122,30 @@ struct Row {
 }
 
 impl Row {
-    fn into_sum(self) -> Result<Sum> {
+    fn into_sum(self, query: &Query<'_>) -> Result<Sum> {
+        let interval = match self.bucket.map(jiff_sqlx::Timestamp::to_jiff) {
+            Some(bucket) => query.intervals.partition_point(|start| *start <= bucket).saturating_sub(1),
+            None => usize::try_from(self.interval - 1).unwrap_or_default(),
+        };
+        // Where cost centres are told apart, they tell it, and it need not be grouped by.
+        let is_unallocated = if query.group_by.cost_center {
+            self.cost_center.as_deref().is_none_or(str::is_empty)
+        } else {
+            self.is_unallocated
+        };
         Ok(Sum {
-            interval: usize::try_from(self.interval - 1).unwrap_or_default(),
+            interval,
             delegation: self.delegation_id.map(DelegationId::from_uuid),
             cost_center: self.cost_center.map(attributed).transpose()?.flatten(),
             department: self.department.map(attributed).transpose()?.flatten(),
-            is_unallocated: self.is_unallocated,
+            is_unallocated,
             tally: tally(&self.gross, &self.refunded, self.entries)?,
         })
     }
 }
 
-fn sums(rows: Vec<Row>) -> Result<Vec<Sum>> {
-    rows.into_iter().map(Row::into_sum).collect()
+fn sums(rows: Vec<Row>, query: &Query<'_>) -> Result<Vec<Sum>> {
+    rows.into_iter().map(|row| row.into_sum(query)).collect()
 }
 
 fn starts(query: &Query<'_>) -> Vec<jiff_sqlx::Timestamp> {
@@ -110,30 +153,38 @@ fn starts(query: &Query<'_>) -> Vec<jiff_sqlx::Timestamp> {
 }
 
 /// Prepares the transaction for reading sums. The planner can know neither that a tenant's rows of one level stand side by
-/// side nor how few groups they make, and would read the whole table and sort it.
+/// side nor how few groups they make, and would read the whole table and sort it. What is asked for decides which index
+/// serves, so that a plan for whatever may be asked would be none.
 pub async fn prepare(tx: &mut TenantTx) -> Result<()> {
     let settings = "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL work_mem = '32MB'; \
-                    SET LOCAL max_parallel_workers_per_gather = 0";
+                    SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL plan_cache_mode = force_custom_plan";
     sqlx::raw_sql(settings).execute(tx.connection()).await?;
     Ok(())
 }
 
-/// Reads the ledger itself: for the edges of a range that are no quarters of an hour.
+/// Reads the ledger itself: for the edges of a range that are no quarters of an hour. Entries are found by position, because
+/// the ledger has no index by time.
 pub async fn of_entries(tx: &mut TenantTx, query: &Query<'_>) -> Result<Vec<Sum>> {
+    let first_seq = ledger::first_seq_since(tx, query.from, query.head).await?;
+    let end_seq = ledger::first_seq_since(tx, query.to, query.head).await?;
+    let span = Place::of(query.within).subtree();
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT width_bucket(recorded_at, $2::timestamptz[]) AS "interval!",
-               CASE WHEN $3 THEN delegation_id END AS delegation_id,
-               CASE WHEN $4 THEN cost_center END AS cost_center,
-               CASE WHEN $5 THEN department END AS department,
-               cost_center IS NULL AS "is_unallocated!",
-               coalesce(sum(amount) FILTER (WHERE kind <> 'refund'), 0)::text AS "gross!",
-               coalesce(sum(amount) FILTER (WHERE kind = 'refund'), 0)::text AS "refunded!",
-               count(*) AS "entries!"
-           FROM ledger WHERE tenant_id = $1 AND recorded_at >= $6 AND recorded_at < $7
-               AND ($8 OR delegation_id IN
-                   (SELECT id FROM delegations WHERE tenant_id = $1 AND path <@ $9::text::ltree))
-           GROUP BY 1, 2, 3, 4, 5 LIMIT $10"#,
+        r#"WITH e AS MATERIALIZED (
+               SELECT width_bucket(recorded_at, $2::timestamptz[]) AS interval, delegation_id,
+                   coalesce(cost_center, '') AS cost_center, coalesce(department, '') AS department,
+                   coalesce(sum(amount) FILTER (WHERE kind <> 'refund'), 0) AS gross,
+                   coalesce(sum(amount) FILTER (WHERE kind = 'refund'), 0) AS refunded, count(*) AS entries
+               FROM ledger WHERE tenant_id = $1 AND seq >= $8 AND seq < $9 AND recorded_at >= $6 AND recorded_at < $7
+               GROUP BY 1, 2, 3, 4
+           )
+           SELECT interval AS "interval!", NULL::timestamptz AS "bucket: _",
+               CASE WHEN $3 THEN delegation_id END AS delegation_id, CASE WHEN $4 THEN cost_center END AS cost_center,
+               CASE WHEN $5 THEN department END AS department, cost_center = '' AS "is_unallocated!",
+               sum(gross)::text AS "gross!", sum(refunded)::text AS "refunded!", sum(entries)::bigint AS "entries!"
+           FROM e WHERE $10 OR (SELECT d.place >= $11 AND d.place < $12 FROM delegations d
+               WHERE d.tenant_id = $1 AND d.id = e.delegation_id)
+           GROUP BY 1, 2, 3, 4, 5, 6 LIMIT $13"#,
         tx.tenant().as_uuid(),
         &starts(query) as _,
         query.group_by.delegation,
@@ -141,157 +192,82 @@ pub async fn of_entries(tx: &mut TenantTx, query: &Query<'_>) -> Result<Vec<Sum>
         query.group_by.department,
         query.from.to_sqlx() as _,
         query.to.to_sqlx() as _,
+        first_seq.cast_signed(),
+        end_seq.cast_signed(),
         query.within.depth() == 0,
-        query.within.to_string(),
+        span.from.as_bytes(),
+        span.until.as_bytes(),
         query.limit
     )
     .fetch_all(tx.connection())
     .await?;
-    sums(rows)
+    sums(rows, query)
 }
 
 /// Reads the quarters of an hour; `from` and `to` begin one.
 pub async fn of_quarters(tx: &mut TenantTx, query: &Query<'_>) -> Result<Vec<Sum>> {
-    if query.within.depth() > 0 { quarters_below(tx, query).await } else { quarters_of_all(tx, query).await }
-}
-
-async fn quarters_of_all(tx: &mut TenantTx, query: &Query<'_>) -> Result<Vec<Sum>> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT width_bucket(bucket, $2::timestamptz[]) AS "interval!",
-               CASE WHEN $3 THEN delegation_id END AS delegation_id,
-               CASE WHEN $4 THEN cost_center END AS cost_center,
-               CASE WHEN $5 THEN department END AS department,
-               cost_center = '' AS "is_unallocated!",
-               sum(gross)::text AS "gross!", sum(refunded)::text AS "refunded!", sum(entries)::bigint AS "entries!"
-           FROM spend_rollups WHERE tenant_id = $1 AND bucket >= $6 AND bucket < $7
-           GROUP BY 1, 2, 3, 4, 5 LIMIT $8"#,
-        tx.tenant().as_uuid(),
-        &starts(query) as _,
-        query.group_by.delegation,
-        query.group_by.cost_center,
-        query.group_by.department,
-        query.from.to_sqlx() as _,
-        query.to.to_sqlx() as _,
-        query.limit
-    )
-    .fetch_all(tx.connection())
-    .await?;
-    sums(rows)
-}
-
-async fn quarters_below(tx: &mut TenantTx, query: &Query<'_>) -> Result<Vec<Sum>> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT width_bucket(r.bucket, $2::timestamptz[]) AS "interval!",
-               CASE WHEN $3 THEN r.delegation_id END AS delegation_id,
-               CASE WHEN $4 THEN r.cost_center END AS cost_center,
-               CASE WHEN $5 THEN r.department END AS department,
-               r.cost_center = '' AS "is_unallocated!",
-               sum(gross)::text AS "gross!", sum(refunded)::text AS "refunded!", sum(entries)::bigint AS "entries!"
-           FROM delegations d JOIN spend_rollups r ON r.tenant_id = d.tenant_id AND r.delegation_id = d.id
-           WHERE d.tenant_id = $1 AND r.tenant_id = $1 AND d.path <@ $8::text::ltree
-               AND r.bucket >= $6 AND r.bucket < $7
-           GROUP BY 1, 2, 3, 4, 5 LIMIT $9"#,
-        tx.tenant().as_uuid(),
-        &starts(query) as _,
-        query.group_by.delegation,
-        query.group_by.cost_center,
-        query.group_by.department,
-        query.from.to_sqlx() as _,
-        query.to.to_sqlx() as _,
-        query.within.to_string(),
-        query.limit
-    )
-    .fetch_all(tx.connection())
-    .await?;
-    sums(rows)
-}
-
-/// Reads summaries; `from` and `to` begin a period of `level`. Where delegations are told apart, each one's own;
-/// otherwise those of the node at `within`, which count its whole subtree.
-pub async fn of_summaries(tx: &mut TenantTx, level: Level, query: &Query<'_>) -> Result<Vec<Sum>> {
-    match (query.group_by.delegation, query.within.depth()) {
-        (false, _) => summaries_of_subtree(tx, level, query).await,
-        (true, 0) => own_summaries_of_all(tx, level, query).await,
-        (true, _) => own_summaries_below(tx, level, query).await,
+    match query.nodes {
+        Nodes::All | Nodes::EachOf(_) => quarters_of(tx, query).await,
+        Nodes::Within => quarters_within(tx, query).await,
     }
 }
 
-async fn summaries_of_subtree(tx: &mut TenantTx, level: Level, query: &Query<'_>) -> Result<Vec<Sum>> {
+async fn quarters_of(tx: &mut TenantTx, query: &Query<'_>) -> Result<Vec<Sum>> {
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT width_bucket(bucket, $2::timestamptz[]) AS "interval!", NULL::uuid AS delegation_id,
-               CASE WHEN $3 THEN cost_center END AS cost_center,
-               CASE WHEN $4 THEN department END AS department,
-               cost_center = '' AS "is_unallocated!",
+        r#"SELECT width_bucket(bucket, $2::timestamptz[]) AS "interval!", NULL::timestamptz AS "bucket: _",
+               CASE WHEN $3 THEN delegation_id END AS delegation_id,
+               CASE WHEN $4 THEN cost_center END AS cost_center,
+               CASE WHEN $5 THEN department END AS department,
+               CASE WHEN $4 THEN false ELSE cost_center = '' END AS "is_unallocated!",
                sum(gross)::text AS "gross!", sum(refunded)::text AS "refunded!", sum(entries)::bigint AS "entries!"
-           FROM spend_summaries
-           WHERE tenant_id = $1 AND level = $7 AND delegation_id = $8 AND bucket >= $5 AND bucket < $6
-           GROUP BY 1, 2, 3, 4, 5 LIMIT $9"#,
+           FROM spend_rollups WHERE tenant_id = $1 AND bucket >= $6 AND bucket < $7
+               AND ($8::uuid[] IS NULL OR delegation_id = ANY($8))
+           GROUP BY 1, 2, 3, 4, 5, 6 LIMIT $9"#,
         tx.tenant().as_uuid(),
         &starts(query) as _,
+        query.group_by.delegation,
         query.group_by.cost_center,
         query.group_by.department,
         query.from.to_sqlx() as _,
         query.to.to_sqlx() as _,
-        level.as_str(),
-        query.within.id().as_uuid(),
+        query.nodes.ids() as _,
         query.limit
     )
     .fetch_all(tx.connection())
     .await?;
-    sums(rows)
+    sums(rows, query)
 }
 
-async fn own_summaries_of_all(tx: &mut TenantTx, level: Level, query: &Query<'_>) -> Result<Vec<Sum>> {
+/// Adds up first and asks then which delegations are in the subtree, each once in an interval.
+async fn quarters_within(tx: &mut TenantTx, query: &Query<'_>) -> Result<Vec<Sum>> {
+    let span = Place::of(query.within).subtree();
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT width_bucket(bucket, $2::timestamptz[]) AS "interval!", delegation_id AS "delegation_id?",
-               CASE WHEN $3 THEN cost_center END AS cost_center,
-               CASE WHEN $4 THEN department END AS department,
-               cost_center = '' AS "is_unallocated!", sum(own_gross)::text AS "gross!",
-               sum(own_refunded)::text AS "refunded!", sum(own_entries)::bigint AS "entries!"
-           FROM spend_summaries
-           WHERE tenant_id = $1 AND level = $7 AND own_entries > 0 AND bucket >= $5 AND bucket < $6
-           GROUP BY 1, 2, 3, 4, 5 LIMIT $8"#,
+        r#"WITH r AS MATERIALIZED (
+               SELECT width_bucket(bucket, $2::timestamptz[]) AS interval, delegation_id, cost_center, department,
+                   sum(gross) AS gross, sum(refunded) AS refunded, sum(entries) AS entries
+               FROM spend_rollups WHERE tenant_id = $1 AND bucket >= $6 AND bucket < $7 GROUP BY 1, 2, 3, 4
+           )
+           SELECT interval AS "interval!", NULL::timestamptz AS "bucket: _",
+               CASE WHEN $3 THEN delegation_id END AS delegation_id, CASE WHEN $4 THEN cost_center END AS cost_center,
+               CASE WHEN $5 THEN department END AS department, cost_center = '' AS "is_unallocated!",
+               sum(gross)::text AS "gross!", sum(refunded)::text AS "refunded!", sum(entries)::bigint AS "entries!"
+           FROM r WHERE (SELECT d.place >= $8 AND d.place < $9 FROM delegations d
+               WHERE d.tenant_id = $1 AND d.id = r.delegation_id)
+           GROUP BY 1, 2, 3, 4, 5, 6 LIMIT $10"#,
         tx.tenant().as_uuid(),
         &starts(query) as _,
+        query.group_by.delegation,
         query.group_by.cost_center,
         query.group_by.department,
         query.from.to_sqlx() as _,
         query.to.to_sqlx() as _,
-        level.as_str(),
+        span.from.as_bytes(),
+        span.until.as_bytes(),
         query.limit
     )
     .fetch_all(tx.connection())
     .await?;
-    sums(rows)
-}
-
-async fn own_summaries_below(tx: &mut TenantTx, level: Level, query: &Query<'_>) -> Result<Vec<Sum>> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT width_bucket(s.bucket, $2::timestamptz[]) AS "interval!", s.delegation_id AS "delegation_id?",
-               CASE WHEN $3 THEN s.cost_center END AS cost_center,
-               CASE WHEN $4 THEN s.department END AS department,
-               s.cost_center = '' AS "is_unallocated!", sum(own_gross)::text AS "gross!",
-               sum(own_refunded)::text AS "refunded!", sum(own_entries)::bigint AS "entries!"
-           FROM delegations d JOIN spend_summaries s ON s.tenant_id = d.tenant_id AND s.delegation_id = d.id
-           WHERE d.tenant_id = $1 AND s.tenant_id = $1 AND d.path <@ $8::text::ltree
-               AND s.level = $7 AND s.own_entries > 0 AND s.bucket >= $5 AND s.bucket < $6
-           GROUP BY 1, 2, 3, 4, 5 LIMIT $9"#,
-        tx.tenant().as_uuid(),
-        &starts(query) as _,
-        query.group_by.cost_center,
-        query.group_by.department,
-        query.from.to_sqlx() as _,
-        query.to.to_sqlx() as _,
-        level.as_str(),
-        query.within.to_string(),
-        query.limit
-    )
-    .fetch_all(tx.connection())
-    .await?;
-    sums(rows)
+    sums(rows, query)
 }
