@@ -44,6 +44,7 @@ mod serving;
 mod sessions;
 mod sign_in;
 mod spend_report;
+mod spend_report_below;
 mod spend_report_table;
 mod spend_report_time;
 mod spend_rollups;

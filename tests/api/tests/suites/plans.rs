@@ -118,7 +118,8 @@ impl Stage {
     /// Every kind of page.
     async fn queries(&self) -> Vec<String> {
         let Loaded { wide, deep, team, tiny, everything, .. } = self.loaded;
-        let start = self.root.get("/ledger?limit=1").await.text("/data/0/recorded_at");
+        let first = self.root.get("/ledger?limit=2").await;
+        let (start, second) = (first.text("/data/0/recorded_at"), first.text("/data/1/recorded_at"));
         let last: String = one(&self.pool, LAST).await;
         let mut queries: Vec<String> = [
             "/delegation?x",
@@ -139,6 +140,8 @@ impl Stage {
             "/delegation?status=expired",
             "/delegation?status=exhausted",
             "/delegation?status=frozen&department=Rare%20department",
+            "/delegation?status=revoked&cost_center=Centre%200",
+            "/delegation?status=exhausted&cost_center=Centre%200&department=Nowhere",
             "/ledger?x",
             "/audit?x",
             "/delegation/tree?x",
@@ -163,6 +166,8 @@ impl Stage {
             queries.push(format!("/ledger?delegation_id={top}"));
             queries.push(format!("/ledger?delegation_id={top}&from={last}"));
             queries.push(format!("/ledger?delegation_id={top}&to={start}"));
+            queries.push(format!("/report/spend?delegation_id={top}&to={second}"));
+            queries.push(format!("/report/spend?delegation_id={top}&to={second}&group_by=delegation"));
         }
         queries
     }
