@@ -73,7 +73,7 @@ impl Worker {
                         // Refuse further commands first; what slipped in before is still decided.
                         Err(_) => commands.close(),
                         Ok(0) => is_closed = true,
-                        Ok(_) => self.accept(std::mem::take(&mut received)),
+                        Ok(_) => self.accept(std::mem::take(&mut received)).await,
                     }
                 }
             }
@@ -93,11 +93,11 @@ impl Worker {
     }
 
     /// Decides from what is known, or keeps the commands until there is a lock.
-    fn accept(&mut self, commands: Vec<Command>) {
+    async fn accept(&mut self, commands: Vec<Command>) {
         if let Some(draft) = &mut self.draft
             && draft.covers(&commands, &self.recent_keys)
         {
-            draft.decide_all(commands);
+            draft.decide_all(commands).await;
         } else {
             self.held_back = commands;
         }
@@ -125,7 +125,7 @@ impl Worker {
         };
         match open(&self.app, self.tenant, self.draft.take(), &commands, keys).await {
             Ok((mut draft, tx)) => {
-                draft.decide_all(commands);
+                draft.decide_all(commands).await;
                 let clock = draft.clock;
                 self.send(draft, Some((tx, clock)));
             }

@@ -25,6 +25,7 @@ mod invitations;
 mod isolation;
 mod ledger_export;
 mod lists;
+mod memory;
 mod migration_of_lists;
 mod mixture;
 mod money;
