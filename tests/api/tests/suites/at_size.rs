@@ -119,6 +119,63 @@ async fn every_combination_of_filters_gives_what_the_whole_list_shows() {
 }
 
 #[tokio::test]
+async fn a_state_and_a_common_attribution_are_found_behind_thousands_of_marks_of_others() {
+    let stage = stage(Size { nodes: 5_600, siblings: 4_500, entries: 3_000 }).await;
+    let pool = stage.server.database.superuser().await;
+    // A state that hardly any node of one centre is in, and very many others are.
+    for statement in [
+        "UPDATE delegations SET revoked_at = now() WHERE cost_center IN ('Sibling centre 1', 'Sibling centre 2')",
+        "UPDATE delegations SET budget = greatest(1, spent + held), spent = greatest(1, spent + held) - held, reserved = 0
+         WHERE cost_center IN ('Sibling centre 3', 'Sibling centre 4') AND allocation = 'carve'",
+        "UPDATE delegations SET revoked_at = now() WHERE id = (SELECT id FROM delegations
+             WHERE cost_center = 'Sibling centre 0' ORDER BY place DESC LIMIT 1)",
+        "UPDATE delegations SET department = 'Audit'
+         WHERE cost_center = 'Sibling centre 1' OR cost_center LIKE 'Sibling%' AND descendants = 0 AND label LIKE '%77'",
+        "VACUUM ANALYZE delegations",
+    ] {
+        sqlx::raw_sql(statement).execute(&pool).await.expect("the rows hold");
+    }
+    let (zero, two, four, audit) = (
+        ("cost_center", "Sibling centre 0"),
+        ("cost_center", "Sibling centre 2"),
+        ("cost_center", "Sibling centre 4"),
+        ("department", "Audit"),
+    );
+    let cases: [(&str, &[_], _); 8] = [
+        ("revoked", &[zero], 1),
+        ("revoked", &[two], 800),
+        ("revoked", &[audit], 800),
+        ("revoked", &[audit, two], 1),
+        ("exhausted", &[four], 800),
+        ("exhausted", &[zero], 0),
+        ("frozen", &[zero], 0),
+        ("expired", &[four], 0),
+    ];
+    assert_states_are_found(&stage, &cases).await;
+    // The state of a node without attribution, below which nodes have one.
+    let freeze = "UPDATE delegations SET frozen_at = now() WHERE label = 'Wide'";
+    sqlx::raw_sql(freeze).execute(&pool).await.expect("the rows hold");
+    assert_states_are_found(&stage, &[("frozen", &[zero], 800), ("exhausted", &[four], 0)]).await;
+}
+
+/// What filters by a state and attributes find is what the whole list shows, and is no less than so much.
+async fn assert_states_are_found(stage: &Stage, cases: &[(&str, &[(&str, &str)], usize)]) {
+    // Another server, which knows nothing of how it was before.
+    let server = stage.server.replica().await;
+    let root = server.api.with_token(&stage.tenant.root_token);
+    let nodes = all(&root, "/delegation?limit=100").await;
+    for (status, attributes, least) in cases {
+        let query = [&[("status", *status)], *attributes].concat();
+        let text: Vec<_> =
+            query.iter().map(|(name, value)| format!("&{name}={}", value.replace(' ', "%20"))).collect();
+        let wanted = expected(&nodes, None, &query);
+        assert!(wanted.len() >= *least, "{query:?} finds {}", wanted.len());
+        let found = all(&root, &format!("/delegation?limit=100{}", text.concat())).await;
+        assert_eq!(ids(&found), wanted, "{query:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_caller_sees_its_own_subtree_and_no_cursor_leads_out_of_it() {
     let stage = stage(SMALL).await;
     assert_eq!(all(&stage.tiny, "/delegation?q=agent").await.len(), 0);
