@@ -1,7 +1,7 @@
 //! Reading the segments of a report.
 
 use jiff::{SignedDuration, Timestamp};
-use subgrant_domain::{DelegationId, NodePath, Period};
+use subgrant_domain::{DelegationId, Period};
 use subgrant_store::rollups::{
     Horizon, spenders,
     sums::{self, Level, Nodes, Query, Sum},
@@ -78,11 +78,9 @@ impl Reader<'_> {
         let last = segment.to - SignedDuration::from_nanos(1);
         let range = (period_of(level).window(last, &self.horizon.zone.0).0, segment.to);
         let (within, most) = (self.query.within, self.max_lines);
-        let root = NodePath::root(within.root_id());
-        let mut is_crowd = spenders::are_more_than(&mut read.tx, level, range, &root, most).await?;
+        let mut is_crowd = spenders::are_more_than(&mut read.tx, level, range, most).await?;
         if is_crowd && within.depth() > 0 {
-            // Only then, because of a subtree this takes a look at each.
-            is_crowd = spenders::are_more_than(&mut read.tx, level, range, within, most).await?;
+            is_crowd = spenders::within(&mut read.tx, level, range, within).await?.len() > most;
         }
         if is_crowd { Err(ReportError::TooManyLines { most }) } else { Ok(()) }
     }
