@@ -141,7 +141,7 @@ async fn a_state_and_a_common_attribution_are_found_behind_thousands_of_marks_of
         ("cost_center", "Sibling centre 4"),
         ("department", "Audit"),
     );
-    let cases: [(&str, &[_], _); 8] = [
+    let cases: [Case<'_>; 8] = [
         ("revoked", &[zero], 1),
         ("revoked", &[two], 800),
         ("revoked", &[audit], 800),
@@ -158,8 +158,11 @@ async fn a_state_and_a_common_attribution_are_found_behind_thousands_of_marks_of
     assert_states_are_found(&stage, &[("frozen", &[zero], 800), ("exhausted", &[four], 0)]).await;
 }
 
+/// A state, attributes, and how many nodes have them at least.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], usize);
+
 /// What filters by a state and attributes find is what the whole list shows, and is no less than so much.
-async fn assert_states_are_found(stage: &Stage, cases: &[(&str, &[(&str, &str)], usize)]) {
+async fn assert_states_are_found(stage: &Stage, cases: &[Case<'_>]) {
     // Another server, which knows nothing of how it was before.
     let server = stage.server.replica().await;
     let root = server.api.with_token(&stage.tenant.root_token);

@@ -14,6 +14,8 @@ use uuid::Uuid;
 /// More nodes in the subtrees that are asked for than are looked at one by one.
 const SIZE: Size = Size { nodes: 900, siblings: 350, entries: 1_200 };
 
+type Row = (i64, i64, Uuid, Option<String>, Option<String>);
+
 struct Entry {
     micros: i64,
     amount: i64,
@@ -28,8 +30,7 @@ async fn entries_below(pool: &PgPool, top: DelegationId) -> Vec<Entry> {
             CASE kind WHEN 'refund' THEN -amount ELSE amount END AS amount, delegation_id, l.cost_center, l.department
         FROM ledger l JOIN delegations d ON d.id = l.delegation_id
         WHERE d.id = $1 OR $1 = ANY(d.ancestor_ids) ORDER BY seq";
-    let rows: Vec<(i64, i64, Uuid, Option<String>, Option<String>)> =
-        sqlx::query_as(statement).bind(top.as_uuid()).fetch_all(pool).await.unwrap();
+    let rows: Vec<Row> = sqlx::query_as(statement).bind(top.as_uuid()).fetch_all(pool).await.unwrap();
     let entry = |(micros, amount, id, cost_center, department)| Entry {
         micros,
         amount,
