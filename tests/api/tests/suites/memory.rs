@@ -74,7 +74,8 @@ async fn a_key_that_was_used_elsewhere_gets_its_answer_also_where_nothing_is_lef
 
 #[tokio::test]
 async fn a_window_limit_counts_what_was_spent_through_every_server() {
-    let Twins { here, tenant, leaf_here, leaf_there, .. } = twins(&json!({ "limits": [{ "per": "month", "credits": 10 }] })).await;
+    let Twins { here, tenant, leaf_here, leaf_there, .. } =
+        twins(&json!({ "limits": [{ "per": "month", "credits": 10 }] })).await;
     for _ in 0..5 {
         assert_eq!(leaf_here.spend(1).await.status, 201);
         assert_eq!(leaf_there.spend(1).await.status, 201);
