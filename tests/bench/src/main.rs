@@ -103,6 +103,9 @@ async fn run(options: &Options) {
     let results = Results(figures.collect());
     println!("{}\n\n{}", results.table(), results.verdict());
     let json = serde_json::to_string_pretty(&results.json()).expect("plain data");
+    if let Some(directory) = options.json.parent() {
+        std::fs::create_dir_all(directory).expect("the figures' directory can be made");
+    }
     std::fs::write(&options.json, json + "\n").expect("the figures can be written");
     world.close().await;
 }
