@@ -28,7 +28,7 @@ pub use id::{
     UserId, kind,
 };
 pub use ledger::{EntryHash, EntryKind, LedgerEntry};
-pub use node::{Allocation, Node, Status, Terms, UnknownAllocation, effective_remaining, status_of};
+pub use node::{Allocation, Marks, Node, Status, Terms, UnknownAllocation, effective_remaining, status_of};
 pub use path::{NodePath, PathError};
 pub use plan::{
     ChangeDenial, ChangeRequest, Child, ChildRequest, Denial, Direction, Hold, Holder, MintDenial,

@@ -111,6 +111,22 @@ pub struct Node {
     pub expiry_noted: bool,
 }
 
+/// What follows from a node's balances and past, by which nodes are found, and which changes far more rarely than the
+/// balances do. Stored apart from them, so that a spend writes little.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marks {
+    /// [`Node::descendants`].
+    pub descendants: u64,
+    /// [`Node::carve_returned`].
+    pub carve_returned: bool,
+    /// [`Node::expiry_noted`].
+    pub expiry_noted: bool,
+    /// Nothing remains, and so nothing is left for anything below either.
+    pub is_exhausted: bool,
+    /// Something remains, but all of it is set aside: cap children are left with nothing.
+    pub is_starving: bool,
+}
+
 impl Node {
     /// The largest sum of reservations: what a signed 64-bit column holds.
     pub const MAX_RESERVED: u64 = i64::MAX.unsigned_abs();
@@ -157,6 +173,18 @@ impl Node {
                 remaining.get().checked_sub(self.reserved).expect("reservations never exceed what remains");
             Credits::new(available).expect("less than the budget")
         })
+    }
+
+    /// The node's marks as its balances have it.
+    pub fn marks(&self) -> Marks {
+        let is_exhausted = self.remaining() == Some(Credits::ZERO);
+        Marks {
+            descendants: self.descendants,
+            carve_returned: self.carve_returned,
+            expiry_noted: self.expiry_noted,
+            is_exhausted,
+            is_starving: !is_exhausted && self.available() == Some(Credits::ZERO) && self.capped > 0,
+        }
     }
 
     /// What remains for a holder whose credential says that the node's budget is `ceiling`.

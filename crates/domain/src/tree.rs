@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
-    Allocation, Credits, DelegationId, Node, NodePath, Period, Status, effective_remaining, status_of,
+    Allocation, Credits, DelegationId, Marks, Node, NodePath, Period, Status, effective_remaining, status_of,
 };
 
 /// Every node on the paths that a decision can touch, as of one instant of the database's clock.
@@ -17,7 +17,8 @@ pub struct Tree {
     current: [(Timestamp, Timestamp); Period::ALL.len()],
     nodes: HashMap<DelegationId, Node>,
     windows: HashMap<WindowKey, Credits>,
-    changed_nodes: HashSet<DelegationId>,
+    /// With the marks that they had before.
+    changed_nodes: HashMap<DelegationId, Marks>,
     changed_windows: HashSet<WindowKey>,
 }
 
@@ -33,7 +34,7 @@ pub struct WindowKey {
 }
 
 /// Nodes as they were: see [`Tree::set_aside`].
-pub struct SetAside(Vec<(DelegationId, Option<Node>, bool)>);
+pub struct SetAside(Vec<(DelegationId, Option<Node>, Option<Marks>)>);
 
 /// A change of balances along a whole path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ impl Tree {
             zone,
             nodes: nodes.into_iter().map(|node| (node.id(), node)).collect(),
             windows: HashMap::new(),
-            changed_nodes: HashSet::new(),
+            changed_nodes: HashMap::new(),
             changed_windows: HashSet::new(),
         }
     }
@@ -99,20 +100,22 @@ impl Tree {
 
     /// The nodes of a path as they are, loaded or not, for [`Tree::put_back`].
     pub fn set_aside(&self, path: &NodePath) -> SetAside {
-        let aside = |id: &DelegationId| (*id, self.nodes.get(id).cloned(), self.changed_nodes.contains(id));
+        let aside =
+            |id: &DelegationId| (*id, self.nodes.get(id).cloned(), self.changed_nodes.get(id).copied());
         SetAside(path.ids().iter().map(aside).collect())
     }
 
     /// Undoes what was planned for the nodes of a path since they were set aside. Counters are not undone.
     pub fn put_back(&mut self, aside: SetAside) {
-        for (id, node, was_changed) in aside.0 {
+        for (id, node, marks_before) in aside.0 {
             match node {
                 Some(node) => self.nodes.insert(id, node),
                 None => self.nodes.remove(&id),
             };
-            if !was_changed {
-                self.changed_nodes.remove(&id);
-            }
+            match marks_before {
+                Some(marks) => self.changed_nodes.insert(id, marks),
+                None => self.changed_nodes.remove(&id),
+            };
         }
     }
 
@@ -159,7 +162,16 @@ impl Tree {
 
     /// The nodes whose balances or state were changed by plans, root first: the order in which they are locked.
     pub fn changed_nodes(&self) -> Vec<&Node> {
-        let mut nodes: Vec<_> = self.changed_nodes.iter().map(|id| &self.nodes[id]).collect();
+        let mut nodes: Vec<_> = self.changed_nodes.keys().map(|id| &self.nodes[id]).collect();
+        nodes.sort_by_key(|node| (node.path.depth(), node.id()));
+        nodes
+    }
+
+    /// Those of them whose marks are others than before.
+    pub fn marked_nodes(&self) -> Vec<&Node> {
+        let nodes = self.changed_nodes.iter().map(|(id, before)| (&self.nodes[id], before));
+        let mut nodes: Vec<_> =
+            nodes.filter(|(node, before)| node.marks() != **before).map(|(node, _)| node).collect();
         nodes.sort_by_key(|node| (node.path.depth(), node.id()));
         nodes
     }
@@ -172,8 +184,9 @@ impl Tree {
     }
 
     pub(crate) fn change(&mut self, id: DelegationId, change: impl FnOnce(&mut Node)) {
-        change(self.nodes.get_mut(&id).expect("only loaded nodes are changed"));
-        self.changed_nodes.insert(id);
+        let node = self.nodes.get_mut(&id).expect("only loaded nodes are changed");
+        self.changed_nodes.entry(id).or_insert_with(|| node.marks());
+        change(node);
     }
 
     /// Moves balances of every node from `path` up to the root, and what each parent reserves for a carve child or

@@ -5,18 +5,20 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use subgrant_domain::{
     Action, Allocation, AttributeText, ChildRequest, DelegationId, Denial, Holder, MintDenial, Tree,
     plan_mint,
 };
 use subgrant_store::{
-    TenantTx,
+    LockedTx, TenantTx, audit,
     delegations::{self, Delegation},
+    events,
     tokens::{self, Digest, Token},
 };
 use subgrant_token::ChainNode;
 
-use crate::{CredentialError, ServiceError, chain, credential::Credential};
+use crate::{CredentialError, ServiceError, chain, credential::Credential, event::EventKind};
 
 /// What the ledger says about blocks that it may not know.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +58,37 @@ impl AdoptionFacts {
             tokens: tokens::by_digests(tx, &digests).await?,
             offline_children: delegations::count_made_offline(tx, &parents).await?.into_iter().collect(),
         })
+    }
+}
+
+/// Writes nodes that are new to the ledger, after its entry `ledger_seq`.
+pub(crate) async fn enter(
+    tx: &mut LockedTx,
+    adopted: &[Adopted],
+    ledger_seq: u64,
+    now: Timestamp,
+) -> Result<(), ServiceError> {
+    for Adopted { row, digest } in adopted {
+        delegations::insert(tx, row).await?;
+        tokens::insert(tx, digest, row, now).await?;
+        audit::append(tx, &audit_entry(row)).await?;
+        let told = serde_json::json!({ "budget_credits": row.node.budget, "label": row.label });
+        let told = EventKind::DelegationAdopted.at(ledger_seq, Some(row.node.id()), &told);
+        events::append(tx, &[told], now).await?;
+    }
+    Ok(())
+}
+
+fn audit_entry(row: &Delegation) -> audit::Entry {
+    let details = serde_json::json!({ "budget_credits": row.node.budget, "label": row.label });
+    audit::Entry {
+        id: uuid::Uuid::now_v7(),
+        actor: row.node.path.parent_id().map(|id| id.to_string()).unwrap_or_default(),
+        action: "delegation.adopt",
+        target: row.node.id().to_string(),
+        details: details.to_string(),
+        source_ip: None,
+        request_id: None,
     }
 }
 

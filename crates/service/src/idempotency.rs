@@ -60,7 +60,7 @@ impl ScopedKey {
         &self,
         tenant: &mut LockedTenant,
     ) -> Result<Option<T>, AccessError> {
-        let found = idempotency::by_keys(tenant.tx.tx(), std::slice::from_ref(&self.key)).await;
+        let found = idempotency::by_keys(&mut tenant.tx, std::slice::from_ref(&self.key)).await;
         match found.map_err(ServiceError::from)?.pop() {
             Some((_, record)) => self.replay(&record).map(Some),
             None => Ok(None),

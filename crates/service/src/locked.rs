@@ -5,16 +5,20 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use subgrant_domain::{DelegationId, NodePath, Status, TenantId, Tree, plan_expired_hold, plan_expiry};
 use subgrant_store::{
-    Database, LockedTx, TenantTx, audit,
+    Database, LockedTx, TenantTx,
     books::{self, Posting},
     delegations::{self, Delegation},
     events::{self, NewEvent},
     holds::{self, HoldStatus, StoredHold},
     ledger::{self, Head},
-    tenants, tokens,
+    tenants,
 };
 
-use crate::{ServiceError, adoption::Adopted, event::EventKind};
+use crate::{
+    ServiceError,
+    adoption::{self, Adopted},
+    event::EventKind,
+};
 
 /// How many expired holds and nodes are settled per round trip.
 const SETTLE_PAGE: i64 = 1_000;
@@ -109,8 +113,7 @@ impl LockedTenant {
         paths: &[&NodePath],
     ) -> Result<Self, ServiceError> {
         let ids = ids_of(paths);
-        let root = paths.first().map(|path| path.root_id()).expect("every use case names at least one path");
-        let (mut tx, standing) = delegations::lock(database.begin(tenant).await?, root).await?;
+        let (mut tx, standing) = delegations::lock(database.begin(tenant).await?).await?;
         let zone = tenants::time_zone(tx.tx()).await?;
         let head = Head { now: standing.now, zone, seq: standing.seq, hash: standing.hash };
         let rows = delegations::by_ids(tx.tx(), &ids).await?;
@@ -187,31 +190,15 @@ impl LockedTenant {
     async fn write_balances(&mut self) -> Result<(), ServiceError> {
         let posting = Posting::new(&self.tree, Vec::new(), Vec::new());
         books::post(&mut self.tx, &posting, self.head.now).await?;
+        self.tree.forget_changes();
         Ok(())
     }
 
     /// Writes every balance and counter that plans changed.
     pub(crate) async fn write_changes(&mut self) -> Result<(), ServiceError> {
-        self.write_adopted().await?;
-        self.write_balances().await
-    }
-
-    async fn write_adopted(&mut self) -> Result<(), ServiceError> {
         let adopted = std::mem::take(&mut self.adopted);
-        self.enter(&adopted).await
-    }
-
-    /// Writes nodes that are new to the ledger.
-    pub(crate) async fn enter(&mut self, adopted: &[Adopted]) -> Result<(), ServiceError> {
-        for Adopted { row, digest } in adopted {
-            delegations::insert(&mut self.tx, row).await?;
-            tokens::insert(&mut self.tx, digest, row, self.head.now).await?;
-            let entry = adoption_entry(row);
-            audit::append(&mut self.tx, &entry).await?;
-            let told = serde_json::json!({ "budget_credits": row.node.budget, "label": row.label });
-            self.announce(EventKind::DelegationAdopted, Some(row.node.id()), &told).await?;
-        }
-        Ok(())
+        adoption::enter(&mut self.tx, &adopted, self.head.seq, self.head.now).await?;
+        self.write_balances().await
     }
 }
 
@@ -257,19 +244,6 @@ impl ReadTenant {
 fn expired_hold(ledger_seq: u64, stored: &StoredHold) -> NewEvent {
     let told = serde_json::json!({ "hold_id": stored.id, "amount_credits": stored.hold.amount });
     EventKind::HoldExpired.at(ledger_seq, Some(stored.hold.path.id()), &told)
-}
-
-fn adoption_entry(row: &Delegation) -> audit::Entry {
-    let details = serde_json::json!({ "budget_credits": row.node.budget, "label": row.label });
-    audit::Entry {
-        id: uuid::Uuid::now_v7(),
-        actor: row.node.path.parent_id().map(|id| id.to_string()).unwrap_or_default(),
-        action: "delegation.adopt",
-        target: row.node.id().to_string(),
-        details: details.to_string(),
-        source_ip: None,
-        request_id: None,
-    }
 }
 
 fn ids_of(paths: &[&NodePath]) -> Vec<DelegationId> {

@@ -141,7 +141,7 @@ impl App {
         user: &User,
     ) -> Result<Option<SessionSecret>, ServiceError> {
         let tx = self.shared().database.begin(tenant.id).await?;
-        let (mut tx, standing) = delegations::lock(tx, tenant.root).await?;
+        let (mut tx, standing) = delegations::lock(tx).await?;
         let current = tenants::user_by_id(tx.tx(), user.id).await?;
         if current.is_none_or(|current| current.password_hash != user.password_hash) {
             return Ok(None);

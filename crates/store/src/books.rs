@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
+use sqlx::PgConnection;
 use subgrant_domain::{
     AttributeText, Credits, EntryHash, LedgerEntry, Node, RollupKey, SpendId, Tally, Tree, WindowKey, roll_up,
 };
 
 use crate::{
-    LockedTx, Result,
-    delegations::row::{self, amount},
+    LockedTx, Result, StoreError, TenantTx,
+    delegations::{
+        Standing,
+        row::{self, amount},
+    },
     idempotency::{Key, Record},
     rollups::attribute,
 };
@@ -19,6 +23,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Posting {
     balances: Balances,
+    marks: NewMarks,
     counters: Counters,
     entries: Vec<(LedgerEntry, EntryHash)>,
     sums: BTreeMap<RollupKey, Tally>,
@@ -31,6 +36,7 @@ impl Posting {
     pub fn new(tree: &Tree, entries: Vec<(LedgerEntry, EntryHash)>, records: Vec<(Key, Record)>) -> Self {
         Self {
             balances: Balances::of(&tree.changed_nodes()),
+            marks: NewMarks::of(&tree.marked_nodes()),
             counters: Counters::of(&tree.changed_windows()),
             sums: roll_up(entries.iter().map(|(entry, _)| entry)),
             entries,
@@ -40,43 +46,101 @@ impl Posting {
 }
 
 /// How a posting went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Posted {
+#[derive(Debug)]
+pub enum Posted<T> {
     /// All of it was written, to be committed.
-    Whole,
+    Whole(T),
     /// A key had been recorded before: the transaction must be given up.
     KeyTaken,
+    /// Somebody has written since; nothing was written now.
+    Stale,
+}
+
+/// How a ledger's head must stand.
+struct Expected<'a> {
+    revision: i64,
+    seq: Option<i64>,
+    hash: Option<&'a [u8]>,
+    newest_at: Option<Timestamp>,
 }
 
 /// Writes all of a posting, and counts the tenant's revision up.
 ///
 /// One statement, because a lone caller waits for every round trip, and a crowd for every plan that is started.
-pub async fn post(tx: &mut LockedTx, posting: &Posting, now: Timestamp) -> Result<Posted> {
-    let tenant = tx.tenant_uuid();
-    let (nodes, windows) = (&posting.balances, &posting.counters);
+pub async fn post(tx: &mut LockedTx, posting: &Posting, now: Timestamp) -> Result<Posted<()>> {
+    let expected = Expected { revision: tx.revision(), seq: None, hash: None, newest_at: None };
+    let (tenant, next) = (tx.tenant_uuid(), tx.next_revision());
+    let posted = write(tx.connection(), tenant, next, posting, now, &expected).await?;
+    tx.revised();
+    Ok(match posted {
+        Posted::Whole(_) => Posted::Whole(()),
+        Posted::KeyTaken => Posted::KeyTaken,
+        Posted::Stale => return Err(StoreError::Malformed("the head changed under its lock".to_owned())),
+    })
+}
+
+/// The same in a transaction that does not hold the tenant's lock yet, if the books stand as `expected` then. Returns when
+/// the lock was taken.
+pub async fn lock_and_post(
+    mut tx: TenantTx,
+    posting: &Posting,
+    expected: &Standing,
+) -> Result<Posted<(LockedTx, Timestamp)>> {
+    let (tenant, now, revision) = (tx.tenant().as_uuid(), expected.now, expected.revision);
+    let head = Expected {
+        revision,
+        seq: Some(expected.seq.cast_signed()),
+        hash: Some(&expected.hash.0),
+        newest_at: Some(expected.newest_at),
+    };
+    let posted = write(tx.connection(), tenant, revision + 1, posting, now, &head).await?;
+    Ok(match posted {
+        Posted::Whole(at) => {
+            let mut tx = tx.into_locked(revision);
+            tx.revised();
+            Posted::Whole((tx, at))
+        }
+        Posted::KeyTaken => Posted::KeyTaken,
+        Posted::Stale => Posted::Stale,
+    })
+}
+
+async fn write(
+    connection: &mut PgConnection,
+    tenant: uuid::Uuid,
+    revision: i64,
+    posting: &Posting,
+    now: Timestamp,
+    expected: &Expected<'_>,
+) -> Result<Posted<Timestamp>> {
+    let Posting { balances, marks, counters, .. } = posting;
     let (entries, sums) = (Entries::of(&posting.entries), Sums::of(&posting.sums));
     let records = Records::of(&posting.records);
     let last = posting.entries.last();
     let posted = sqlx::query_file!(
         "src/books/post.sql",
         tenant,
+        revision,
         last.map(|(entry, _)| entry.seq.cast_signed()),
         last.map(|(_, hash)| &hash.0[..]),
         last.map(|(entry, _)| entry.recorded_at.to_sqlx()) as _,
-        &nodes.ids,
-        &nodes.spent,
-        &nodes.held,
-        &nodes.reserved,
-        &nodes.descendants,
-        &nodes.carve_returned,
-        &nodes.own_spent,
-        &nodes.capped,
-        &nodes.expiry_noted,
-        &windows.nodes,
-        &windows.periods as _,
-        &windows.starts as _,
-        &windows.spent,
-        now.to_sqlx() as _,
+        &balances.nodes,
+        &balances.budgets as _,
+        &balances.spent,
+        &balances.own_spent,
+        &balances.held,
+        &balances.reserved,
+        &balances.capped,
+        &marks.nodes,
+        &marks.descendants,
+        &marks.carve_returned,
+        &marks.expiry_noted,
+        &marks.is_exhausted,
+        &marks.is_starving,
+        &counters.nodes,
+        &counters.periods as _,
+        &counters.starts as _,
+        &counters.spent,
         &entries.seqs,
         &entries.ids,
         &entries.kinds as _,
@@ -97,47 +161,78 @@ pub async fn post(tx: &mut LockedTx, posting: &Posting, now: Timestamp) -> Resul
         &sums.gross,
         &sums.refunded,
         &sums.entries,
+        now.to_sqlx() as _,
         &records.principals,
         &records.routes as _,
         &records.keys as _,
         &records.fingerprints as _,
         &records.statuses,
         &records.responses as _,
-        tx.next_revision()
+        expected.revision,
+        expected.seq,
+        expected.hash,
+        expected.newest_at.map(ToSqlx::to_sqlx) as _
     )
-    .fetch_one(tx.connection())
-    .await?;
-    tx.revised();
-    row::expect_rows(posted.balances.cast_unsigned(), nodes.ids.len())?;
-    let is_whole = usize::try_from(posted.records) == Ok(posting.records.len());
-    Ok(if is_whole { Posted::Whole } else { Posted::KeyTaken })
+    .fetch_one(connection)
+    .await;
+    let posted = match posted.map_err(StoreError::from) {
+        // `ON CONFLICT DO NOTHING` would tell as well, and has each record be written twice.
+        Err(StoreError::Conflict(constraint)) if constraint == "idempotency_pkey" => {
+            return Ok(Posted::KeyTaken);
+        }
+        posted => posted?,
+    };
+    let Some(at) = posted.at else { return Ok(Posted::Stale) };
+    row::expect_rows(posted.balances.cast_unsigned(), balances.nodes.len())?;
+    row::expect_rows(posted.marks.cast_unsigned(), marks.nodes.len())?;
+    Ok(Posted::Whole(at.to_jiff()))
 }
 
 #[derive(Debug, Default)]
 struct Balances {
-    ids: Vec<uuid::Uuid>,
+    nodes: Vec<uuid::Uuid>,
+    budgets: Vec<Option<i64>>,
     spent: Vec<i64>,
+    own_spent: Vec<i64>,
     held: Vec<i64>,
     reserved: Vec<i64>,
-    descendants: Vec<i64>,
-    carve_returned: Vec<bool>,
-    own_spent: Vec<i64>,
     capped: Vec<String>,
-    expiry_noted: Vec<bool>,
 }
 
 impl Balances {
     fn of(nodes: &[&Node]) -> Self {
         Self {
-            ids: nodes.iter().map(|node| node.id().as_uuid()).collect(),
+            nodes: nodes.iter().map(|node| node.id().as_uuid()).collect(),
+            budgets: nodes.iter().map(|node| node.budget.map(amount)).collect(),
             spent: nodes.iter().map(|node| amount(node.spent)).collect(),
+            own_spent: nodes.iter().map(|node| amount(node.own_spent)).collect(),
             held: nodes.iter().map(|node| amount(node.held)).collect(),
             reserved: nodes.iter().map(|node| node.reserved.cast_signed()).collect(),
-            descendants: nodes.iter().map(|node| node.descendants.cast_signed()).collect(),
-            carve_returned: nodes.iter().map(|node| node.carve_returned).collect(),
-            own_spent: nodes.iter().map(|node| amount(node.own_spent)).collect(),
             capped: nodes.iter().map(|node| node.capped.to_string()).collect(),
-            expiry_noted: nodes.iter().map(|node| node.expiry_noted).collect(),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct NewMarks {
+    nodes: Vec<uuid::Uuid>,
+    descendants: Vec<i64>,
+    carve_returned: Vec<bool>,
+    expiry_noted: Vec<bool>,
+    is_exhausted: Vec<bool>,
+    is_starving: Vec<bool>,
+}
+
+impl NewMarks {
+    fn of(nodes: &[&Node]) -> Self {
+        let marks: Vec<_> = nodes.iter().map(|node| node.marks()).collect();
+        Self {
+            nodes: nodes.iter().map(|node| node.id().as_uuid()).collect(),
+            descendants: marks.iter().map(|marks| marks.descendants.cast_signed()).collect(),
+            carve_returned: marks.iter().map(|marks| marks.carve_returned).collect(),
+            expiry_noted: marks.iter().map(|marks| marks.expiry_noted).collect(),
+            is_exhausted: marks.iter().map(|marks| marks.is_exhausted).collect(),
+            is_starving: marks.iter().map(|marks| marks.is_starving).collect(),
         }
     }
 }

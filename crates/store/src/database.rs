@@ -88,6 +88,12 @@ impl Database {
         Ok(TenantTx { tx: self.pool.begin_with(statement).await?, tenant })
     }
 
+    /// Whether more than half of the connections are free, so that one may be kept for what is about to come.
+    pub fn has_spare_connections(&self) -> bool {
+        let busy = self.pool.size() as usize - self.pool.num_idle();
+        busy * 2 < self.pool.options().get_max_connections() as usize
+    }
+
     /// A connection without a tenant: sees the directory and nothing else.
     pub(crate) fn directory(&self) -> &PgPool {
         &self.pool
@@ -144,8 +150,13 @@ impl LockedTx {
     }
 
     /// What the tenant's revision is once this is committed.
-    pub fn next_revision(&self) -> i64 {
+    pub(crate) fn next_revision(&self) -> i64 {
         self.next_revision
+    }
+
+    /// What it is now, as this transaction sees it.
+    pub(crate) fn revision(&self) -> i64 {
+        self.next_revision - i64::from(!self.is_revised)
     }
 
     /// Notes that a statement has written it.

@@ -56,18 +56,23 @@ pub struct Standing {
     pub revision: i64,
 }
 
-/// Takes the tenant's lock: the root's row, then the ledger's head. `root` must be the tenant's root.
+impl Standing {
+    /// Whether nobody has written between the two.
+    pub fn is_of_same_books(&self, other: &Self) -> bool {
+        *self == Self { now: self.now, ..*other }
+    }
+}
+
+/// Takes the tenant's lock: the row of its ledger's head.
 ///
-/// This is the only way to a [`LockedTx`] of a tenant that others know, so that no write path can lock in another order. The clock is read when the lock is held: outside of the sub-select, which ends by locking.
-pub async fn lock(mut tx: TenantTx, root: DelegationId) -> Result<(LockedTx, Standing)> {
+/// This is the only way to a [`LockedTx`] of a tenant that others know, so that no write path can lock anything before it.
+/// The clock is read when the lock is held: outside of the sub-select, which ends by locking.
+pub async fn lock(mut tx: TenantTx) -> Result<(LockedTx, Standing)> {
     let row = sqlx::query!(
         r#"SELECT greatest(clock_timestamp(), locked.newest_at) AS "now!: jiff_sqlx::Timestamp", seq, hash,
                newest_at AS "newest_at: jiff_sqlx::Timestamp", revision
-           FROM (SELECT h.seq, h.hash, h.revision, h.newest_at
-               FROM delegations d JOIN ledger_heads h ON h.tenant_id = d.tenant_id
-               WHERE d.tenant_id = $1 AND h.tenant_id = $1 AND d.id = $2 FOR UPDATE OF d, h) AS locked"#,
-        tx.tenant().as_uuid(),
-        root.as_uuid()
+           FROM (SELECT seq, hash, revision, newest_at FROM ledger_heads WHERE tenant_id = $1 FOR UPDATE) AS locked"#,
+        tx.tenant().as_uuid()
     )
     .fetch_one(tx.connection())
     .await?;
@@ -91,7 +96,8 @@ pub async fn by_ids(tx: &mut TenantTx, ids: &[DelegationId]) -> Result<Vec<Deleg
                capped::text AS "capped!", descendants, carve_returned, expiry_noted, actions, max_per_spend, limits, max_depth, caveats, token_generation, root_key_id, made_offline,
                expires_at AS "expires_at: _", frozen_at AS "frozen_at: _", revoked_at AS "revoked_at: _",
                tokens_valid_from AS "tokens_valid_from: _", version, created_at AS "created_at: _"
-           FROM delegations WHERE tenant_id = $1 AND id = ANY($2)"#,
+           FROM delegations d JOIN balances b ON b.tenant_id = d.tenant_id AND b.delegation_id = d.id
+           WHERE d.tenant_id = $1 AND b.tenant_id = $1 AND d.id = ANY($2) AND b.delegation_id = ANY($2)"#,
         tenant,
         &ids
     )
@@ -150,10 +156,11 @@ pub async fn insert(tx: &mut LockedTx, delegation: &Delegation) -> Result<()> {
     let limits: Vec<_> = terms.limits.iter().map(ToString::to_string).collect();
     let place = Place::of(path);
     sqlx::query!(
-        "INSERT INTO delegations (tenant_id, id, parent_id, path, ancestor_ids, depth, label, cost_center, department,
-             allocation, budget, carve_returned, actions, max_per_spend, limits, max_depth, caveats, root_key_id,
+        "WITH balances AS (INSERT INTO balances (tenant_id, delegation_id, budget) VALUES ($1, $2, $11))
+         INSERT INTO delegations (tenant_id, id, parent_id, path, ancestor_ids, depth, label, cost_center, department,
+             allocation, carve_returned, actions, max_per_spend, limits, max_depth, caveats, root_key_id,
              expires_at, created_at, made_offline, place)
-         VALUES ($1, $2, $3, text2ltree($4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
+         VALUES ($1, $2, $3, text2ltree($4), $5, $6, $7, $8, $9, $10, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
         tenant,
         path.id().as_uuid(),
         path.parent_id().map(subgrant_domain::Id::as_uuid),
@@ -218,19 +225,18 @@ pub async fn revoke(tx: &mut LockedTx, id: DelegationId, at: Timestamp) -> Resul
     row::expect_rows(updated, 1)
 }
 
-/// Writes a node's label, budget, limits and canonical token; returns its new version.
+/// Writes a node's label, limits and canonical token, but not its balances; returns its new version.
 pub async fn update_settings(tx: &mut LockedTx, delegation: &Delegation) -> Result<i64> {
     let tenant = tx.tenant_uuid();
     let Node { terms, .. } = &delegation.node;
     let limits: Vec<_> = terms.limits.iter().map(ToString::to_string).collect();
     let version = sqlx::query_scalar!(
-        "UPDATE delegations SET label = $3, budget = $4, max_per_spend = $5, limits = $6, token_generation = $7,
-             caveats = $8, version = version + 1
+        "UPDATE delegations SET label = $3, max_per_spend = $4, limits = $5, token_generation = $6, caveats = $7,
+             version = version + 1
          WHERE tenant_id = $1 AND id = $2 RETURNING version",
         tenant,
         delegation.node.id().as_uuid(),
         delegation.label.as_str(),
-        delegation.node.budget.map(row::amount),
         terms.max_per_spend.map(row::amount),
         &limits,
         delegation.token_generation.cast_signed(),

@@ -3,7 +3,7 @@
 use subgrant_domain::Id;
 use uuid::Uuid;
 
-use crate::{LockedTx, Result, TenantTx, error::read};
+use crate::{LockedTx, Result, error::read};
 
 /// Where a key is unique: within a tenant, for one principal and route.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -34,21 +34,33 @@ pub struct Record {
     pub response: String,
 }
 
-/// The recorded ones among `keys`.
-pub async fn by_keys(tx: &mut TenantTx, keys: &[Key]) -> Result<Vec<(Key, Record)>> {
+/// How long a recorded answer is kept.
+pub const KEPT_HOURS: i32 = 48;
+
+/// The recorded ones among `keys`. Those that were kept long enough are forgotten, so that nobody has to sweep first.
+pub async fn by_keys(tx: &mut LockedTx, keys: &[Key]) -> Result<Vec<(Key, Record)>> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let columns = Columns::of(keys.iter());
+    let (tenant, columns) = (tx.tenant_uuid(), Columns::of(keys.iter()));
     let rows = sqlx::query!(
-        r#"SELECT k.position AS "position!", i.fingerprint, i.status, i.response::text AS "response!"
-           FROM unnest($2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY AS k (principal_id, route, key, position)
-           JOIN idempotency i ON i.tenant_id = $1 AND i.principal_id = k.principal_id AND i.route = k.route
-               AND i.key = k.key"#,
-        tx.tenant().as_uuid(),
+        r#"WITH found AS MATERIALIZED (
+               SELECT k.position, i.*
+               FROM unnest($2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY AS k (principal_id, route, key, position)
+               JOIN idempotency i ON i.tenant_id = $1 AND i.principal_id = k.principal_id AND i.route = k.route
+                   AND i.key = k.key),
+           forgotten AS (
+               DELETE FROM idempotency i USING found f
+               WHERE f.created_at <= clock_timestamp() - make_interval(hours => $5) AND i.tenant_id = $1
+                   AND i.key = f.key AND i.principal_id = f.principal_id AND i.route = f.route
+               RETURNING f.position)
+           SELECT position AS "position!", fingerprint AS "fingerprint!", status AS "status!", response AS "response!"
+           FROM found WHERE position NOT IN (SELECT position FROM forgotten)"#,
+        tenant,
         &columns.principals,
         &columns.routes,
-        &columns.keys
+        &columns.keys,
+        KEPT_HOURS
     )
     .fetch_all(tx.connection())
     .await?;
@@ -77,7 +89,7 @@ pub async fn insert(tx: &mut LockedTx, records: &[(Key, Record)]) -> Result<()> 
     let responses: Vec<_> = records.iter().map(|(_, record)| record.response.clone()).collect();
     sqlx::query!(
         "INSERT INTO idempotency (tenant_id, principal_id, route, key, fingerprint, status, response)
-         SELECT $1, principal_id, route, key, fingerprint, status, response::json
+         SELECT $1, principal_id, route, key, fingerprint, status, response
          FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::smallint[], $7::text[])
              AS new (principal_id, route, key, fingerprint, status, response)",
         tenant,

@@ -2,7 +2,7 @@
 
 use subgrant_domain::TenantId;
 
-use crate::{Database, Result};
+use crate::{Database, Result, idempotency::KEPT_HOURS};
 
 /// Makes the ledger's partitions of this month and `months_ahead` following ones; returns how many were missing.
 pub async fn ensure_ledger_partitions(database: &Database, months_ahead: i32) -> Result<i32> {
@@ -12,12 +12,13 @@ pub async fn ensure_ledger_partitions(database: &Database, months_ahead: i32) ->
     Ok(created)
 }
 
-/// Forgets idempotency records of a tenant after two days; returns how many.
+/// Forgets idempotency records of a tenant that were kept long enough; returns how many.
 pub async fn forget_old_idempotency_records(database: &Database, tenant: TenantId) -> Result<u64> {
     let mut tx = database.begin(tenant).await?;
     let forgotten = sqlx::query!(
-        "DELETE FROM idempotency WHERE tenant_id = $1 AND created_at < clock_timestamp() - interval '48 hours'",
-        tenant.as_uuid()
+        "DELETE FROM idempotency WHERE tenant_id = $1 AND created_at < clock_timestamp() - make_interval(hours => $2)",
+        tenant.as_uuid(),
+        KEPT_HOURS
     )
     .execute(tx.connection())
     .await?

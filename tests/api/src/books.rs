@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test itself does")]
 
-use sqlx::{PgPool, Row};
+use sqlx::{AssertSqlSafe, PgPool, Row};
 use subgrant_domain::EntryHash;
 use subgrant_store::ledger;
 use uuid::Uuid;
@@ -15,7 +15,7 @@ pub async fn assert_books_balance(server: &TestServer, tenant: &Tenant) {
     let pool = server.database.superuser().await;
     let id = tenant_uuid(tenant);
     for (rule, violations) in RULES {
-        let found: Vec<Uuid> = sqlx::query_scalar(*violations)
+        let found: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(format!("{NODES}{violations}")))
             .bind(id)
             .fetch_all(&pool)
             .await
@@ -49,72 +49,78 @@ pub async fn assert_no_deadlocks(server: &TestServer) {
     }
 }
 
-/// Each statement finds the nodes at which a rule is broken; `$1` is the tenant.
+/// What a statement that asks for nodes with their balances begins with; `$1` is the tenant.
+pub const NODES: &str = "WITH nodes AS NOT MATERIALIZED (
+         SELECT d.*, b.budget, b.spent, b.own_spent, b.held, b.reserved, b.capped
+         FROM delegations d JOIN balances b ON b.tenant_id = d.tenant_id AND b.delegation_id = d.id
+         WHERE d.tenant_id = $1) ";
+
+/// Each statement finds the nodes at which a rule is broken; it comes after [`NODES`].
 const RULES: &[(&str, &str)] = &[
     (
         "spent(n) = own + the children's",
-        "SELECT d.id FROM delegations d WHERE d.tenant_id = $1 AND d.spent <>
+        "SELECT d.id FROM nodes d WHERE d.tenant_id = $1 AND d.spent <>
              (SELECT coalesce(sum(CASE l.kind WHEN 'refund' THEN -l.amount ELSE l.amount END), 0) FROM ledger l
               WHERE l.tenant_id = $1 AND l.delegation_id = d.id)
-             + (SELECT coalesce(sum(c.spent), 0) FROM delegations c WHERE c.tenant_id = $1 AND c.parent_id = d.id)",
+             + (SELECT coalesce(sum(c.spent), 0) FROM nodes c WHERE c.tenant_id = $1 AND c.parent_id = d.id)",
     ),
     (
         "the ledger's sum = the root's spent",
-        "SELECT d.id FROM delegations d WHERE d.tenant_id = $1 AND d.depth = 0 AND d.spent <>
+        "SELECT d.id FROM nodes d WHERE d.tenant_id = $1 AND d.depth = 0 AND d.spent <>
              (SELECT coalesce(sum(CASE l.kind WHEN 'refund' THEN -l.amount ELSE l.amount END), 0) FROM ledger l
               WHERE l.tenant_id = $1)",
     ),
     (
         "own_spent(n) = the node's own entries",
-        "SELECT d.id FROM delegations d WHERE d.tenant_id = $1 AND d.own_spent <>
+        "SELECT d.id FROM nodes d WHERE d.tenant_id = $1 AND d.own_spent <>
              (SELECT coalesce(sum(CASE l.kind WHEN 'refund' THEN -l.amount ELSE l.amount END), 0) FROM ledger l
               WHERE l.tenant_id = $1 AND l.delegation_id = d.id)",
     ),
     (
         "capped(n) = what live cap children have not consumed",
-        "SELECT d.id FROM delegations d WHERE d.tenant_id = $1 AND d.capped <>
-             (SELECT coalesce(sum(c.budget - c.spent - c.held), 0) FROM delegations c
+        "SELECT d.id FROM nodes d WHERE d.tenant_id = $1 AND d.capped <>
+             (SELECT coalesce(sum(c.budget - c.spent - c.held), 0) FROM nodes c
               WHERE c.tenant_id = $1 AND c.parent_id = d.id AND c.allocation = 'cap' AND c.revoked_at IS NULL
                   AND (c.expires_at IS NULL OR c.expires_at > clock_timestamp()))",
     ),
     (
         "place(n) = the ids below the root",
-        "SELECT d.id FROM delegations d WHERE d.tenant_id = $1 AND d.place <>
+        "SELECT d.id FROM nodes d WHERE d.tenant_id = $1 AND d.place <>
              decode(replace(array_to_string(d.ancestor_ids[2:] || array_remove(ARRAY[d.id], d.ancestor_ids[1]), ''), '-', ''), 'hex')
              AND d.depth > 0",
     ),
     (
         "every label is in the index of labels",
-        "SELECT d.id FROM delegations d WHERE d.tenant_id = $1 AND NOT EXISTS (
+        "SELECT d.id FROM nodes d WHERE d.tenant_id = $1 AND NOT EXISTS (
              SELECT FROM label_grams g WHERE g.tenant_id = $1 AND g.place = d.place
                  AND g.gram = substr(lower(d.label), 1, 6) COLLATE \"C\")",
     ),
     (
         "reserved(n) = what live carve children have not consumed",
-        "SELECT d.id FROM delegations d WHERE d.tenant_id = $1 AND d.reserved <>
-             (SELECT coalesce(sum(c.budget - c.spent - c.held), 0) FROM delegations c
+        "SELECT d.id FROM nodes d WHERE d.tenant_id = $1 AND d.reserved <>
+             (SELECT coalesce(sum(c.budget - c.spent - c.held), 0) FROM nodes c
               WHERE c.tenant_id = $1 AND c.parent_id = d.id AND c.allocation = 'carve' AND c.revoked_at IS NULL
                   AND (c.expires_at IS NULL OR c.expires_at > clock_timestamp()))",
     ),
     (
         "held(n) = the open holds of a subtree that no revocation has voided",
-        "SELECT d.id FROM delegations d WHERE d.tenant_id = $1
-             AND NOT EXISTS (SELECT FROM delegations a WHERE a.tenant_id = $1 AND a.revoked_at IS NOT NULL
+        "SELECT d.id FROM nodes d WHERE d.tenant_id = $1
+             AND NOT EXISTS (SELECT FROM nodes a WHERE a.tenant_id = $1 AND a.revoked_at IS NOT NULL
                  AND a.id = ANY(d.ancestor_ids || d.id))
              AND d.held <> (SELECT coalesce(sum(h.amount), 0)
-                 FROM holds h JOIN delegations o ON o.tenant_id = $1 AND o.id = h.delegation_id
+                 FROM holds h JOIN nodes o ON o.tenant_id = $1 AND o.id = h.delegation_id
                  WHERE h.tenant_id = $1 AND h.status = 'held' AND d.id = ANY(o.ancestor_ids || o.id)
-                     AND NOT EXISTS (SELECT FROM delegations a WHERE a.tenant_id = $1
+                     AND NOT EXISTS (SELECT FROM nodes a WHERE a.tenant_id = $1
                          AND a.revoked_at IS NOT NULL AND a.id = ANY(o.ancestor_ids || o.id)))",
     ),
     (
         "nothing is held below a frozen node",
-        "SELECT o.id FROM holds h JOIN delegations o ON o.tenant_id = $1 AND o.id = h.delegation_id
-         JOIN delegations a ON a.tenant_id = $1 AND a.id = ANY(o.ancestor_ids || o.id)
+        "SELECT o.id FROM holds h JOIN nodes o ON o.tenant_id = $1 AND o.id = h.delegation_id
+         JOIN nodes a ON a.tenant_id = $1 AND a.id = ANY(o.ancestor_ids || o.id)
          WHERE h.tenant_id = $1 AND h.status = 'held' AND h.expires_at > clock_timestamp()
              AND a.frozen_at IS NOT NULL AND o.held > 0
              -- What is below a revoked node was voided with it, before the freeze, at no node's cost.
-             AND NOT EXISTS (SELECT FROM delegations r WHERE r.tenant_id = $1 AND r.revoked_at IS NOT NULL
+             AND NOT EXISTS (SELECT FROM nodes r WHERE r.tenant_id = $1 AND r.revoked_at IS NOT NULL
                  AND r.id = ANY(o.ancestor_ids || o.id))",
     ),
     (
@@ -127,13 +133,23 @@ const RULES: &[(&str, &str)] = &[
     ),
     (
         "no budget is exceeded",
-        "SELECT d.id FROM delegations d
+        "SELECT d.id FROM nodes d
          WHERE d.tenant_id = $1 AND d.budget IS NOT NULL AND d.spent + d.held + d.reserved > d.budget",
     ),
     (
+        "marks follow from the balances",
+        "SELECT d.id FROM nodes d WHERE d.tenant_id = $1
+             AND (d.is_exhausted, d.is_starving) IS DISTINCT FROM (coalesce(d.budget = d.spent + d.held, false),
+                 coalesce(d.budget = d.spent + d.held + d.reserved AND d.spent + d.held < d.budget AND d.capped > 0, false))",
+    ),
+    (
+        "only the root is without a budget",
+        "SELECT d.id FROM nodes d WHERE d.tenant_id = $1 AND (d.budget IS NULL) <> (d.depth = 0)",
+    ),
+    (
         "descendants are counted",
-        "SELECT d.id FROM delegations d WHERE d.tenant_id = $1 AND d.descendants <>
-             (SELECT count(*) FROM delegations c WHERE c.tenant_id = $1 AND d.id = ANY(c.ancestor_ids))",
+        "SELECT d.id FROM nodes d WHERE d.tenant_id = $1 AND d.descendants <>
+             (SELECT count(*) FROM nodes c WHERE c.tenant_id = $1 AND d.id = ANY(c.ancestor_ids))",
     ),
     (
         "the rollups = the ledger, by quarter, node, cost centre and department",
@@ -148,9 +164,9 @@ const RULES: &[(&str, &str)] = &[
     ),
     (
         "every debit belongs to a node that was live at that time",
-        "SELECT l.id FROM ledger l LEFT JOIN delegations d ON d.tenant_id = $1 AND d.id = l.delegation_id
+        "SELECT l.id FROM ledger l LEFT JOIN nodes d ON d.tenant_id = $1 AND d.id = l.delegation_id
          WHERE l.tenant_id = $1 AND (d.id IS NULL OR l.kind <> 'refund' AND EXISTS (
-             SELECT FROM delegations a WHERE a.tenant_id = $1 AND a.id = ANY(d.ancestor_ids || d.id)
+             SELECT FROM nodes a WHERE a.tenant_id = $1 AND a.id = ANY(d.ancestor_ids || d.id)
                  AND (a.revoked_at < l.recorded_at OR a.expires_at <= l.recorded_at)))",
     ),
 ];

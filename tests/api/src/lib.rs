@@ -18,7 +18,7 @@ mod server;
 mod snapshot;
 mod stream;
 
-pub use books::{assert_books_balance, assert_no_deadlocks, ledger_totals};
+pub use books::{NODES, assert_books_balance, assert_no_deadlocks, ledger_totals};
 pub use client::{Api, Reply};
 pub use database::{Login, TestDatabase};
 pub use foreign::Parts;

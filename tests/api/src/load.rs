@@ -7,12 +7,11 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection, PgConnection};
-use subgrant_domain::{
-    Allocation, AttributeText, ChildRequest, Credits, DelegationId, EntryHash, NodePath, RootKeyId, TenantId,
-};
-use subgrant_service::{App, MintRequest, Principal};
+use subgrant_domain::{Credits, DelegationId, EntryHash, NodePath, RootKeyId, TenantId};
+use subgrant_service::{App, Principal};
 use uuid::Uuid;
 
+use crate::mint_request;
 use plan::Plan;
 
 /// How large the tenant becomes.
@@ -64,8 +63,8 @@ struct Frame {
 pub async fn load(app: &App, url: &str, root: &Principal, size: Size) -> Loaded {
     let started = Instant::now();
     let say = |what: &str| eprintln!("{:>6.1} s  {what}", started.elapsed().as_secs_f64());
-    let tiny = app.mint(root, &brief("tiny", 1_000), None).await.expect("the root can mint").value;
-    let everything = app.mint(root, &brief("everything", Credits::MAX.get() / 2), None).await;
+    let tiny = app.mint(root, &mint_request("tiny", 1_000), None).await.expect("the root can mint").value;
+    let everything = app.mint(root, &mint_request("everything", Credits::MAX.get() / 2), None).await;
     let everything = everything.expect("the root can mint").value;
     let mut connection = PgConnection::connect(url).await.expect("the database accepts connections");
     let frame = frame(&mut connection, root.tenant).await;
@@ -73,6 +72,7 @@ pub async fn load(app: &App, url: &str, root: &Principal, size: Size) -> Loaded 
     let top = root.path.child(everything.delegation.id).expect("one level below the root");
     let plan = Plan::new(&top, size);
     copy::delegations(&mut connection, &frame, &plan, &say).await;
+    copy::balances(&mut connection, &frame, &plan, &say).await;
     copy::labels(&mut connection, &frame, &plan, &say).await;
     let (seq, hash, at) = copy::entries(&mut connection, &frame, &plan, &say).await;
     write_totals(&mut connection, &frame, &plan, &top).await;
@@ -80,7 +80,7 @@ pub async fn load(app: &App, url: &str, root: &Principal, size: Size) -> Loaded 
     say("summing up");
     write_rollups(&mut connection, &frame).await;
     say("gathering statistics");
-    for table in ["delegations", "label_grams", "ledger", "spend_rollups"] {
+    for table in ["delegations", "balances", "label_grams", "ledger", "spend_rollups"] {
         let statement = format!("VACUUM (ANALYZE) {table}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.expect("the owner may");
     }
@@ -93,26 +93,6 @@ pub async fn load(app: &App, url: &str, root: &Principal, size: Size) -> Loaded 
         wide: plan.wide(),
         deep: plan.deep(),
         team: plan.team(),
-    }
-}
-
-fn brief(label: &str, budget: u64) -> MintRequest {
-    MintRequest {
-        parent: None,
-        label: AttributeText::new(label).expect("a plain label"),
-        child: ChildRequest {
-            budget: Credits::new(budget).expect("an amount"),
-            allocation: Allocation::Carve,
-            expires_at: None,
-            actions: None,
-            max_per_spend: None,
-            limits: Vec::new(),
-            max_depth: None,
-            cost_center: None,
-            department: None,
-        },
-        expiry: None,
-        extra_caveats: Vec::new(),
     }
 }
 
@@ -139,10 +119,11 @@ async fn frame(connection: &mut PgConnection, tenant: TenantId) -> Frame {
 /// The balances of the two nodes above what was loaded.
 async fn write_totals(connection: &mut PgConnection, frame: &Frame, plan: &Plan, top: &NodePath) {
     let (spent, reserved, capped) = plan.totals();
-    let statement =
-        "UPDATE delegations SET spent = $3, reserved = CASE WHEN depth = 0 THEN reserved - $3 ELSE $4 END,
-             capped = CASE WHEN depth = 0 THEN 0 ELSE $5 END, descendants = descendants + $6
-         WHERE tenant_id = $1 AND id = ANY($2)";
+    let statement = "WITH above AS (
+             UPDATE delegations SET descendants = descendants + $6 WHERE tenant_id = $1 AND id = ANY($2) RETURNING id, depth)
+         UPDATE balances SET spent = $3, reserved = CASE WHEN depth = 0 THEN reserved - $3 ELSE $4 END,
+             capped = CASE WHEN depth = 0 THEN 0 ELSE $5 END
+         FROM above WHERE tenant_id = $1 AND delegation_id = above.id";
     let ids: Vec<_> = top.ids().iter().map(|id| id.as_uuid()).collect();
     sqlx::query(statement)
         .bind(frame.tenant.as_uuid())

@@ -10,7 +10,7 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use serde_json::{Value, json};
-use sqlx::{PgPool, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, PgPool, postgres::PgConnectOptions};
 use subgrant_domain::{Allocation, AttributeText, ChildRequest, Credits, TenantId};
 use subgrant_server::http::{HttpOptions, HttpState, router};
 use subgrant_service::{App, AppOptions, MasterKey, MintRequest, Principal};
@@ -21,7 +21,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::TestDatabase;
+use crate::{NODES, TestDatabase};
 
 /// A server in this process, without a socket.
 pub struct Rig {
@@ -90,7 +90,7 @@ impl Rig {
         let id: subgrant_domain::SpendId = body["id"].as_str().unwrap().parse().unwrap();
         let seen: i64 = self.one("SELECT count(*) FROM ledger WHERE id = $1", id.as_uuid()).await;
         assert_eq!(seen, 1, "{what}: the next spend was acknowledged and is not committed");
-        let unbalanced: i64 = self.one(UNBALANCED, self.tenant.as_uuid()).await;
+        let unbalanced: i64 = self.one(format!("{NODES}{UNBALANCED}"), self.tenant.as_uuid()).await;
         assert_eq!(unbalanced, 0, "{what}: the books do not balance");
         self.wait_until_quiet(what).await;
     }
@@ -109,20 +109,20 @@ impl Rig {
     }
 
     /// A number from the database.
-    pub async fn one(&self, statement: &'static str, id: uuid::Uuid) -> i64 {
-        sqlx::query_scalar(statement).bind(id).fetch_one(&self.observer).await.unwrap()
+    pub async fn one(&self, statement: impl Into<String>, id: uuid::Uuid) -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(statement.into())).bind(id).fetch_one(&self.observer).await.unwrap()
     }
 }
 
 const BUSY: &str = "SELECT state, query FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = 'subgrant' AND state <> 'idle'";
 
-const UNBALANCED: &str = "SELECT count(*) FROM delegations d WHERE d.tenant_id = $1 AND (
+const UNBALANCED: &str = "SELECT count(*) FROM nodes d WHERE d.tenant_id = $1 AND (
     d.spent <> (SELECT coalesce(sum(l.amount), 0) FROM ledger l WHERE l.tenant_id = $1 AND l.delegation_id = d.id)
-        + (SELECT coalesce(sum(c.spent), 0) FROM delegations c WHERE c.tenant_id = $1 AND c.parent_id = d.id)
-    OR d.reserved <> (SELECT coalesce(sum(c.budget - c.spent), 0) FROM delegations c
+        + (SELECT coalesce(sum(c.spent), 0) FROM nodes c WHERE c.tenant_id = $1 AND c.parent_id = d.id)
+    OR d.reserved <> (SELECT coalesce(sum(c.budget - c.spent), 0) FROM nodes c
         WHERE c.tenant_id = $1 AND c.parent_id = d.id AND NOT c.carve_returned)
-    OR d.descendants <> (SELECT count(*) FROM delegations c WHERE c.tenant_id = $1 AND d.id = ANY(c.ancestor_ids)))";
+    OR d.descendants <> (SELECT count(*) FROM nodes c WHERE c.tenant_id = $1 AND d.id = ANY(c.ancestor_ids)))";
 
 /// The URL of a relay to the database that runs in this test's own, single thread. No answer can arrive before the
 /// caller has given way, so that every round trip is an await at which a call can be dropped, on every run.
@@ -159,10 +159,10 @@ async fn send(router: &Router, request: Request<Body>) -> (StatusCode, axum::htt
     (parts.status, parts.headers, serde_json::from_slice(&bytes).unwrap())
 }
 
-/// A small carve below the caller's own node.
-pub fn mint_request() -> MintRequest {
+/// A carve below the caller's own node, with nothing but a label and a budget.
+pub fn mint_request(label: &str, budget: u64) -> MintRequest {
     let child = ChildRequest {
-        budget: Credits::new(10).unwrap(),
+        budget: Credits::new(budget).unwrap(),
         allocation: Allocation::Carve,
         expires_at: None,
         actions: None,
@@ -172,6 +172,6 @@ pub fn mint_request() -> MintRequest {
         cost_center: None,
         department: None,
     };
-    let label = AttributeText::new("child").unwrap();
+    let label = AttributeText::new(label).unwrap();
     MintRequest { parent: None, label, child, expiry: None, extra_caveats: Vec::new() }
 }

@@ -2,22 +2,22 @@
 
 use std::time::Instant;
 
-use jiff::{SignedDuration, tz::TimeZone};
-use subgrant_domain::{DelegationId, TenantId, Tree};
+use jiff::{SignedDuration, Timestamp};
+use subgrant_domain::TenantId;
 use subgrant_store::{
-    LockedTx, StoreError, audit,
+    LockedTx, StoreError, TenantTx, audit,
     books::{self, Posted, Posting},
     delegations::{self, Standing},
     events, holds,
     idempotency::{self, Key},
-    ledger::Head,
 };
+use tokio::task::JoinHandle;
 
 use super::{
-    Answer, Command,
+    AT_A_TIME, Answer, Command,
     draft::{Clock, Writes},
 };
-use crate::{App, EngineError, ServiceError, locked::LockedTenant, receipt::SpendError};
+use crate::{App, EngineError, ServiceError, adoption, receipt::SpendError};
 
 /// How much later than its decisions a transaction may begin.
 const MOST_DELAY: SignedDuration = SignedDuration::from_secs(1);
@@ -25,10 +25,9 @@ const MOST_DELAY: SignedDuration = SignedDuration::from_secs(1);
 /// Decisions that are ready to be written.
 pub(super) struct Decisions {
     pub(super) tenant: TenantId,
-    pub(super) root: DelegationId,
     /// How the books stand, if the decisions are right, and the instant of the newest one.
     pub(super) standing: Standing,
-    pub(super) zone: TimeZone,
+    pub(super) clock: Clock,
     /// `None` where nothing is to be written.
     pub(super) posting: Option<Posting>,
     pub(super) writes: Writes,
@@ -36,9 +35,30 @@ pub(super) struct Decisions {
     pub(super) decided: Vec<(Command, Answer)>,
 }
 
+/// The transaction in which decisions are to be written.
+pub(super) enum Start {
+    /// It holds the lock under which they were made.
+    Locked(LockedTx, Clock),
+    /// It must find the books as they were supposed to stand. It may have begun already.
+    Supposed(Option<Begun>),
+}
+
+/// A transaction that is about to begin.
+pub(super) type Begun = JoinHandle<Result<TenantTx, StoreError>>;
+
+/// A transaction that has begun ahead, or one that begins now.
+pub(super) async fn begin(app: &App, tenant: TenantId, ahead: Option<Begun>) -> Result<TenantTx, StoreError> {
+    if let Some(begun) = ahead
+        && let Ok(Ok(tx)) = begun.await
+    {
+        return Ok(tx);
+    }
+    app.shared().database.begin_often(tenant).await
+}
+
 /// What became of decisions.
 pub(super) enum Ended {
-    /// They are committed, and everybody is answered.
+    /// They are committed, and everybody is being answered.
     Committed(Clock),
     /// They are not; nobody was answered.
     Failed(Failure, Vec<Command>),
@@ -88,15 +108,11 @@ impl From<StoreError> for Failure {
 }
 
 impl Decisions {
-    /// Commits the decisions, in the transaction in which they were made, or in one that finds the books as they were
-    /// supposed to stand, and answers.
-    pub(super) async fn commit(mut self, app: App, locked: Option<(LockedTx, Clock)>) -> Ended {
-        match self.write(&app, locked).await {
+    /// Commits the decisions, and answers.
+    pub(super) async fn commit(mut self, app: App, start: Start) -> Ended {
+        match self.write(&app, start).await {
             Ok(clock) => {
-                for (command, answer) in self.decided {
-                    // A caller that went away does not undo a debit; its idempotency key finds it again.
-                    let _ = command.reply.send(answer);
-                }
+                tokio::spawn(answer(self.decided));
                 Ended::Committed(clock)
             }
             Err(failure) => {
@@ -106,24 +122,31 @@ impl Decisions {
         }
     }
 
-    async fn write(&mut self, app: &App, locked: Option<(LockedTx, Clock)>) -> Result<Clock, Failure> {
-        let (mut tx, clock) = match locked {
-            Some(locked) => locked,
-            None => self.lock(app).await?,
+    async fn write(&mut self, app: &App, start: Start) -> Result<Clock, Failure> {
+        let (mut tx, clock) = match (start, &self.posting) {
+            (Start::Supposed(ahead), Some(posting)) if self.unsure.is_empty() => {
+                self.lock_and_post(begin(app, self.tenant, ahead).await?, posting).await?
+            }
+            (start, posting) => {
+                let (mut tx, clock) = match start {
+                    Start::Locked(tx, clock) => (tx, clock),
+                    Start::Supposed(ahead) => self.lock(begin(app, self.tenant, ahead).await?).await?,
+                };
+                if !self.unsure.is_empty() && !idempotency::by_keys(&mut tx, &self.unsure).await?.is_empty() {
+                    return Err(Failure::KeyTaken);
+                }
+                let Some(posting) = posting else { return Ok(clock) };
+                let Standing { now, seq, .. } = self.standing;
+                adoption::enter(&mut tx, &self.writes.adopted, seq, now).await?;
+                match books::post(&mut tx, posting, now).await? {
+                    Posted::Whole(()) => (tx, clock),
+                    Posted::KeyTaken => return Err(Failure::KeyTaken),
+                    Posted::Stale => return Err(Failure::Stale),
+                }
+            }
         };
-        if !self.unsure.is_empty() && !idempotency::by_keys(tx.tx(), &self.unsure).await?.is_empty() {
-            return Err(Failure::KeyTaken);
-        }
-        let Some(posting) = &self.posting else { return Ok(clock) };
-        let Standing { now, seq, hash, .. } = self.standing;
-        let head = Head { now, zone: self.zone.clone(), seq, hash };
-        let mut tenant = LockedTenant::known(tx, head, Tree::new(now, self.zone.clone(), []));
-        tenant.enter(&self.writes.adopted).await?;
-        if books::post(&mut tenant.tx, posting, now).await? == Posted::KeyTaken {
-            return Err(Failure::KeyTaken);
-        }
-        self.write_holds(&mut tenant.tx).await?;
-        tenant.tx.commit().await.map_err(|error| {
+        self.write_holds(&mut tx).await?;
+        tx.commit().await.map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "a commit failed");
             Failure::OutcomeUnknown
         })?;
@@ -132,16 +155,28 @@ impl Decisions {
     }
 
     /// Takes the lock, and makes sure that nobody has written since what is known was read.
-    async fn lock(&self, app: &App) -> Result<(LockedTx, Clock), Failure> {
-        let tx = app.shared().database.begin_often(self.tenant).await?;
-        let (tx, found) = delegations::lock(tx, self.root).await?;
-        let delay = found.now.duration_since(self.standing.now);
-        let is_expected = self.standing == Standing { now: self.standing.now, ..found };
-        if is_expected && (SignedDuration::ZERO..MOST_DELAY).contains(&delay) {
-            Ok((tx, Clock { read: found.now, at: Instant::now() }))
+    async fn lock(&self, tx: TenantTx) -> Result<(LockedTx, Clock), Failure> {
+        let (tx, found) = delegations::lock(tx).await?;
+        if self.standing.is_of_same_books(&found) && self.is_in_time(found.now) {
+            Ok((tx, Clock::read(found.now)))
         } else {
             Err(Failure::Stale)
         }
+    }
+
+    /// The same together with the posting.
+    async fn lock_and_post(&self, tx: TenantTx, posting: &Posting) -> Result<(LockedTx, Clock), Failure> {
+        let asked = Instant::now();
+        match books::lock_and_post(tx, posting, &self.standing).await? {
+            Posted::Whole((tx, at)) if self.is_in_time(at) => Ok((tx, self.clock.confirmed(at, asked))),
+            Posted::Whole(_) | Posted::Stale => Err(Failure::Stale),
+            Posted::KeyTaken => Err(Failure::KeyTaken),
+        }
+    }
+
+    /// Whether the newest decision is no later than the lock, and not much earlier.
+    fn is_in_time(&self, locked_at: Timestamp) -> bool {
+        (SignedDuration::ZERO..MOST_DELAY).contains(&locked_at.duration_since(self.standing.now))
     }
 
     async fn write_holds(&self, tx: &mut LockedTx) -> Result<(), StoreError> {
@@ -155,5 +190,17 @@ impl Decisions {
             audit::append(tx, entry).await?;
         }
         events::append(tx, &writes.events, now).await
+    }
+}
+
+/// Tells callers how their commands were decided: some at a time, because all of them at once would stand in line before
+/// the next transaction.
+async fn answer(decided: Vec<(Command, Answer)>) {
+    for (number, (command, answer)) in decided.into_iter().enumerate() {
+        if number % AT_A_TIME == AT_A_TIME - 1 {
+            tokio::task::yield_now().await;
+        }
+        // A caller that went away does not undo a debit; its idempotency key finds it again.
+        let _ = command.reply.send(answer);
     }
 }

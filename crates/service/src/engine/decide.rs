@@ -33,7 +33,7 @@ impl Draft {
     /// The same for a token whose node was made offline: it is entered if, and only if, the item is not refused.
     fn decide_offline(&mut self, item: &Item, credential: &Credential) -> Answer {
         self.check_token(credential)?;
-        let before = (self.tree.set_aside(&credential.path), self.adoption.clone());
+        let (nodes_before, facts_before) = (self.tree.set_aside(&credential.path), self.adoption.clone());
         let adopted = adopt(&mut self.tree, &mut self.adoption, credential);
         let adopted = adopted.map_err(|error| SpendError::Access(AccessError::Credential(error)));
         let answer = adopted.and_then(|adopted| {
@@ -47,8 +47,8 @@ impl Draft {
                 Ok(outcome)
             }
             other => {
-                self.tree.put_back(before.0);
-                self.adoption = before.1;
+                self.tree.put_back(nodes_before);
+                self.adoption = facts_before;
                 other.map(|(_, outcome)| outcome)
             }
         }

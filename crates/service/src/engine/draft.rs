@@ -25,7 +25,7 @@ use subgrant_store::{
     tokens::{Digest, Token},
 };
 
-use super::{Answer, Command, Item, Operation, commit::Decisions, recent::RecentKeys};
+use super::{AT_A_TIME, Answer, Command, Item, Operation, commit::Decisions, recent::RecentKeys};
 use crate::adoption::{Adopted, AdoptionFacts};
 
 /// How long after the last look at the database what is known counts: so long may somebody who changes rows by hand, and
@@ -35,22 +35,49 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How many nodes are known at most, some hundred bytes each. Whoever touches more reads those of each batch.
 const MOST_NODES: usize = 20_000;
 
-/// How many items are decided without a pause: some hundred microseconds.
-const AT_A_TIME: usize = 50;
-
 /// The database's clock, as it was last read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
-    pub(super) read: Timestamp,
-    pub(super) at: Instant,
+    read: Timestamp,
+    at: Instant,
+    /// When the database last had the chance to contradict.
+    confirmed: Instant,
 }
 
 impl Clock {
+    /// As just read.
+    pub(super) fn read(read: Timestamp) -> Self {
+        let at = Instant::now();
+        Self { read, at, confirmed: at }
+    }
+
+    /// Corrected by what it showed at some moment since `asked`, where that cannot be otherwise.
+    pub(super) fn confirmed(self, showed: Timestamp, asked: Instant) -> Self {
+        let answered = Instant::now();
+        let (read, at) = if self.at_instant(asked).is_none_or(|earliest| showed < earliest) {
+            (showed, asked)
+        } else if self.at_instant(answered).is_none_or(|latest| showed > latest) {
+            (showed, answered)
+        } else {
+            (self.read, self.at)
+        };
+        Self { read, at, confirmed: answered }
+    }
+
     /// What it shows now, or a little less. In microseconds, as the database stores it.
     fn now(&self) -> Option<Timestamp> {
-        let passed = SignedDuration::try_from(self.at.elapsed()).ok()?;
-        let now = self.read.checked_add(passed).ok()?;
-        Timestamp::from_microsecond(now.as_microsecond()).ok()
+        self.at_instant(Instant::now())
+    }
+
+    fn at_instant(&self, instant: Instant) -> Option<Timestamp> {
+        let passed = SignedDuration::try_from(instant.saturating_duration_since(self.at)).ok()?;
+        let then = self.read.checked_add(passed).ok()?;
+        Timestamp::from_microsecond(then.as_microsecond()).ok()
+    }
+
+    /// Whether the database was asked so lately that what is known counts.
+    fn is_fresh(&self) -> bool {
+        self.confirmed.elapsed() < PAUSE
     }
 }
 
@@ -169,9 +196,8 @@ impl Draft {
     /// counts. Where it does not, nothing may be decided from memory.
     pub(super) fn covers(&mut self, commands: &[Command], recent: &RecentKeys) -> bool {
         let Some(now) = self.clock.now().map(|now| now.max(self.standing.now)) else { return false };
-        let is_current = self.clock.at.elapsed() < PAUSE
-            && self.known.next_due.is_none_or(|due| due > now)
-            && self.tree.go_on(now);
+        let is_current =
+            self.clock.is_fresh() && self.known.next_due.is_none_or(|due| due > now) && self.tree.go_on(now);
         if !is_current {
             return false;
         }
@@ -209,22 +235,19 @@ impl Draft {
 
     /// Whether what is known is what `found` says.
     pub(super) fn still_counts(&self, found: &Standing) -> bool {
-        self.standing == Standing { now: self.standing.now, ..*found } && self.clock.at.elapsed() < PAUSE
+        self.standing.is_of_same_books(found) && self.clock.is_fresh()
     }
 
     /// Parts the decisions from what is known once they are committed, where that is worth keeping.
     pub(super) fn part(mut self, tenant: TenantId) -> (Decisions, Option<Self>) {
-        let root = self.decided.first().map(|(command, _)| command.item.path.root_id());
-        let root = root.expect("something was decided");
         let mut writes = std::mem::take(&mut self.writes);
         let newest_at = writes.entries.last().map_or(self.standing.newest_at, |(entry, _)| entry.recorded_at);
         let is_empty = writes.is_empty();
         let (entries, records) = (std::mem::take(&mut writes.entries), std::mem::take(&mut writes.records));
         let decisions = Decisions {
             tenant,
-            root,
             standing: self.standing,
-            zone: self.known.zone.clone(),
+            clock: self.clock,
             posting: (!is_empty).then(|| Posting::new(&self.tree, entries, records)),
             writes,
             unsure: self.unsure,

@@ -27,6 +27,9 @@ use crate::{
     spend::SpendRequest,
 };
 
+/// How many items are decided, or answered, before others get their turn: some hundred microseconds.
+const AT_A_TIME: usize = 50;
+
 /// Why a debit was not decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {

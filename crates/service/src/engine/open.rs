@@ -1,13 +1,10 @@
 //! Taking a tenant's lock, and reading everything that deciding on some commands takes and that is not known yet.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    time::Instant,
-};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use subgrant_domain::{Credits, HoldId, Period, SpendId, TenantId, Tree, required_windows};
+use subgrant_domain::{Credits, HoldId, Period, SpendId, Tree, required_windows};
 use subgrant_store::{
-    LockedTx,
+    LockedTx, TenantTx,
     delegations::{self, Standing},
     holds::{self, StoredHold},
     idempotency::{self, Key},
@@ -20,7 +17,7 @@ use super::{
     draft::{Clock, Draft, Known},
 };
 use crate::{
-    App, ServiceError,
+    ServiceError,
     adoption::AdoptionFacts,
     credential::Credential,
     locked::{Loaded, LockedTenant},
@@ -37,16 +34,13 @@ struct Opened<'a> {
 /// Locks the tenant and reads. What was known counts if nobody has written since. Returns an empty draft that covers the
 /// commands, and the transaction that holds the lock. Of the idempotency keys, those given are looked up.
 pub(super) async fn open(
-    app: &App,
-    tenant: TenantId,
+    tx: TenantTx,
     known: Option<Draft>,
     commands: &[Command],
     keys: HashSet<Key>,
 ) -> Result<(Draft, LockedTx), ServiceError> {
-    let database = &app.shared().database;
-    let root = commands.first().map(|command| command.item.path.root_id()).expect("a batch is never empty");
-    let (mut tx, standing) = delegations::lock(database.begin_often(tenant).await?, root).await?;
-    let clock = Clock { read: standing.now, at: Instant::now() };
+    let (mut tx, standing) = delegations::lock(tx).await?;
+    let clock = Clock::read(standing.now);
     let (mut tree, known) = if let Some(draft) = known.filter(|draft| draft.still_counts(&standing)) {
         (draft.tree, draft.known)
     } else {
@@ -63,7 +57,7 @@ pub(super) async fn open(
     let adoption = AdoptionFacts::read(opened.tenant.tx(), credentials(commands)).await?;
     let (holds, refunded) = opened.operands().await?;
     let looked_up: Vec<_> = keys.iter().cloned().collect();
-    let recorded = idempotency::by_keys(opened.tenant.tx(), &looked_up).await?.into_iter().collect();
+    let recorded = idempotency::by_keys(&mut opened.tenant.tx, &looked_up).await?.into_iter().collect();
     let LockedTenant { tx, tree, .. } = opened.tenant;
     let mut draft = Draft {
         holds,

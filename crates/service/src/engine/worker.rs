@@ -1,23 +1,29 @@
 //! A tenant's queue at work: it decides what comes in while the transaction before is under way, so that neither the
 //! program nor the database waits for the other.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use subgrant_domain::TenantId;
-use subgrant_store::LockedTx;
+use subgrant_store::{LockedTx, idempotency::Key};
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 
 use super::{
-    Command,
-    commit::{Ended, Failure},
-    draft::{Clock, Draft},
+    AT_A_TIME, Command,
+    commit::{Begun, Ended, Failure, Start, begin},
+    draft::Draft,
     open::open,
     recent::RecentKeys,
 };
-use crate::App;
+use crate::{App, ServiceError};
 
 /// How long an idle tenant keeps its task.
 const IDLE: Duration = Duration::from_mins(1);
+
+/// How long it keeps a transaction that has begun ahead.
+const LULL: Duration = Duration::from_millis(10);
 
 /// What a tenant's queue works with.
 pub(super) struct Worker {
@@ -30,7 +36,14 @@ pub(super) struct Worker {
     /// Commands that cannot be decided from what is known.
     held_back: Vec<Command>,
     under_way: Option<JoinHandle<Ended>>,
+    /// The next one, which has begun, so that nobody need wait for that.
+    ahead: Option<Begun>,
+    /// When decisions were last given up because somebody else had written.
+    rival_seen: Option<Instant>,
 }
+
+/// How long nothing is decided without the lock after somebody else has written: another server is likely to go on.
+const RIVALRY: Duration = Duration::from_millis(50);
 
 /// Which idempotency keys to look up before anything is decided.
 #[derive(Clone, Copy)]
@@ -43,7 +56,17 @@ enum LookUp {
 impl Worker {
     pub(super) fn new(app: App, tenant: TenantId, batch_size: usize) -> Self {
         let (recent_keys, held_back) = (RecentKeys::default(), Vec::new());
-        Self { app, tenant, batch_size, recent_keys, draft: None, held_back, under_way: None }
+        Self {
+            app,
+            tenant,
+            batch_size,
+            recent_keys,
+            draft: None,
+            held_back,
+            under_way: None,
+            ahead: None,
+            rival_seen: None,
+        }
     }
 
     /// Decides until the tenant has been idle for a while.
@@ -65,11 +88,13 @@ impl Worker {
                     return;
                 }
             }
-            let room = self.room();
+            let is_lull = self.ahead.is_some() && self.under_way.is_none();
+            let (room, patience) = (self.room(), if is_lull { LULL } else { IDLE });
             tokio::select! {
                 ended = end_of(&mut self.under_way) => self.conclude(ended).await,
-                count = timeout(IDLE, commands.recv_many(&mut received, room)), if room > 0 && !is_closed => {
+                count = timeout(patience, commands.recv_many(&mut received, room)), if room > 0 && !is_closed => {
                     match count {
+                        Err(_) if is_lull => self.ahead = None,
                         // Refuse further commands first; what slipped in before is still decided.
                         Err(_) => commands.close(),
                         Ok(0) => is_closed = true,
@@ -92,28 +117,41 @@ impl Worker {
         self.batch_size - self.draft.as_ref().map_or(0, |draft| draft.decided.len().min(self.batch_size))
     }
 
-    /// Decides from what is known, or keeps the commands until there is a lock.
+    /// Decides from what is known, as far as that goes, and keeps the other commands until there is a lock.
     async fn accept(&mut self, commands: Vec<Command>) {
-        if let Some(draft) = &mut self.draft
-            && draft.covers(&commands, &self.recent_keys)
+        let mut commands = commands.into_iter();
+        while let Some(draft) = &mut self.draft
+            && !self.rival_seen.is_some_and(|seen| seen.elapsed() < RIVALRY)
         {
-            draft.decide_all(commands).await;
-        } else {
-            self.held_back = commands;
+            let some: Vec<_> = commands.by_ref().take(AT_A_TIME).collect();
+            if some.is_empty() {
+                return;
+            }
+            if !draft.covers(&some, &self.recent_keys) {
+                self.held_back = some;
+                break;
+            }
+            draft.decide_all(some).await;
         }
+        self.held_back.extend(commands);
     }
 
     /// Sends what is decided on its way.
     fn launch(&mut self) {
         let draft = self.draft.take().expect("something was decided");
-        self.send(draft, None);
+        let ahead = self.ahead.take();
+        self.send(draft, Start::Supposed(ahead));
     }
 
-    fn send(&mut self, draft: Draft, locked: Option<(LockedTx, Clock)>) {
+    fn send(&mut self, draft: Draft, start: Start) {
         self.recent_keys.add(draft.recorded.keys());
         let (decisions, next) = draft.part(self.tenant);
         self.draft = next;
-        self.under_way = Some(tokio::spawn(decisions.commit(self.app.clone(), locked)));
+        self.under_way = Some(tokio::spawn(decisions.commit(self.app.clone(), start)));
+        if self.ahead.is_none() && self.app.shared().database.has_spare_connections() {
+            let (app, tenant) = (self.app.clone(), self.tenant);
+            self.ahead = Some(tokio::spawn(async move { begin(&app, tenant, None).await }));
+        }
     }
 
     /// Takes the lock, reads what is missing, decides, and sends that on its way.
@@ -123,14 +161,23 @@ impl Worker {
             LookUp::All => keys.cloned().collect(),
             LookUp::Likely => keys.filter(|key| self.recent_keys.contains(key)).cloned().collect(),
         };
-        match open(&self.app, self.tenant, self.draft.take(), &commands, keys).await {
+        match self.open(&commands, keys).await {
             Ok((mut draft, tx)) => {
                 draft.decide_all(commands).await;
                 let clock = draft.clock;
-                self.send(draft, Some((tx, clock)));
+                self.send(draft, Start::Locked(tx, clock));
             }
             Err(error) => give_up(&Failure::from(error), commands),
         }
+    }
+
+    async fn open(
+        &mut self,
+        commands: &[Command],
+        keys: HashSet<Key>,
+    ) -> Result<(Draft, LockedTx), ServiceError> {
+        let tx = begin(&self.app, self.tenant, self.ahead.take()).await?;
+        open(tx, self.draft.take(), commands, keys).await
     }
 
     /// Takes note of how the transaction that was under way has ended.
@@ -154,7 +201,10 @@ impl Worker {
     /// Tries again what may succeed then, and answers what may not.
     async fn retry(&mut self, failure: Failure, commands: Vec<Command>) {
         match failure {
-            Failure::Stale => self.begin(commands, LookUp::Likely).await,
+            Failure::Stale => {
+                self.rival_seen = Some(Instant::now());
+                self.begin(commands, LookUp::Likely).await;
+            }
             Failure::KeyTaken => self.begin(commands, LookUp::All).await,
             // One debit that the database refuses must not take its neighbours with it.
             Failure::Refused(_) if commands.len() > 1 => {

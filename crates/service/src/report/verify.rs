@@ -84,9 +84,11 @@ impl App {
             }
             drop(tx);
             let mut tx = database.begin(tenant).await?;
-            let Some(owner) = tenants::current(&mut tx).await? else { continue };
+            if tenants::current(&mut tx).await?.is_none() {
+                continue;
+            }
             // Nothing is spent meanwhile, and what was is in the ledger.
-            let (mut tx, _) = delegations::lock(tx, owner.root).await?;
+            let (mut tx, _) = delegations::lock(tx).await?;
             summaries::rebuild_rollups(&mut tx, stretch).await?;
             tx.commit().await?;
             was_changed = true;

@@ -52,6 +52,9 @@ impl Row {
             cost_center: self.cost_center.map(text).transpose()?,
             department: self.department.map(text).transpose()?,
         };
+        if self.budget.is_none() && ids.len() > 1 {
+            return Err(StoreError::Malformed(format!("{} has no budget", self.id)));
+        }
         Ok(Delegation {
             node: Node {
                 path: path(&ids)?,

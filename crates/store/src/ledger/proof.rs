@@ -141,10 +141,12 @@ pub struct NodeSums {
 pub async fn nodes_after(tx: &mut TenantTx, after: Option<&Place>, limit: i64) -> Result<Vec<NodeSums>> {
     let from = after.map_or_else(Vec::new, |place| place.next().as_bytes().to_vec());
     let rows = sqlx::query!(
-        r#"SELECT d.id, d.place, d.spent, d.own_spent,
-               (SELECT coalesce(sum(c.spent), 0)::bigint FROM delegations c
+        r#"SELECT d.id, d.place, b.spent, b.own_spent,
+               (SELECT coalesce(sum(below.spent), 0)::bigint
+                FROM delegations c JOIN balances below ON below.tenant_id = $1 AND below.delegation_id = c.id
                 WHERE c.tenant_id = $1 AND c.parent_id = d.id) AS "children_spent!"
-           FROM delegations d WHERE d.tenant_id = $1 AND d.place >= $2 ORDER BY d.place LIMIT $3"#,
+           FROM delegations d JOIN balances b ON b.tenant_id = $1 AND b.delegation_id = d.id
+           WHERE d.tenant_id = $1 AND d.place >= $2 ORDER BY d.place LIMIT $3"#,
         tx.tenant().as_uuid(),
         &from,
         limit
@@ -180,7 +182,9 @@ pub struct NodeSpent {
 pub async fn spent_after(tx: &mut TenantTx, after: Option<&Place>, limit: i64) -> Result<Vec<NodeSpent>> {
     let from = after.map_or_else(Vec::new, |place| place.next().as_bytes().to_vec());
     let rows = sqlx::query!(
-        "SELECT id, parent_id, place, spent FROM delegations WHERE tenant_id = $1 AND place >= $2 ORDER BY place LIMIT $3",
+        "SELECT d.id, d.parent_id, d.place, b.spent
+         FROM delegations d JOIN balances b ON b.tenant_id = $1 AND b.delegation_id = d.id
+         WHERE d.tenant_id = $1 AND d.place >= $2 ORDER BY d.place LIMIT $3",
         tx.tenant().as_uuid(),
         &from,
         limit
@@ -242,7 +246,9 @@ pub async fn own_entries(
 /// What the root's row says that the tenant has spent, and how many nodes there are.
 pub async fn root_totals(tx: &mut TenantTx) -> Result<(i64, u64)> {
     let row = sqlx::query!(
-        "SELECT spent, descendants FROM delegations WHERE tenant_id = $1 AND depth = 0",
+        "SELECT b.spent, d.descendants
+         FROM delegations d JOIN balances b ON b.tenant_id = $1 AND b.delegation_id = d.id
+         WHERE d.tenant_id = $1 AND d.depth = 0",
         tx.tenant().as_uuid()
     )
     .fetch_one(tx.connection())

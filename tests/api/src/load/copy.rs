@@ -66,8 +66,8 @@ pub(super) async fn delegations(
     say: &dyn Fn(&str),
 ) {
     let table = "delegations (tenant_id, id, parent_id, path, ancestor_ids, place, depth, label, cost_center, department,
-        allocation, budget, spent, own_spent, reserved, capped, descendants, carve_returned, expiry_noted, actions,
-        caveats, root_key_id, expires_at, frozen_at, revoked_at, created_at)";
+        allocation, descendants, carve_returned, expiry_noted, is_exhausted, is_starving, actions, caveats, root_key_id,
+        expires_at, frozen_at, revoked_at, created_at)";
     let mut copy = Copy::begin(connection, table, "delegations", say).await;
     for (index, node) in plan.nodes.iter().enumerate() {
         write_delegation(&mut copy.rows, frame, plan, index, node);
@@ -90,10 +90,11 @@ fn write_delegation(rows: &mut String, frame: &Frame, plan: &Plan, index: usize,
     let ended = |state| if node.state == state { frame.ended_at.to_string() } else { r"\N".to_owned() };
     let is_over = matches!(node.state, State::Revoked | State::Expired);
     let is_cap = node.allocation == Allocation::Cap;
+    let left = node.budget - node.spent;
     let text = |text: &Option<String>| text.clone().unwrap_or_else(|| r"\N".to_owned());
     let _ = write!(
         rows,
-        "{}\t{}\t{}\t{path}\t{{{ancestors}}}\t\\\\x{place}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t\
+        "{}\t{}\t{}\t{path}\t{{{ancestors}}}\t\\\\x{place}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t\
          spend,delegate,read\t{{{}}}\t{}\t{}\t{}\t{}\t{}",
         frame.tenant.as_uuid(),
         uuid(&node.id),
@@ -103,14 +104,11 @@ fn write_delegation(rows: &mut String, frame: &Frame, plan: &Plan, index: usize,
         text(&node.cost_center),
         text(&node.department),
         node.allocation,
-        node.budget,
-        node.spent,
-        node.own_spent,
-        node.reserved,
-        node.capped,
         node.descendants,
         is_over || is_cap,
         node.state == State::Expired,
+        left == 0,
+        left > 0 && left == node.reserved && node.capped > 0,
         caveats,
         frame.root_key.as_uuid(),
         ended(State::Expired),
@@ -118,6 +116,18 @@ fn write_delegation(rows: &mut String, frame: &Frame, plan: &Plan, index: usize,
         ended(State::Revoked),
         frame.first_entry_at,
     );
+}
+
+pub(super) async fn balances(connection: &mut PgConnection, frame: &Frame, plan: &Plan, say: &dyn Fn(&str)) {
+    let table = "balances (tenant_id, delegation_id, budget, spent, own_spent, reserved, capped)";
+    let mut copy = Copy::begin(connection, table, "balances", say).await;
+    for node in &plan.nodes {
+        let (tenant, id) = (frame.tenant.as_uuid(), node.id.as_uuid());
+        let Planned { budget, spent, own_spent, reserved, capped, .. } = node;
+        let _ = write!(copy.rows, "{tenant}\t{id}\t{budget}\t{spent}\t{own_spent}\t{reserved}\t{capped}");
+        copy.end_row().await;
+    }
+    copy.finish().await;
 }
 
 pub(super) async fn labels(connection: &mut PgConnection, frame: &Frame, plan: &Plan, say: &dyn Fn(&str)) {

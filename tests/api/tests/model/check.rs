@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use subgrant_domain::{SpendId, TenantId};
-use subgrant_tests::{Parts, assert_books_balance, attenuate};
+use subgrant_tests::{NODES, Parts, assert_books_balance, attenuate};
 use subgrant_token::NodeDigest;
 
 use crate::{
@@ -76,18 +76,20 @@ fn learn_beginnings(world: &mut World, tree: &Value) {
 
 /// `spent(n) = own(n) + Σ spent(children)` and `Σ ledger = spent(root)`, by PostgreSQL.
 fn identities(system: &System) -> Result<(), String> {
-    let statement = "WITH own AS (
+    let statement = format!(
+        "{NODES}, own AS (
             SELECT delegation_id AS id, sum(CASE kind WHEN 'refund' THEN -amount ELSE amount END) AS spent
             FROM ledger WHERE tenant_id = $1 GROUP BY delegation_id),
         below AS (
-            SELECT parent_id AS id, sum(spent) AS spent FROM delegations WHERE tenant_id = $1 GROUP BY parent_id)
+            SELECT parent_id AS id, sum(spent) AS spent FROM nodes WHERE tenant_id = $1 GROUP BY parent_id)
         SELECT
-            (SELECT count(*) FROM delegations d LEFT JOIN own USING (id) LEFT JOIN below USING (id)
+            (SELECT count(*) FROM nodes d LEFT JOIN own USING (id) LEFT JOIN below USING (id)
              WHERE d.tenant_id = $1 AND d.spent <> coalesce(own.spent, 0) + coalesce(below.spent, 0)),
             (SELECT coalesce(sum(spent), 0)::bigint FROM own),
-            (SELECT spent FROM delegations WHERE tenant_id = $1 AND depth = 0)";
+            (SELECT spent FROM nodes WHERE tenant_id = $1 AND depth = 0)"
+    );
     let tenant = system.tenant.id.parse::<TenantId>().unwrap().as_uuid();
-    let query = sqlx::query(statement).bind(tenant).fetch_one(&system.stage.observer);
+    let query = sqlx::query(AssertSqlSafe(statement)).bind(tenant).fetch_one(&system.stage.observer);
     let row = system.stage.runtime.block_on(query).unwrap();
     let [unequal, ledger, root] = [0, 1, 2].map(|column| row.get::<i64, _>(column));
     if unequal != 0 {

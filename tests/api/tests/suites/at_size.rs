@@ -125,8 +125,10 @@ async fn a_state_and_a_common_attribution_are_found_behind_thousands_of_marks_of
     // A state that hardly any node of one centre is in, and very many others are.
     for statement in [
         "UPDATE delegations SET revoked_at = now() WHERE cost_center IN ('Sibling centre 1', 'Sibling centre 2')",
-        "UPDATE delegations SET budget = greatest(1, spent + held), spent = greatest(1, spent + held) - held, reserved = 0
-         WHERE cost_center IN ('Sibling centre 3', 'Sibling centre 4') AND allocation = 'carve'",
+        "WITH exhausted AS (UPDATE delegations SET is_exhausted = true, is_starving = false
+             WHERE cost_center IN ('Sibling centre 3', 'Sibling centre 4') AND allocation = 'carve' RETURNING id)
+         UPDATE balances SET budget = greatest(1, spent + held), spent = greatest(1, spent + held) - held, reserved = 0
+         FROM exhausted WHERE delegation_id = exhausted.id",
         "UPDATE delegations SET revoked_at = now() WHERE id = (SELECT id FROM delegations
              WHERE cost_center = 'Sibling centre 0' ORDER BY place DESC LIMIT 1)",
         "UPDATE delegations SET department = 'Audit'

@@ -6,7 +6,7 @@ use std::{future::Future, pin::pin, task::Poll};
 use serde_json::json;
 use subgrant_domain::Credits;
 use subgrant_service::SpendRequest;
-use subgrant_tests::{Rig, mint_request, post};
+use subgrant_tests::{NODES, Rig, mint_request, post};
 use tower::ServiceExt;
 
 /// Polls `future` at most `polls` times, then drops it. Whether it had completed.
@@ -58,7 +58,7 @@ async fn a_request_whose_caller_goes_away_is_carried_out_whole() {
     assert!(!drop_after(1, rig.router.clone().oneshot(post("/spend", Some(&rig.token), &body))).await);
     // The pool's only connection serves one after the other, so that this comes after the dropped one.
     rig.assert_nothing_is_left_open("spend").await;
-    let spent = "SELECT spent FROM delegations WHERE tenant_id = $1 AND depth = 0";
+    let spent = format!("{NODES}SELECT spent FROM nodes WHERE depth = 0");
     assert_eq!(rig.one(spent, rig.tenant.as_uuid()).await, 51);
 }
 
@@ -66,7 +66,7 @@ async fn a_request_whose_caller_goes_away_is_carried_out_whole() {
 async fn a_mint_dropped_without_the_protecting_task_leaves_nothing_open() {
     for max_connections in [1, 2] {
         let rig = Rig::start(max_connections).await;
-        let (principal, request) = (rig.principal().await, mint_request());
+        let (principal, request) = (rig.principal().await, mint_request("child", 10));
         let call = async || Box::pin(rig.app.mint(&principal, &request, None));
         drop_everywhere(&rig, "mint", 10, call).await;
     }

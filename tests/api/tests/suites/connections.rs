@@ -17,7 +17,7 @@ async fn a_mint_by_session_needs_one_connection() {
     let rig = Rig::start(1).await;
     let secret = SessionSecret::parse(&rig.session).unwrap();
     let owner = rig.app.authenticate_session(&secret, None, None).await.unwrap();
-    let minted = rig.app.mint(&owner, &mint_request(), None).await;
+    let minted = rig.app.mint(&owner, &mint_request("child", 10), None).await;
     assert!(minted.is_ok(), "{:?}", minted.err());
     rig.assert_nothing_is_left_open("a mint by session").await;
 }
@@ -30,7 +30,7 @@ async fn a_mint_below_a_node_of_an_older_root_key_needs_one_connection_at_a_new_
     let rotated = rig.app.rotate_root(&root, ROTATION, None).await.unwrap().value;
     let cold = rig.restarted().await;
     let root = cold.authenticate_token(&rotated.root_token, None, None).await.unwrap();
-    let below = MintRequest { parent: Some(team), ..mint_request() };
+    let below = MintRequest { parent: Some(team), ..mint_request("child", 10) };
     let minted = cold.mint(&root, &below, None).await;
     assert!(minted.is_ok(), "a mint below a node of an older root key: {:?}", minted.err());
 }

@@ -32,6 +32,7 @@ mod money;
 mod money_races;
 mod offline;
 mod overcommit;
+mod overload;
 mod passwords;
 mod people;
 mod plans;

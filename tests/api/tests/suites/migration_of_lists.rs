@@ -1,4 +1,4 @@
-//! What lists need is filled in for trees that were there before.
+//! What migrations fill in and move for trees that were there before.
 
 use sqlx::{Executor, PgPool, Row};
 use subgrant_tests::TestDatabase;
@@ -10,6 +10,16 @@ const BEFORE: [&str; 6] = [
     include_str!("../../../../migrations/0004_ledger.sql"),
     include_str!("../../../../migrations/0005_idempotency_and_audit.sql"),
     include_str!("../../../../migrations/0006_holds.sql"),
+];
+
+const SINCE: [&str; 7] = [
+    include_str!("../../../../migrations/0009_ledger_checkpoints.sql"),
+    include_str!("../../../../migrations/0010_events.sql"),
+    include_str!("../../../../migrations/0011_people.sql"),
+    include_str!("../../../../migrations/0012_token_lengths.sql"),
+    include_str!("../../../../migrations/0013_actions.sql"),
+    include_str!("../../../../migrations/0014_revisions.sql"),
+    include_str!("../../../../migrations/0015_balances.sql"),
 ];
 
 const TREE: &str = "
@@ -46,4 +56,16 @@ async fn places_sums_and_labels_are_filled_in_for_what_was_there_before() {
     assert_eq!(found, ["Root 0 2 5 false", "Team 16 0 0 false", "leaf 32 5 0 true", "dead 32 0 0 false"]);
     let grams: i64 = sqlx::query_scalar("SELECT count(*) FROM label_grams").fetch_one(&pool).await.unwrap();
     assert_eq!(grams, 16, "each label from each of its characters on");
+
+    for script in [include_str!("../../../../migrations/0007_spend_rollups.sql")].into_iter().chain(SINCE) {
+        pool.execute(sqlx::raw_sql(script)).await.unwrap_or_else(|error| panic!("{error}: {script:.80}"));
+    }
+    let statement = "SELECT concat_ws(' ', label, b.budget, b.spent, b.own_spent, b.held, b.reserved, b.capped, is_exhausted)
+        FROM delegations JOIN balances b ON delegation_id = id ORDER BY place";
+    let rows = pool.fetch_all(statement).await.unwrap();
+    let found: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(
+        found,
+        ["Root 7 2 0 0 5 f", "Team 10 5 0 0 0 0 f", "leaf 5 5 5 0 0 0 t", "dead 5 0 0 0 0 0 f"]
+    );
 }

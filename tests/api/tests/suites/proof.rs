@@ -74,11 +74,17 @@ async fn a_swapped_pair_is_found_and_named() {
     assert_eq!((&fault["kind"], &fault["seq"]), (&json!("hash_mismatch"), &json!(2)));
 }
 
+/// Picks the balances of some delegations.
+fn of(condition: &str) -> String {
+    format!("delegation_id IN (SELECT id FROM delegations WHERE {condition})")
+}
+
 #[tokio::test]
 async fn balances_that_the_ledger_does_not_explain_are_found() {
-    let fault = after("UPDATE delegations SET spent = spent + 1 WHERE label = 'agent'").await;
+    let fault =
+        after(&format!("UPDATE balances SET spent = spent + 1 WHERE {}", of("label = 'agent'"))).await;
     assert_eq!(fault["kind"], "node_unequal_children");
-    let fault = after("UPDATE delegations SET spent = spent + 1 WHERE depth = 0").await;
+    let fault = after(&format!("UPDATE balances SET spent = spent + 1 WHERE {}", of("depth = 0"))).await;
     assert_eq!(fault["kind"], "ledger_unequal_root");
 }
 
@@ -241,10 +247,11 @@ async fn balances_are_checked_part_by_part_a_node_with_many_entries_too() {
         assert_eq!(proof(&root).await["intact"], true);
     }
     for (label, change) in [("agent", "spent = spent + 1"), ("leaf 8", "own_spent = own_spent + 1")] {
-        tamper(&server, &format!("UPDATE delegations SET {change} WHERE label = '{label}'")).await;
+        let node = of(&format!("label = '{label}'"));
+        tamper(&server, &format!("UPDATE balances SET {change} WHERE {node}")).await;
         assert_eq!(found_within(&root, 12).await["kind"], "node_unequal_children", "{label}: {change}");
         let undo = change.replace('+', "-");
-        tamper(&server, &format!("UPDATE delegations SET {undo} WHERE label = '{label}'")).await;
+        tamper(&server, &format!("UPDATE balances SET {undo} WHERE {node}")).await;
         for _ in 0..8 {
             assert_eq!(proof(&root).await["intact"], true);
         }

@@ -205,7 +205,7 @@ async fn a_stopping_server_answers_what_is_under_way_and_accepts_nothing_new() {
     // Somebody else holds the tenant's lock, so that the spend takes as long as this test wants.
     let mut other = sqlx::PgConnection::connect(&database.url).await.unwrap();
     let mut lock = other.begin().await.unwrap();
-    sqlx::query("SELECT id FROM delegations WHERE depth = 0 FOR UPDATE").fetch_all(&mut *lock).await.unwrap();
+    sqlx::query("SELECT FROM ledger_heads FOR UPDATE").fetch_all(&mut *lock).await.unwrap();
     let slow = tokio::spawn(async move { leaf.spend(100).await });
     let observer = database.superuser().await;
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";

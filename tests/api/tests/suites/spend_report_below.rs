@@ -138,10 +138,10 @@ async fn more_spenders_in_one_month_than_a_report_has_lines_are_refused_of_any_s
     let pool = server.database.superuser().await;
     // Nodes and months that no ledger knows of: only how many there are is looked at.
     for statement in [
-        "INSERT INTO delegations (tenant_id, id, parent_id, path, ancestor_ids, depth, label, allocation, budget, carve_returned,
+        "INSERT INTO delegations (tenant_id, id, parent_id, path, ancestor_ids, depth, label, allocation, carve_returned,
              actions, caveats, root_key_id, place)
-         SELECT p.tenant_id, n.id, p.id, p.path || replace(n.id::text, '-', ''), p.ancestor_ids || p.id, 2, 'leaf', 'cap', 1,
-             true, 'spend', '{}', p.root_key_id, p.place || decode(replace(n.id::text, '-', ''), 'hex')
+         SELECT p.tenant_id, n.id, p.id, p.path || replace(n.id::text, '-', ''), p.ancestor_ids || p.id, 2, 'leaf', 'cap', true,
+             'spend', '{}', p.root_key_id, p.place || decode(replace(n.id::text, '-', ''), 'hex')
          FROM delegations p, (SELECT gen_random_uuid() AS id FROM generate_series(1, 10001)) n WHERE p.depth = 1",
         "INSERT INTO spend_rollups
          SELECT tenant_id, date_trunc('month', bucket) - interval '1 month', delegation_id, '', '', 1, 0, 1 FROM spend_rollups",
