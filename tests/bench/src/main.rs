@@ -9,6 +9,7 @@ mod client;
 mod drive;
 mod engine;
 mod figures;
+mod large;
 mod meter;
 mod naive;
 mod scenario;
@@ -26,9 +27,15 @@ use clap::{Args, Parser, Subcommand};
 
 use client::Job;
 use figures::Figures;
+use large::Size;
 use meter::Meter;
+use mimalloc::MiMalloc;
 use table::Results;
 use world::World;
+
+// As in the server.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[derive(Parser)]
 struct Cli {
@@ -65,6 +72,8 @@ struct Options {
     /// Only scenarios whose names contain one of these
     #[arg(long, value_delimiter = ';')]
     only: Vec<String>,
+    #[command(flatten)]
+    size: Size,
 }
 
 #[tokio::main]
@@ -83,7 +92,8 @@ async fn main() {
 async fn run(options: &Options) {
     let started = Instant::now();
     let say = |what: &str| eprintln!("{:>6.1} s  {what}", started.elapsed().as_secs_f64());
-    let world = World::build(&options.data_dir, &options.server, &say).await;
+    let size = Some(&options.size).filter(|size| size.is_asked_for());
+    let world = World::build(&options.data_dir, &options.server, size, &say).await;
     let meter = Meter::new(&world.pool).await;
     let mut scenarios = scenario::all(&world).await;
     scenarios.retain(|scenario| {

@@ -6,11 +6,7 @@ use rand::RngExt;
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::{
-    drive::drive,
-    figures::Load,
-    world::{BATCH, Tenant},
-};
+use crate::{drive::drive, figures::Load, world::Tenant};
 
 /// A transaction for each spend: every balance of the path, then the entry. No idempotency, no hash chain, no windows, no
 /// sums, no tokens; ancestors in one statement, by key.
@@ -150,6 +146,3 @@ pub(crate) async fn ceiling(url: &str, tenant: &Tenant, rows: usize, lasts: Dura
     connection.close().await.expect("the connection works");
     Load::of(inserted.cast_unsigned(), elapsed, latencies)
 }
-
-/// The rows of a batch.
-pub(crate) const MANY: usize = BATCH;

@@ -6,9 +6,9 @@ use crate::{
     client::{Job, Work},
     engine,
     figures::Load,
-    naive::{self, MANY, Naive},
+    naive::{self, Naive},
     verify,
-    world::{Tenant, World},
+    world::{BATCH, Tenant, World},
 };
 
 type Running = Pin<Box<dyn Future<Output = Load>>>;
@@ -35,6 +35,11 @@ pub(crate) const ENGINE_1: &str = "engine, 1 client";
 pub(crate) const ENGINE: &str = "engine, 4,000 clients";
 pub(crate) const ALONE: &str = "engine, 8 clients of a small tenant";
 pub(crate) const BESIDE: &str = "the same, beside a tenant with 4,000";
+pub(crate) const DEPTH_4: &str = "engine, 64 clients, depth 4";
+pub(crate) const DEPTH_32: &str = "engine, 64 clients, depth 32";
+pub(crate) const LARGE: &str = "engine, 4,000 clients, large tenant";
+pub(crate) const REVOKE_LEAF: &str = "revoke a leaf";
+pub(crate) const REVOKE_MANY: &str = "revoke the node above all others";
 pub(crate) const HTTP_256: &str = "HTTP spend, 256 connections";
 pub(crate) const BATCH_MANY: &str = "HTTP batch of 5,000, 1,000 agents";
 pub(crate) const VERIFY: &str = "verify, 8 caveats";
@@ -45,6 +50,7 @@ pub(crate) async fn all(world: &World) -> Vec<Scenario> {
     let mut all = Vec::new();
     raw(world, &mut all).await;
     without_http(world, &mut all);
+    at_size(world, &mut all);
     over_http(world, &mut all);
     let mut add = |name, run: fn(Duration) -> Load| {
         all.push(scenario(name, [], move |lasts| async move { run(lasts) }));
@@ -73,7 +79,7 @@ async fn raw(world: &World, all: &mut Vec<Scenario>) {
             async move { naive.run(clients, lasts).await }
         }));
     }
-    for (name, rows) in [(COMMIT, 1), (CEILING, MANY)] {
+    for (name, rows) in [(COMMIT, 1), (CEILING, BATCH)] {
         let (url, tenant) = (world.url.clone(), Arc::clone(&world.tenant));
         all.push(scenario(name, [std::process::id()], move |lasts| {
             let (url, tenant) = (url.clone(), Arc::clone(&tenant));
@@ -85,12 +91,17 @@ async fn raw(world: &World, all: &mut Vec<Scenario>) {
 fn without_http(world: &World, all: &mut Vec<Scenario>) {
     let one = vec![Arc::clone(&world.tenant)];
     let others = |count: usize| world.others[..count].to_vec();
+    let deep = |index: usize| vec![Arc::clone(&world.deep[index])];
     let [small, flooding] = [others(1), others(2)[1..].to_vec()];
     for (name, clients, tenants) in [
         (ENGINE_1, 1, one.clone()),
         ("engine, 8 clients", 8, one.clone()),
         ("engine, 64 clients", 64, one.clone()),
         (ENGINE, 4_000, one.clone()),
+        (DEPTH_4, 64, deep(0)),
+        ("engine, 64 clients, depth 8", 64, deep(1)),
+        ("engine, 64 clients, depth 16", 64, deep(2)),
+        (DEPTH_32, 64, deep(3)),
         (ALONE, 8, small.clone()),
         ("engine, 4,000 clients, 2 tenants", 4_000, others(2)),
         ("engine, 4,000 clients, 20 tenants", 4_000, others(20)),
@@ -109,6 +120,28 @@ fn without_http(world: &World, all: &mut Vec<Scenario>) {
             tokio::join!(engine::spend(&app, &small, 8, lasts), flood).0
         }
     }));
+}
+
+/// What must not depend on how large a tenant is.
+fn at_size(world: &World, all: &mut Vec<Scenario>) {
+    let Some(large) = &world.large else { return };
+    let (app, tenants) = (world.app.clone(), vec![Arc::clone(&large.tenant)]);
+    all.push(scenario(LARGE, [std::process::id()], move |lasts| {
+        let (app, tenants) = (app.clone(), tenants.clone());
+        async move { engine::spend(&app, &tenants, 4_000, lasts).await }
+    }));
+    for name in [REVOKE_LEAF, REVOKE_MANY] {
+        let (app, pool, large) = (world.app.clone(), world.pool.clone(), Arc::clone(large));
+        all.push(scenario(name, [std::process::id()], move |lasts| {
+            let (app, pool, large) = (app.clone(), pool.clone(), Arc::clone(&large));
+            async move {
+                match name {
+                    REVOKE_LEAF => large.revoke_leaf(&app, &pool, lasts).await,
+                    _ => large.revoke_many(&app, &pool, lasts).await,
+                }
+            }
+        }));
+    }
 }
 
 fn over_http(world: &World, all: &mut Vec<Scenario>) {

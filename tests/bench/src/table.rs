@@ -68,8 +68,8 @@ impl Results {
 
     fn aims(&self) -> Vec<Aim> {
         use scenario::{
-            ALONE, BATCH_MANY, BESIDE, CEILING, COMMIT, ENGINE, ENGINE_1, HTTP_256, NAIVE_8, NAIVE_64,
-            VERIFY, VERIFY_CRATE,
+            ALONE, BATCH_MANY, BESIDE, CEILING, COMMIT, DEPTH_4, DEPTH_32, ENGINE, ENGINE_1, HTTP_256, LARGE,
+            NAIVE_8, NAIVE_64, REVOKE_LEAF, REVOKE_MANY, VERIFY, VERIFY_CRATE,
         };
         let rate = |name| self.find(name).map(|figures| figures.per_second);
         let p50 = |name| self.find(name).map(|figures| figures.p50_us);
@@ -86,6 +86,9 @@ impl Results {
             aim("batch of ceiling", over(rate(BATCH_MANY), rate(CEILING)), true, 0.6),
             aim("lone client's p50 of a bare commit's", over(p50(ENGINE_1), p50(COMMIT)), false, 1.3),
             aim("a tenant's p99 beside a flood of another's", over(p99(BESIDE), p99(ALONE)), false, 2.0),
+            aim("a spend at depth 32 of one at depth 4", over(rate(DEPTH_4), rate(DEPTH_32)), false, 8.0),
+            aim("engine in a large tenant of a small one's", over(rate(LARGE), rate(ENGINE)), true, 0.8),
+            aim("revocation above all of a leaf's", over(p50(REVOKE_MANY), p50(REVOKE_LEAF)), false, 1.5),
             aim("verification, microseconds", rate(VERIFY).map(|rate| 1e6 / rate), false, 3.0),
             aim("verification × crate macaroon", over(rate(VERIFY), rate(VERIFY_CRATE)), true, 3.0),
         ]

@@ -4,16 +4,21 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use embedded_postgres::{Cluster, Installation, Options};
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use subgrant_domain::{Allocation, AttributeText, ChildRequest, Credits, DelegationId, TenantId};
+use subgrant_domain::{AttributeText, Credits, DelegationId, TenantId};
 use subgrant_service::{
     App, AppOptions, IdempotencyKey, MasterKey, MintRequest, Principal, SignupRequest, SpendRequest,
 };
 use subgrant_store::{Database, DatabaseOptions};
-use subgrant_tests::{Program, Running, Scratch};
+use subgrant_tests::{Program, Running, Scratch, mint_request};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::large::{Large, Size};
+
 const DATABASE: &str = "bench";
+
+/// How deep the leaves are that are compared.
+pub(crate) const DEPTHS: [usize; 4] = [4, 8, 16, 32];
 
 /// The rows of one bare insert.
 pub(crate) const BATCH: usize = 1_000;
@@ -32,6 +37,10 @@ pub(crate) struct World {
     pub(crate) tenant: Arc<Tenant>,
     /// Further tenants with twenty leaves each.
     pub(crate) others: Vec<Arc<Tenant>>,
+    /// One that has a leaf in each of [`DEPTHS`].
+    pub(crate) deep: [Arc<Tenant>; DEPTHS.len()],
+    /// One that is as large as they come, if asked for.
+    pub(crate) large: Option<Arc<Large>>,
     _master_key: Scratch,
     _cluster: Cluster,
 }
@@ -44,6 +53,7 @@ pub(crate) struct Tenant {
 }
 
 /// A token, verified once as in a server that has seen it before, and its text.
+#[derive(Clone)]
 pub(crate) struct Agent {
     pub(crate) principal: Principal,
     pub(crate) token: Zeroizing<String>,
@@ -51,7 +61,12 @@ pub(crate) struct Agent {
 
 impl World {
     /// Makes everything anew in `directory`.
-    pub(crate) async fn build(directory: &Path, server: &Path, say: &impl Fn(&str)) -> Self {
+    pub(crate) async fn build(
+        directory: &Path,
+        server: &Path,
+        size: Option<&Size>,
+        say: &impl Fn(&str),
+    ) -> Self {
         say("starting PostgreSQL, with durable settings as they come");
         let installation = Installation::find().expect("PostgreSQL is installed");
         let mut options = Options::durable(directory);
@@ -71,11 +86,20 @@ impl World {
         let key = MasterKey::generate();
         let app = app(&url, &key).await;
         say("making a tree of 1,111 delegations, and twenty small ones");
-        let tenant = Arc::new(tenant(&app, "main", [10, 10, 10]).await);
+        let root = sign_up(&app, "main").await;
+        let tenant = Arc::new(grow(&app, &root, [10, 10, 10]).await);
         let mut others = Vec::new();
         for number in 0..20 {
-            others.push(Arc::new(tenant_named(&app, number).await));
+            let root = sign_up(&app, &format!("small-{number}")).await;
+            others.push(Arc::new(grow(&app, &root, [1, 2, 10]).await));
         }
+        let deep = chain(&app, DEPTHS).await;
+        let large = match size {
+            Some(size) => Some(Arc::new(Large::build(&app, &pool, &url, size, say).await)),
+            None => None,
+        };
+        // As autovacuum does a minute later.
+        sqlx::raw_sql("VACUUM ANALYZE").execute(&pool).await.expect("the superuser may");
         say("starting two servers");
         let scratch = Scratch::new();
         let key_file = scratch.path("master-key");
@@ -87,7 +111,7 @@ impl World {
         .env("SUBGRANT_DATABASE_URL", &url)
         .env("SUBGRANT_MASTER_KEY_FILE", &key_file);
         let servers = vec![serve.start(), serve.start()];
-        Self { servers, app, url, pool, tenant, others, _master_key: scratch, _cluster: cluster }
+        Self { servers, app, url, pool, tenant, others, deep, large, _master_key: scratch, _cluster: cluster }
     }
 
     /// Stops the servers, then the connections, then the database.
@@ -107,12 +131,8 @@ async fn app(url: &str, key: &MasterKey) -> App {
     App::new(database, key.clone(), options)
 }
 
-async fn tenant_named(app: &App, number: usize) -> Tenant {
-    tenant(app, &format!("small-{number}"), [1, 2, 10]).await
-}
-
-/// A root with departments, teams and agents below. Departments and agents have a limit per day.
-async fn tenant(app: &App, name: &str, [departments, teams, agents]: [usize; 3]) -> Tenant {
+/// Signs a tenant up. Returns its root.
+pub(crate) async fn sign_up(app: &App, name: &str) -> Agent {
     let request = SignupRequest {
         organization: AttributeText::new(name).expect("a plain name"),
         email: format!("{name}@bench.example"),
@@ -124,56 +144,55 @@ async fn tenant(app: &App, name: &str, [departments, teams, agents]: [usize; 3])
     let Ok(signed_up) = app.sign_up(request).await else {
         panic!("the address {name}@bench.example is free")
     };
-    let signed_up = signed_up.value;
-    let root = agent(app, signed_up.root_token).await;
+    agent(app, signed_up.value.root_token).await
+}
+
+/// Makes departments, teams and agents below a root. Departments and agents have a limit per day.
+pub(crate) async fn grow(app: &App, root: &Agent, [departments, teams, agents]: [usize; 3]) -> Tenant {
+    let limits = vec!["1000000000000/day".parse().expect("a limit")];
     let (mut leaves, mut first_team) = (Vec::new(), None);
     for department in 0..departments {
         let name = format!("Department {department}");
-        let below_root = mint(app, &root, &name, 1 << 50, true, Some(&name)).await;
+        let mut request = mint_request(&name, 1 << 48);
+        let attribution = Some(AttributeText::new(&name).expect("a plain name"));
+        request.child.limits.clone_from(&limits);
+        request.child.cost_center.clone_from(&attribution);
+        request.child.department = attribution;
+        let below_root = mint(app, root, &request).await;
         for team in 0..teams {
-            let team = mint(app, &below_root, &format!("Team {team}"), 1 << 46, false, None).await;
+            let team = mint(app, &below_root, &mint_request(&format!("Team {team}"), 1 << 44)).await;
             for number in 0..agents {
-                leaves.push(mint(app, &team, &format!("Agent {number}"), 1 << 40, true, None).await);
+                let mut request = mint_request(&format!("Agent {number}"), 1 << 40);
+                request.child.limits.clone_from(&limits);
+                leaves.push(mint(app, &team, &request).await);
             }
             first_team.get_or_insert(team);
         }
     }
     let team = first_team.expect("there is a team");
-    Tenant { id: signed_up.tenant, team, leaves }
+    Tenant { id: root.principal.tenant, team, leaves }
 }
 
-async fn mint(
-    app: &App,
-    parent: &Agent,
-    label: &str,
-    budget: u64,
-    is_limited: bool,
-    attribution: Option<&str>,
-) -> Agent {
-    let attribution = attribution.map(|text| AttributeText::new(text).expect("a plain name"));
-    let limits = if is_limited { vec!["1000000000000/day".parse().expect("a limit")] } else { Vec::new() };
-    let request = MintRequest {
-        parent: None,
-        label: AttributeText::new(label).expect("a plain label"),
-        child: ChildRequest {
-            budget: Credits::new(budget).expect("an amount"),
-            allocation: Allocation::Carve,
-            expires_at: None,
-            actions: None,
-            max_per_spend: None,
-            limits,
-            max_depth: None,
-            cost_center: attribution.clone(),
-            department: attribution,
-        },
-        expiry: None,
-        extra_caveats: Vec::new(),
-    };
-    let minted = app.mint(&parent.principal, &request, None).await.expect("the parent can mint");
+/// A tenant with one chain of nodes down to the greatest depth; returns those that are so deep.
+async fn chain<const N: usize>(app: &App, depths: [usize; N]) -> [Arc<Tenant>; N] {
+    let mut path = vec![sign_up(app, "chain").await];
+    for depth in 1..=depths.into_iter().max().unwrap_or_default() {
+        let request = mint_request(&format!("Level {depth}"), (1 << 50) - depth as u64);
+        path.push(mint(app, &path[depth - 1], &request).await);
+    }
+    let id = path[0].principal.tenant;
+    depths.map(|depth| {
+        let leaf = || path[depth].clone();
+        Arc::new(Tenant { id, team: leaf(), leaves: vec![leaf()] })
+    })
+}
+
+pub(crate) async fn mint(app: &App, parent: &Agent, request: &MintRequest) -> Agent {
+    let minted = app.mint(&parent.principal, request, None).await.expect("the parent can mint");
     agent(app, minted.value.token).await
 }
 
-async fn agent(app: &App, token: Zeroizing<String>) -> Agent {
+pub(crate) async fn agent(app: &App, token: Zeroizing<String>) -> Agent {
     let principal = app.authenticate_token(&token, None, None).await.expect("the token was just written");
     Agent { principal, token }
 }
