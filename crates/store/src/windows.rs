@@ -63,19 +63,30 @@ pub async fn spent_by_leaves(tx: &mut TenantTx, windows: &[WindowKey]) -> Result
     windows.iter().zip(sums).map(|(window, spent)| Ok((*window, credits(spent)?))).collect()
 }
 
-/// What the subtree of the node at `path` has spent since `start`, the beginning of a window.
-pub async fn spent_by_subtree(tx: &mut TenantTx, path: &NodePath, start: Timestamp) -> Result<Credits> {
+/// What the subtree of the node at `path` has spent since a window of it began. Days that are summarised are read as such;
+/// every window but the hour's begins with a day, and each entry before `through` is in its day's summary.
+pub async fn spent_by_subtree(tx: &mut TenantTx, path: &NodePath, window: &WindowKey) -> Result<Credits> {
     let span = Place::of(path).subtree();
     let spent = sqlx::query_scalar!(
-        r#"SELECT least(coalesce(sum(r.gross), 0), 9007199254740991)::bigint AS "spent!"
-           FROM delegations d JOIN (
-               SELECT delegation_id, sum(gross) AS gross FROM spend_rollups
-               WHERE tenant_id = $1 AND bucket >= $2 GROUP BY delegation_id OFFSET 0) r ON r.delegation_id = d.id
-           WHERE d.tenant_id = $1 AND d.place >= $3 AND d.place < $4"#,
+        r#"WITH summarised AS MATERIALIZED (
+               SELECT h.through FROM spend_summary_heads h JOIN tenants t ON t.tenant_id = h.tenant_id
+               WHERE h.tenant_id = $1 AND t.tenant_id = $1 AND h.time_zone = t.time_zone AND $6)
+           SELECT least(9007199254740991,
+               coalesce((SELECT sum(gross) FROM spend_summaries
+                   WHERE tenant_id = $1 AND level = 'day' AND delegation_id = $5 AND bucket >= $2
+                       AND EXISTS (SELECT FROM summarised)), 0)
+               + coalesce((SELECT sum(r.gross)
+                   FROM delegations d JOIN (
+                       SELECT delegation_id, sum(gross) AS gross FROM spend_rollups
+                       WHERE tenant_id = $1 AND bucket >= greatest($2, (SELECT through FROM summarised))
+                       GROUP BY delegation_id OFFSET 0) r ON r.delegation_id = d.id
+                   WHERE d.tenant_id = $1 AND d.place >= $3 AND d.place < $4), 0))::bigint AS "spent!""#,
         tx.tenant().as_uuid(),
-        start.to_sqlx() as _,
+        window.start.to_sqlx() as _,
         span.from.as_bytes(),
-        span.until.as_bytes()
+        span.until.as_bytes(),
+        path.id().as_uuid(),
+        window.period != Period::Hour
     )
     .fetch_one(tx.connection())
     .await?;

@@ -143,7 +143,7 @@ impl Opened<'_> {
                 Some(node) if node.descendants == 0 => leaves.push(key),
                 Some(node) => {
                     let path = node.path.clone();
-                    let spent = windows::spent_by_subtree(self.tenant.tx.tx(), &path, key.start).await?;
+                    let spent = windows::spent_by_subtree(self.tenant.tx.tx(), &path, &key).await?;
                     self.tenant.tree.set_window(key, spent);
                 }
             }
