@@ -43,8 +43,8 @@ async fn once(app: &App) -> Result<(), StoreError> {
     let database = app.database();
     let created = maintenance::ensure_ledger_partitions(database, MONTHS_AHEAD).await?;
     let mut forgotten = attempts::forget_old(database).await?;
+    forgotten += maintenance::forget_old_idempotency_records(database).await?;
     for tenant in tenants::all_ids(database).await? {
-        forgotten += maintenance::forget_old_idempotency_records(database, tenant).await?;
         forgotten += events::forget_old(database, tenant).await?;
         if let Err(error) = app.summarise_spend(tenant).await {
             // One tenant's trouble is not the others'.

@@ -1,46 +1,12 @@
-//! Counters of window limits, and what they count where there is none yet: sums of the rollups, because every window begins
-//! at a quarter of an hour.
+//! What a window's counter begins with: sums of the rollups, because every window begins at a quarter of an hour.
 
-use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use subgrant_domain::{Credits, DelegationId, NodePath, Period, WindowKey};
+use subgrant_domain::{Credits, NodePath, Period, WindowKey};
 
 use crate::{
     Result, TenantTx,
     delegations::{Place, row::credits},
 };
-
-/// Reads the counters of `nodes` for the windows that begin at `starts`; those that do not exist yet are left out.
-pub async fn current(
-    tx: &mut TenantTx,
-    nodes: &[DelegationId],
-    starts: &[(Period, Timestamp)],
-) -> Result<Vec<(WindowKey, Credits)>> {
-    let nodes: Vec<_> = nodes.iter().map(|id| id.as_uuid()).collect();
-    let periods: Vec<_> = starts.iter().map(|(period, _)| period.to_string()).collect();
-    let times: Vec<_> = starts.iter().map(|(_, start)| start.to_sqlx()).collect();
-    let rows = sqlx::query!(
-        r#"SELECT w.delegation_id, k.position AS "position!", w.spent
-           FROM window_counters w
-           JOIN unnest($3::text[], $4::timestamptz[]) WITH ORDINALITY AS k (period, window_start, position)
-               ON w.period = k.period AND w.window_start = k.window_start
-           WHERE w.tenant_id = $1 AND w.delegation_id = ANY($2)"#,
-        tx.tenant().as_uuid(),
-        &nodes,
-        &periods,
-        &times as _
-    )
-    .fetch_all(tx.connection())
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            let index = usize::try_from(row.position - 1).expect("ordinality counts from 1");
-            let (period, start) = starts[index];
-            let key = WindowKey { delegation: DelegationId::from_uuid(row.delegation_id), period, start };
-            Ok((key, credits(row.spent)?))
-        })
-        .collect()
-}
 
 /// What each of the given nodes, which have no descendants, has spent since its window began; refunds do not count.
 pub async fn spent_by_leaves(tx: &mut TenantTx, windows: &[WindowKey]) -> Result<Vec<(WindowKey, Credits)>> {

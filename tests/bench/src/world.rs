@@ -182,7 +182,7 @@ async fn chain<const N: usize>(app: &App, depths: [usize; N]) -> [Arc<Tenant>; N
         let id = DelegationId::from_uuid(Uuid::now_v7());
         let block =
             [format!("delegation = {id}.{depth:024x}"), format!("budget = {}", (1_u64 << 50) - depth as u64)];
-        let block = block.each_ref().map(|caveat| caveat.as_bytes());
+        let block = block.each_ref().map(String::as_bytes);
         tokens.push(Zeroizing::new(attenuate(&tokens[depth - 1], &block)));
     }
     let deepest = agent(app, tokens.last().expect("there is the root's").clone()).await;
