@@ -156,9 +156,10 @@ impl Decisions {
 
     /// Takes the lock, and makes sure that nobody has written since what is known was read.
     async fn lock(&self, tx: TenantTx) -> Result<(LockedTx, Clock), Failure> {
+        let asked = Instant::now();
         let (tx, found) = delegations::lock(tx).await?;
         if self.standing.is_of_same_books(&found) && self.is_in_time(found.now) {
-            Ok((tx, Clock::read(found.now)))
+            Ok((tx, self.clock.confirmed(found.now, asked)))
         } else {
             Err(Failure::Stale)
         }

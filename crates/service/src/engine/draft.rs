@@ -35,33 +35,37 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How many nodes are known at most, some hundred bytes each. Whoever touches more reads those of each batch.
 const MOST_NODES: usize = 20_000;
 
-/// The database's clock, as it was last read.
+/// How far the database's clock may be ahead of what is known of it. A decision is no earlier than that before its request.
+const MOST_SLACK: Duration = Duration::from_millis(5);
+
+/// The database's clock, as far as is known: what it shows at an instant at least, and by how much it may be ahead of that.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     read: Timestamp,
     at: Instant,
+    slack: Duration,
     /// When the database last had the chance to contradict.
     confirmed: Instant,
 }
 
 impl Clock {
-    /// As just read.
-    pub(super) fn read(read: Timestamp) -> Self {
-        let at = Instant::now();
-        Self { read, at, confirmed: at }
+    /// As it showed at some moment since `asked`.
+    pub(super) fn read(showed: Timestamp, asked: Instant) -> Self {
+        let answered = Instant::now();
+        Self { read: showed, at: answered, slack: answered - asked, confirmed: answered }
     }
 
-    /// Corrected by what it showed at some moment since `asked`, where that cannot be otherwise.
+    /// Known better by what it showed at some moment since `asked`.
     pub(super) fn confirmed(self, showed: Timestamp, asked: Instant) -> Self {
-        let answered = Instant::now();
-        let (read, at) = if self.at_instant(asked).is_none_or(|earliest| showed < earliest) {
-            (showed, asked)
-        } else if self.at_instant(answered).is_none_or(|latest| showed > latest) {
-            (showed, answered)
-        } else {
-            (self.read, self.at)
-        };
-        Self { read, at, confirmed: answered }
+        let new = Self::read(showed, asked);
+        let Some(known) = self.at_instant(new.at) else { return new };
+        let latest =
+            |earliest: Timestamp, slack| earliest.checked_add(SignedDuration::try_from(slack).ok()?).ok();
+        let (earliest, latest) =
+            (known.max(showed), latest(known, self.slack).min(latest(showed, new.slack)));
+        let slack = latest.and_then(|latest| Duration::try_from(latest.duration_since(earliest)).ok());
+        // Where the two contradict each other, one of the clocks was set.
+        slack.map_or(new, |slack| Self { read: earliest, slack, ..new })
     }
 
     /// What it shows now, or a little less. In microseconds, as the database stores it.
@@ -78,6 +82,11 @@ impl Clock {
     /// Whether the database was asked so lately that what is known counts.
     fn is_fresh(&self) -> bool {
         self.confirmed.elapsed() < PAUSE
+    }
+
+    /// Whether it is known so well that decisions can be made by it.
+    fn is_exact(&self) -> bool {
+        self.slack <= MOST_SLACK
     }
 }
 
@@ -195,8 +204,10 @@ impl Draft {
     /// counts. Where it does not, nothing may be decided from memory.
     pub(super) fn covers(&mut self, commands: &[Command], recent: &RecentKeys) -> bool {
         let Some(now) = self.clock.now().map(|now| now.max(self.standing.now)) else { return false };
-        let is_current =
-            self.clock.is_fresh() && self.known.next_due.is_none_or(|due| due > now) && self.tree.go_on(now);
+        let is_current = self.clock.is_fresh()
+            && self.clock.is_exact()
+            && self.known.next_due.is_none_or(|due| due > now)
+            && self.tree.go_on(now);
         if !is_current {
             return false;
         }

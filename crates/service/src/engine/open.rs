@@ -1,6 +1,9 @@
 //! Taking a tenant's lock, and reading everything that deciding on some commands takes and that is not known yet.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    time::Instant,
+};
 
 use subgrant_domain::{Credits, HoldId, SpendId, Tree, required_windows};
 use subgrant_store::{
@@ -39,8 +42,12 @@ pub(super) async fn open(
     commands: &[Command],
     keys: HashSet<Key>,
 ) -> Result<(Draft, LockedTx), ServiceError> {
+    let asked = Instant::now();
     let (mut tx, standing) = delegations::lock(tx).await?;
-    let clock = Clock::read(standing.now);
+    let clock = match &known {
+        Some(draft) => draft.clock.confirmed(standing.now, asked),
+        None => Clock::read(standing.now, asked),
+    };
     let (mut tree, known) = if let Some(draft) = known.filter(|draft| draft.still_counts(&standing)) {
         (draft.tree, draft.known)
     } else {
