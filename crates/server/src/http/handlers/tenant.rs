@@ -71,7 +71,7 @@ fn sign_up_request(
         email: noted(email)?,
         password,
         idempotency_key: key.0,
-        source_ip: origin.source_ip,
+        browser: origin.browser(),
         request_id: origin.request_id,
     })
 }
