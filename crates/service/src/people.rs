@@ -213,7 +213,8 @@ impl App {
         people::set_role(&mut locked.tx, id, role).await?;
         let (asking, _, own) = acting(principal)?;
         sessions::end_all(&mut locked.tx, id, Some(&own)).await?;
-        let renewed = (asking == id).then(|| SessionSecret::fresh(principal.tenant));
+        let is_own_change = asking == id && role != before.role;
+        let renewed = is_own_change.then(|| SessionSecret::fresh(principal.tenant));
         if let Some(renewed) = &renewed {
             sessions::renew(&mut locked.tx, &own, &renewed.digest()).await?;
         }

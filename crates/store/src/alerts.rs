@@ -264,7 +264,7 @@ pub async fn by_id(tx: &mut TenantTx, id: AlertId) -> Result<Option<Alert>> {
 pub async fn claim_tenants(database: &Database, limit: i64, interval: Duration) -> Result<Vec<TenantId>> {
     let ids = sqlx::query_scalar!(
         "UPDATE alert_directory a SET next_check_at = clock_timestamp() + make_interval(secs => $2)
-         FROM (SELECT tenant_id FROM alert_directory WHERE next_check_at <= clock_timestamp()
+         FROM (SELECT tenant_id FROM alert_directory WHERE next_check_at <= now()
                ORDER BY next_check_at LIMIT $1 FOR UPDATE SKIP LOCKED) due
          WHERE a.tenant_id = due.tenant_id RETURNING a.tenant_id",
         limit,

@@ -84,11 +84,12 @@ pub async fn insert_reset(database: &Database, recipient: &str) -> Result<()> {
 }
 
 /// Takes what is due, oldest first, at most `limit`. Nobody else gets it before `lease` is over; then it counts as failed.
+/// What is due is told by `now()`, which an index can be asked for: the statement is its own transaction.
 pub async fn claim(database: &Database, limit: i64, lease: Duration) -> Result<Vec<Item>> {
     let rows = sqlx::query!(
         r#"UPDATE outbox o SET attempts = o.attempts + 1,
                next_attempt_at = clock_timestamp() + make_interval(secs => $2)
-           FROM (SELECT id FROM outbox WHERE next_attempt_at <= clock_timestamp()
+           FROM (SELECT id FROM outbox WHERE next_attempt_at <= now()
                  ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED) due
            WHERE o.id = due.id
            RETURNING o.id, o.tenant_id, o.kind, o.subject_id, o.recipient, o.attempts,

@@ -8,7 +8,7 @@ use lettre::{
 };
 use subgrant_service::Mail;
 
-/// How long a mail server may take for any step.
+/// How long a mail server may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where mail goes.
@@ -60,7 +60,12 @@ impl Mailer {
             .header(ContentType::TEXT_PLAIN)
             .body(mail.body.clone())
             .map_err(|error| refused(&error))?;
-        match transport.send(message).await {
+        // The transport's own time-out ends with the connection being made; a server that then says nothing would be waited
+        // for without end.
+        let Ok(sent) = tokio::time::timeout(TIMEOUT, transport.send(message)).await else {
+            return Err(MailerError::Unavailable("the mail server takes too long".to_owned()));
+        };
+        match sent {
             Ok(_) => Ok(()),
             Err(error) if is_about_recipient(&error) => Err(refused(&error)),
             Err(error) => Err(MailerError::Unavailable(error.to_string())),

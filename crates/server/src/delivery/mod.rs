@@ -18,7 +18,7 @@ pub use caller::Caller;
 pub use mailer::{Mailer, MailerError};
 
 /// How many are sent at the same time.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 
 /// What nobody has told of is looked for so often.
 const POLL: Duration = Duration::from_secs(2);
@@ -34,25 +34,32 @@ pub struct Senders {
 /// Sends until the process ends.
 pub async fn run(app: App, senders: Senders) {
     let senders = Arc::new(senders);
+    let mut sending = JoinSet::new();
     loop {
-        let claimed = i64::try_from(AT_ONCE).map(|limit| app.claim_outbox(limit));
-        let claimed = claimed.expect("a small number");
-        let items = claimed.await.unwrap_or_else(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the outbox cannot be read");
-            Vec::new()
-        });
+        while sending.try_join_next().is_some() {}
+        let free = AT_ONCE - sending.len();
+        let items = if free > 0 { claim(&app, free).await } else { Vec::new() };
         if items.is_empty() {
-            // Whatever the reason: nothing happens for a while, or until somebody says that there is something.
-            let _ = tokio::time::timeout(POLL, app.outbox_filled()).await;
-            continue;
+            // Whatever the reason: nothing happens for a while, or until somebody says that there is something to send, or
+            // that somebody is free to send it.
+            tokio::select! {
+                Some(_) = sending.join_next() => {}
+                _ = tokio::time::timeout(POLL, app.outbox_filled()) => {}
+            }
         }
-        let mut sending = JoinSet::new();
         for item in items {
             let (app, senders) = (app.clone(), Arc::clone(&senders));
             sending.spawn(async move { send(&app, &senders, &item).await });
         }
-        while sending.join_next().await.is_some() {}
     }
+}
+
+async fn claim(app: &App, most: usize) -> Vec<OutboxItem> {
+    let claimed = app.claim_outbox(i64::try_from(most).unwrap_or(1)).await;
+    claimed.unwrap_or_else(|error| {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the outbox cannot be read");
+        Vec::new()
+    })
 }
 
 /// Sends one thing, and notes what became of it.

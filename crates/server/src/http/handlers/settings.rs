@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{OriginalUri, State},
 };
-use jiff::tz::TimeZone;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use subgrant_api as api;
 use subgrant_domain::{CreditPrice, Currency};
 use subgrant_service::{SettingsChange, TenantView};
@@ -85,11 +85,11 @@ fn change(body: api::UpdateTenant) -> Result<SettingsChange, Problem> {
     Ok(SettingsChange { organization, time_zone, currency, credit_price })
 }
 
-/// A zone by its name in the database, whatever its case; not by a path, nor the zone of the server's own machine.
+/// A zone by its name, whatever its case. One that the program itself knows, because a machine's own database holds names
+/// that mean something else elsewhere, such as `localtime`; and one that the machine knows, because its rules are newer.
 fn named_zone(name: &str) -> Option<TimeZone> {
-    TimeZone::get(name)
-        .ok()
-        .filter(|zone| zone.iana_name().is_some_and(|found| found.eq_ignore_ascii_case(name)))
+    let known = TimeZoneDatabase::bundled().get(name).ok()?;
+    TimeZone::get(known.iana_name()?).ok()
 }
 
 fn document(view: TenantView) -> api::TenantSettings {
