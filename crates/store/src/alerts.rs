@@ -223,7 +223,7 @@ pub async fn fire(tx: &mut TenantTx, alert: AlertId, occasion: &str, firing: &Fi
         firing.at.to_sqlx() as _,
         firing.current.to_string(),
         amount(firing.of),
-        firing.window_start.map(|start| start.to_sqlx()) as _
+        firing.window_start.map(ToSqlx::to_sqlx) as _
     )
     .execute(tx.connection())
     .await?;

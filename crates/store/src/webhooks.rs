@@ -233,8 +233,8 @@ pub async fn note_attempt(tx: &mut TenantTx, delivery: &Delivery) -> Result<()> 
         delivery.id.as_uuid(),
         delivery.status.as_str(),
         delivery.attempts,
-        delivery.last_attempt_at.map(|at| at.to_sqlx()) as _,
-        delivery.next_attempt_at.map(|at| at.to_sqlx()) as _,
+        delivery.last_attempt_at.map(ToSqlx::to_sqlx) as _,
+        delivery.next_attempt_at.map(ToSqlx::to_sqlx) as _,
         delivery.response_status.map(u16::cast_signed),
         delivery.error
     )

@@ -11,7 +11,7 @@ use mailin::{Action, Handler, Response, SessionBuilder, response};
 use mailparse::MailHeaderMap;
 
 /// No mail takes nearly as long, also on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A mail server. It ends with the test's process.
 pub struct SmtpServer {

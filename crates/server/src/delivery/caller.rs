@@ -91,11 +91,11 @@ fn why(error: &hyper_util::client::legacy::Error) -> &'static str {
         if error.downcast_ref::<AddressError>().is_some() {
             return "the address does not lead to the public internet";
         }
-        let inner = error.downcast_ref::<io::Error>();
-        if inner.is_some_and(|inner| inner.get_ref().is_some_and(|error| error.is::<rustls::Error>())) {
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if inner.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>) {
             return "the receiver's certificate is not trusted, or it does not speak TLS";
         }
-        source = match inner.and_then(io::Error::get_ref) {
+        source = match inner {
             Some(inner) => Some(inner),
             None => error.source(),
         };

@@ -46,10 +46,10 @@ pub(in crate::http) async fn forecast(
     // What is no id names no delegation.
     let delegation =
         query.delegation_id.map(|id| id.parse()).transpose().map_err(|_| Problem::not_found())?;
-    Ok(Json(document(state.app.forecast(&principal, delegation).await?)))
+    Ok(Json(document(&state.app.forecast(&principal, delegation).await?)))
 }
 
-fn document(forecast: Forecast) -> api::Forecast {
+fn document(forecast: &Forecast) -> api::Forecast {
     let expected = forecast.run_out.ok().map(|run_out| run_out.expected);
     api::Forecast {
         delegation_id: forecast.delegation.to_string(),
@@ -57,7 +57,7 @@ fn document(forecast: Forecast) -> api::Forecast {
         time_zone: forecast.time_zone.clone(),
         remaining_credits: forecast.remaining.map(Credits::get),
         expires_at: forecast.expires_at.map(time),
-        basis: basis(&forecast),
+        basis: basis(forecast),
         run_out: forecast.run_out.ok().map(run_out),
         expires_first: expected
             .map(|expected| forecast.expires_at.is_some_and(|expires_at| expires_at < expected)),
