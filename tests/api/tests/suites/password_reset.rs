@@ -285,7 +285,7 @@ async fn on_a_laptop_the_mail_is_shown_on_the_screen() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let token = tokio::time::timeout(Duration::from_secs(60), token).await.expect("a mail on the screen");
+    let token = tokio::time::timeout(Duration::from_mins(1), token).await.expect("a mail on the screen");
     assert_eq!(accept(&api, &token, "a new horse").await.status, 204);
     assert_eq!(sign_in(&api, "x@x.example", "a new horse").await.status, 201);
     assert!(server.stop().success());
