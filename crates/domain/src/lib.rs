@@ -45,4 +45,4 @@ pub use role::{Role, UnknownRole};
 pub use rollup::{RollupKey, Tally, quarter_of, roll_up};
 pub use text::{AttributeText, TextError};
 pub use tree::{SetAside, Tree, WindowKey};
-pub use window::{Period, WindowLimit, WindowLimitError};
+pub use window::{Counter, Period, WindowLimit, WindowLimitError};

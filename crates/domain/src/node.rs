@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use jiff::Timestamp;
 
-use crate::{ActionSet, AttributeText, Credits, DelegationId, NodePath, WindowLimit};
+use crate::{ActionSet, AttributeText, Counter, Credits, DelegationId, NodePath, Period, WindowLimit};
 
 /// Where a child's budget comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,6 +97,8 @@ pub struct Node {
     /// Unspent and unheld credits of live cap children. No budget bounds it: where it and `reserved` exceed what
     /// remains, the node is overcommitted.
     pub capped: u128,
+    /// The newest counter of each period, in the order of [`Period::ALL`]. Once a window is over, its counter is of no use.
+    pub counters: [Option<Counter>; Period::ALL.len()],
     /// How many nodes were ever created below this one. Lets a revocation say what it ends without a walk.
     pub descendants: u64,
     /// Restrictions, with attribution.
@@ -114,6 +116,10 @@ pub struct Node {
 /// What follows from a node's balances and past, by which nodes are found, and which changes far more rarely than the
 /// balances do. Stored apart from them, so that a spend writes little.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a column of its own, found by an index of its own"
+)]
 pub struct Marks {
     /// [`Node::descendants`].
     pub descendants: u64,
@@ -142,6 +148,7 @@ impl Node {
             held: Credits::ZERO,
             reserved: 0,
             capped: 0,
+            counters: [None; Period::ALL.len()],
             descendants: 0,
             terms: Terms::UNRESTRICTED,
             frozen_at: None,

@@ -1,12 +1,12 @@
 //! Where a node stands in its tenant's tree.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use crate::{DelegationId, IdError};
 
-/// The ids from the root to a node, both included. Written as an `ltree` whose labels are the ids' suffixes.
+/// The ids from the root to a node, both included; cheap to clone. Written as an `ltree` whose labels are the ids' suffixes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct NodePath(Vec<DelegationId>);
+pub struct NodePath(Arc<[DelegationId]>);
 
 /// Why a text or a longer path is not a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +25,7 @@ impl NodePath {
 
     /// The path of a tenant's root.
     pub fn root(root: DelegationId) -> Self {
-        Self(vec![root])
+        Self(Arc::new([root]))
     }
 
     /// The path of a child of this node.
@@ -44,7 +44,7 @@ impl NodePath {
 
     /// Reads the `ltree` text form.
     pub fn from_ltree(text: &str) -> Result<Self, PathError> {
-        let ids: Vec<_> = text.split('.').map(DelegationId::from_suffix).collect::<Result<_, _>>()?;
+        let ids: Arc<[_]> = text.split('.').map(DelegationId::from_suffix).collect::<Result<_, _>>()?;
         if ids.len() > Self::MAX_DEPTH + 1 { Err(PathError::TooDeep) } else { Ok(Self(ids)) }
     }
 

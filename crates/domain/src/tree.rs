@@ -1,11 +1,12 @@
 //! The nodes that a batch touches, in memory: plans read and change this, and the store writes back what changed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
-    Allocation, Credits, DelegationId, Marks, Node, NodePath, Period, Status, effective_remaining, status_of,
+    Allocation, Counter, Credits, DelegationId, Marks, Node, NodePath, Period, Status, effective_remaining,
+    status_of,
 };
 
 /// Every node on the paths that a decision can touch, as of one instant of the database's clock.
@@ -16,10 +17,8 @@ pub struct Tree {
     /// The start and the end of the window of each period, in the order of [`Period::ALL`].
     current: [(Timestamp, Timestamp); Period::ALL.len()],
     nodes: HashMap<DelegationId, Node>,
-    windows: HashMap<WindowKey, Credits>,
     /// With the marks that they had before.
     changed_nodes: HashMap<DelegationId, Marks>,
-    changed_windows: HashSet<WindowKey>,
 }
 
 /// One counter of a window limit. The window's start is part of the key, so no counter is ever reset.
@@ -51,9 +50,7 @@ impl Tree {
             current: Period::ALL.map(|period| period.window(now, &zone)),
             zone,
             nodes: nodes.into_iter().map(|node| (node.id(), node)).collect(),
-            windows: HashMap::new(),
             changed_nodes: HashMap::new(),
-            changed_windows: HashSet::new(),
         }
     }
 
@@ -68,8 +65,6 @@ impl Tree {
         if !self.go_on(now) {
             self.now = now;
             self.current = Period::ALL.map(|period| period.window(now, &self.zone));
-            let current = self.current;
-            self.windows.retain(|key, _| current[key.period as usize].0 == key.start);
         }
     }
 
@@ -85,7 +80,6 @@ impl Tree {
     /// Notes that everything that plans changed was written, or will be.
     pub fn forget_changes(&mut self) {
         self.changed_nodes.clear();
-        self.changed_windows.clear();
     }
 
     /// How many nodes are loaded.
@@ -105,7 +99,7 @@ impl Tree {
         SetAside(path.ids().iter().map(aside).collect())
     }
 
-    /// Undoes what was planned for the nodes of a path since they were set aside. Counters are not undone.
+    /// Undoes what was planned for the nodes of a path since they were set aside.
     pub fn put_back(&mut self, aside: SetAside) {
         for (id, node, marks_before) in aside.0 {
             match node {
@@ -150,14 +144,16 @@ impl Tree {
         (WindowKey { delegation, period, start }, end)
     }
 
-    /// Supplies the value of a counter, as stored or as summed from the ledger.
+    /// Supplies a counter of a loaded node that has none for the window, as summed up from what was spent.
     pub fn set_window(&mut self, key: WindowKey, spent: Credits) {
-        self.windows.insert(key, spent);
+        let node = self.nodes.get_mut(&key.delegation).expect("only loaded nodes have counters");
+        node.counters[key.period as usize] = Some(Counter { start: key.start, spent });
     }
 
-    /// What was spent within a window, if its counter is loaded.
+    /// What was spent within a window, if there is a counter for it.
     pub fn window(&self, key: WindowKey) -> Option<Credits> {
-        self.windows.get(&key).copied()
+        let counter = self.nodes.get(&key.delegation)?.counters[key.period as usize]?;
+        (counter.start == key.start).then_some(counter.spent)
     }
 
     /// The nodes whose balances or state were changed by plans, root first: the order in which they are locked.
@@ -174,13 +170,6 @@ impl Tree {
             nodes.filter(|(node, before)| node.marks() != **before).map(|(node, _)| node).collect();
         nodes.sort_by_key(|node| (node.path.depth(), node.id()));
         nodes
-    }
-
-    /// The counters that plans changed, with their new values.
-    pub fn changed_windows(&self) -> Vec<(WindowKey, Credits)> {
-        let mut windows: Vec<_> = self.changed_windows.iter().map(|key| (*key, self.windows[key])).collect();
-        windows.sort_unstable();
-        windows
     }
 
     pub(crate) fn change(&mut self, id: DelegationId, change: impl FnOnce(&mut Node)) {
@@ -217,17 +206,18 @@ impl Tree {
         }
     }
 
-    /// Counts a spend in every loaded window of the path. What is given back can be spent again within the window, so
+    /// Counts a spend in every window of the path that has a counter. What is given back can be spent again within the window, so
     /// that more may be counted than any amount can be: a counter that is full leaves nothing under any limit.
     pub(crate) fn count_in_windows(&mut self, path: &NodePath, amount: Credits) {
+        let current = self.current;
         for &id in path.ids() {
-            for period in Period::ALL {
-                let (key, _) = self.window_key(id, period);
-                if let Some(spent) = self.windows.get_mut(&key) {
-                    *spent = spent.checked_add(amount).unwrap_or(Credits::MAX);
-                    self.changed_windows.insert(key);
+            self.change(id, |node| {
+                for (counter, (start, _)) in node.counters.iter_mut().zip(current) {
+                    if let Some(counter) = counter.as_mut().filter(|counter| counter.start == start) {
+                        counter.spent = counter.spent.checked_add(amount).unwrap_or(Credits::MAX);
+                    }
                 }
-            }
+            });
         }
     }
 
@@ -273,8 +263,10 @@ impl Tree {
         });
     }
 
-    /// Enters a new child: its parent sets the budget aside, and every ancestor counts one more descendant.
-    pub(crate) fn add_child(&mut self, child: Node) {
+    /// Enters a new child, which has spent nothing in any window yet: its parent sets the budget aside, and every ancestor
+    /// counts one more descendant.
+    pub(crate) fn add_child(&mut self, mut child: Node) {
+        child.counters = self.current.map(|(start, _)| Some(Counter { start, spent: Credits::ZERO }));
         let parent = child.path.parent_id().expect("only the root has no parent, and it is never added");
         let budget = child.budget.expect("only the root is unlimited");
         self.change_promise(parent, child.allocation, i128::from(budget.get()));

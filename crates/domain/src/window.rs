@@ -81,6 +81,15 @@ impl FromStr for Period {
     }
 }
 
+/// What a node's subtree has spent within one window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counter {
+    /// The window's first instant. No counter is ever reset: another window has another one.
+    pub start: Timestamp,
+    /// What was spent; refunds do not count.
+    pub spent: Credits,
+}
+
 /// At most `credits` per `period`; written `100/day` in a caveat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WindowLimit {

@@ -61,8 +61,8 @@ async fn once(app: &App) -> Result<(), StoreError> {
     let database = app.database();
     let created = maintenance::ensure_ledger_partitions(database, MONTHS_AHEAD).await?;
     let mut forgotten = attempts::forget_old(database).await?;
+    forgotten += maintenance::forget_old_idempotency_records(database).await?;
     for tenant in tenants::all_ids(database).await? {
-        forgotten += maintenance::forget_old_idempotency_records(database, tenant).await?;
         forgotten += events::forget_old(database, tenant).await?;
         forgotten += sessions::forget_expired(database, tenant).await?;
         forgotten += resets::forget_old(database, tenant).await?;

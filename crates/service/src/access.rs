@@ -1,6 +1,6 @@
 //! On whose behalf a request is made, and what that lets it see.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use subgrant_domain::{
     Action, Credits, DelegationId, Holder, NodePath, RequestId, Role, Status, TenantId, Terms, UserId,
@@ -35,7 +35,7 @@ pub struct Principal {
 #[derive(Clone)]
 pub enum Via {
     /// With a delegation's token.
-    Token(Box<PresentedToken>),
+    Token(PresentedToken),
     /// With a dashboard session.
     Session {
         /// Who signed in.
@@ -49,7 +49,7 @@ pub enum Via {
 
 /// A verified token, opaque outside this crate.
 #[derive(Clone)]
-pub struct PresentedToken(pub(crate) Credential);
+pub struct PresentedToken(pub(crate) Arc<Credential>);
 
 /// Where a denial arose, as far as the caller may know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,14 +105,8 @@ impl App {
     ) -> Result<Principal, AccessError> {
         let credential = self.credential(text).await?;
         credential.check_use_here(source_ip)?;
-        let (tenant, path) = (credential.tenant(), NodePath::clone(&credential.path));
-        Ok(Principal {
-            tenant,
-            path,
-            via: Via::Token(Box::new(PresentedToken(credential))),
-            source_ip,
-            request_id,
-        })
+        let (tenant, path) = (credential.tenant(), credential.path.clone());
+        Ok(Principal { tenant, path, via: Via::Token(PresentedToken(credential)), source_ip, request_id })
     }
 
     /// The principal of a session cookie.
@@ -144,7 +138,7 @@ impl Principal {
     }
 
     /// The principal's token, unless it is a session.
-    pub(crate) fn credential(&self) -> Option<&Credential> {
+    pub(crate) fn credential(&self) -> Option<&Arc<Credential>> {
         match &self.via {
             Via::Token(token) => Some(&token.0),
             Via::Session { .. } => None,
@@ -243,7 +237,7 @@ impl Principal {
     /// Refuses unless the principal's token and every node above it are good, as of the transaction's instant.
     pub(crate) async fn check_standing(&self, loaded: &mut impl Loaded) -> Result<(), AccessError> {
         let credential = match &self.via {
-            Via::Token(token) => &token.0,
+            Via::Token(token) => &*token.0,
             Via::Session { user, role, secret } => {
                 return check_session(loaded.tx(), *user, *role, secret).await;
             }

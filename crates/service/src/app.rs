@@ -12,7 +12,10 @@ use subgrant_token::RootKey;
 use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
-use crate::{AttemptLimits, MailRoute, MasterKey, engine::Engine, event::Hub, master_key::UnsealError};
+use crate::{
+    AttemptLimits, MailRoute, MasterKey, credential::Credential, engine::Engine, event::Hub,
+    master_key::UnsealError,
+};
 
 /// How an [`App`] is set up.
 #[derive(Debug, Clone)]
@@ -78,6 +81,9 @@ pub(crate) struct Shared {
     /// Root keys and where tokens lead never change, so entries are never invalidated, only evicted.
     root_keys: Cache<(TenantId, RootKeyId), Arc<TenantKey>>,
     issued: Cache<(TenantId, Digest), Issued>,
+    /// Tokens that were read and verified, by the digest of their text; of those that the ledger knows, nothing that was
+    /// found out then can change.
+    credentials: Cache<[u8; 32], Arc<Credential>>,
 }
 
 /// An unsealed root key with what belongs to it for good.
@@ -118,6 +124,7 @@ impl App {
             outbox: Notify::new(),
             root_keys: Cache::new(10_000),
             issued: Cache::new(100_000),
+            credentials: Cache::new(20_000),
         }))
     }
 
@@ -174,6 +181,11 @@ impl App {
         let sealed = self.0.master_key.seal(tx.tenant(), id, &bytes);
         root_keys::insert(tx, id, &sealed, created_at).await?;
         Ok((id, RootKey::from_bytes(*bytes)))
+    }
+
+    /// The credentials of tokens that were seen before.
+    pub(crate) fn credentials(&self) -> &Cache<[u8; 32], Arc<Credential>> {
+        &self.0.credentials
     }
 
     /// What a digest leads to.

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use subgrant_domain::{Credits, DelegationId, NodePath, SpendLimits, TenantId, Terms};
 use subgrant_store::{
     TenantTx,
@@ -23,13 +24,15 @@ pub(crate) struct Credential {
     pub(crate) macaroon: Macaroon,
     pub(crate) token: VerifiedToken,
     /// From the root to the token's node, whether the ledger knows all of it or not.
-    pub(crate) path: Arc<NodePath>,
+    pub(crate) path: NodePath,
     /// How many levels of the path the ledger knew when the token was read. The others were made offline.
     pub(crate) registered: usize,
     /// How many of its caveats the token was issued with; the others were appended by its holder.
     pub(crate) issued_caveats: usize,
     pub(crate) root_key: Arc<TenantKey>,
     pub(crate) max_offline_children: u64,
+    /// What the token adds to the limits stored with the nodes.
+    pub(crate) limits: SpendLimits,
 }
 
 /// Why a token is not accepted.
@@ -78,8 +81,22 @@ impl From<CaveatFailure> for CredentialError {
 }
 
 impl App {
+    /// The credential that a token's text is.
+    pub(crate) async fn credential(&self, text: &str) -> Result<Arc<Credential>, CredentialError> {
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        if let Some(credential) = self.credentials().get(&digest) {
+            return Ok(credential);
+        }
+        let credential = Arc::new(self.verify_token(text).await?);
+        // Where the path of another ends in the ledger changes when it is used for the first time.
+        if credential.is_registered() {
+            self.credentials().insert(digest, Arc::clone(&credential));
+        }
+        Ok(credential)
+    }
+
     /// Reads and verifies a token and finds its node: size, envelope, signature, caveats, ledger, in this order.
-    pub(crate) async fn credential(&self, text: &str) -> Result<Credential, CredentialError> {
+    async fn verify_token(&self, text: &str) -> Result<Credential, CredentialError> {
         let macaroon = Macaroon::parse(text)?;
         let (tenant, root_key) = (macaroon.identifier().tenant(), macaroon.identifier().root_key());
         let root_key = self.root_key(tenant, root_key).await?.ok_or(CredentialError::Forged)?;
@@ -87,7 +104,17 @@ impl App {
         let (Issued { path, caveats: issued_caveats }, registered) =
             self.issued_to(tenant, &token, root_key.root).await?;
         let max_offline_children = self.shared().options.max_offline_children;
-        Ok(Credential { macaroon, token, path, registered, issued_caveats, root_key, max_offline_children })
+        let limits = spend_limits(&token, &path);
+        Ok(Credential {
+            macaroon,
+            token,
+            path,
+            registered,
+            issued_caveats,
+            root_key,
+            max_offline_children,
+            limits,
+        })
     }
 
     /// Where a token leads, and how many levels of that path the ledger knows. What lies beyond the deepest registered
@@ -99,7 +126,7 @@ impl App {
         root: DelegationId,
     ) -> Result<(Issued, usize), CredentialError> {
         let nodes = token.nodes();
-        let (mut issued, mut registered) = (Issued { path: Arc::new(NodePath::root(root)), caveats: 0 }, 0);
+        let (mut issued, mut registered) = (Issued { path: NodePath::root(root), caveats: 0 }, 0);
         for (index, node) in nodes.iter().enumerate().rev() {
             if let Some(found) = self.issued(tenant, *node.digest.as_bytes()).await? {
                 (issued, registered) = (found, index + 1);
@@ -112,14 +139,14 @@ impl App {
         if registered == nodes.len() {
             return Ok((issued, registered));
         }
-        let mut whole = NodePath::clone(&issued.path);
+        let mut whole = issued.path.clone();
         for node in &nodes[registered..] {
             let id = node.claim.map_or_else(|| node.digest.derived_id(), |claim| claim.id);
             whole = whole.child(id).map_err(|error| CredentialError::Caveat(error.to_string()))?;
         }
         // Whoever made it offline may go on appending: what the digest commits to is all that counts as issued.
         let caveats = nodes.last().map_or(0, |node| node.budget_index + 1);
-        Ok((Issued { path: Arc::new(whole), caveats }, registered))
+        Ok((Issued { path: whole, caveats }, registered))
     }
 }
 
@@ -172,27 +199,9 @@ impl Credential {
         Ok(())
     }
 
-    /// What the token adds to the limits stored with the nodes.
-    pub(crate) fn spend_limits(&self) -> SpendLimits {
-        let scope = self.scope();
-        let ids = self.path.ids();
-        // Chain and path run in step: every budget caveat opened one node below the root.
-        let owner = |node: Option<usize>| ids.get(node.map_or(0, |index| index + 1)).copied();
-        SpendLimits {
-            max_per_spend: scope.max_per_spend,
-            windows: scope
-                .limits
-                .iter()
-                .map(|scoped| (owner(scoped.node).unwrap_or_else(|| self.path.id()), scoped.limit))
-                .collect(),
-            ceiling: self.ceiling(),
-            expires_at: scope.expires(),
-        }
-    }
-
     /// What the token says its node's budget is; a root token says nothing.
     fn ceiling(&self) -> Option<Credits> {
-        self.token.nodes().last().map(|node| node.budget)
+        self.limits.ceiling
     }
 
     /// What the token says the budget of the node at `path` is: it speaks of its own node only.
@@ -224,6 +233,21 @@ impl Credential {
             return Err(CredentialError::Revoked);
         }
         Ok(())
+    }
+}
+
+/// What a token for the node at `path` adds to the limits stored with the nodes.
+fn spend_limits(token: &VerifiedToken, path: &NodePath) -> SpendLimits {
+    let scope = token.scope();
+    // Chain and path run in step: every budget caveat opened one node below the root.
+    let owner = |node: Option<usize>| path.ids().get(node.map_or(0, |index| index + 1)).copied();
+    let windows = scope.limits.iter();
+    let windows = windows.map(|scoped| (owner(scoped.node).unwrap_or_else(|| path.id()), scoped.limit));
+    SpendLimits {
+        max_per_spend: scope.max_per_spend,
+        windows: windows.collect(),
+        ceiling: token.nodes().last().map(|node| node.budget),
+        expires_at: scope.expires(),
     }
 }
 

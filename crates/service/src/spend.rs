@@ -1,12 +1,14 @@
 //! Debits and refunds: verified here, decided in the tenant's queue.
 
+use std::collections::VecDeque;
+
 use subgrant_domain::{Action, Credits, EntryKind, LedgerEntry, NodePath, SpendId};
 use subgrant_store::ledger;
+use tokio::sync::oneshot;
 
 use crate::{
     AccessError, App, EngineError, IdempotencyKey, Outcome, Principal, ServiceError, SpendError,
     SpendReceipt,
-    credential::Credential,
     engine::{Answer, Command, Item, Operation},
     idempotency::{ScopedKey, scoped},
     receipt::Receipt,
@@ -111,25 +113,23 @@ impl App {
         spends: Vec<BatchSpend>,
     ) -> Vec<Result<Outcome<SpendReceipt>, SpendError>> {
         let mut answers = Vec::with_capacity(spends.len());
-        let mut spends = spends.into_iter().peekable();
-        while spends.peek().is_some() {
-            // A slice at a time, so that one batch does not fill the queue before everybody else.
-            let slice: Vec<_> = spends.by_ref().take(self.shared().options.batch_size).collect();
-            let waiting: Vec<_> = slice.into_iter().map(|spend| self.enqueue(spend)).collect();
-            for waiting in waiting {
-                answers.push(
-                    match waiting {
-                        Ok(answer) => answer.await.map_err(|_| EngineError::OutcomeUnknown.into()).flatten(),
-                        Err(refused) => Err(refused),
-                    }
-                    .and_then(only_entry),
-                );
+        // Enough of them wait at any time for a transaction, but one batch does not fill the queue before everybody else.
+        let mut waiting = VecDeque::new();
+        for spend in spends {
+            if waiting.len() == self.shared().options.batch_size
+                && let Some(first) = waiting.pop_front()
+            {
+                answers.push(answered(first).await);
             }
+            waiting.push_back(self.enqueue(spend));
+        }
+        for waiting in waiting {
+            answers.push(answered(waiting).await);
         }
         answers
     }
 
-    fn enqueue(&self, spend: BatchSpend) -> Result<tokio::sync::oneshot::Receiver<Answer>, SpendError> {
+    fn enqueue(&self, spend: BatchSpend) -> Result<oneshot::Receiver<Answer>, SpendError> {
         let BatchSpend { principal, request, key } = spend;
         principal.require(Action::Spend)?;
         let item = own_item(&principal, Operation::Spend(request), scoped(&principal, "POST /spend", key));
@@ -137,6 +137,12 @@ impl App {
         self.shared().engine.submit(self, principal.tenant, command)?;
         Ok(answer)
     }
+}
+
+async fn answered(
+    waiting: Result<oneshot::Receiver<Answer>, SpendError>,
+) -> Result<Outcome<SpendReceipt>, SpendError> {
+    only_entry(waiting?.await.map_err(|_| EngineError::OutcomeUnknown)??)
 }
 
 fn only_entry(outcome: Outcome<Receipt>) -> Result<Outcome<SpendReceipt>, SpendError> {
@@ -156,11 +162,5 @@ pub(crate) fn item(
     operation: Operation,
     key: Option<ScopedKey>,
 ) -> Item {
-    Item {
-        credential: principal.credential().cloned(),
-        path,
-        limits: principal.credential().map(Credential::spend_limits).unwrap_or_default(),
-        operation,
-        key,
-    }
+    Item { credential: principal.credential().cloned(), path, operation, key }
 }

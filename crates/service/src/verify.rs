@@ -1,6 +1,6 @@
 //! Checking a token on behalf of a resource server. Never debits.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use subgrant_domain::{Action, Credits};
 use subgrant_token::RequestContext;
@@ -65,8 +65,8 @@ impl App {
         }
         let holder = Principal {
             tenant: principal.tenant,
-            path: (*credential.path).clone(),
-            via: Via::Token(Box::new(PresentedToken(credential.clone()))),
+            path: credential.path.clone(),
+            via: Via::Token(PresentedToken(Arc::clone(&credential))),
             source_ip: request.source_ip,
             request_id: principal.request_id,
         };

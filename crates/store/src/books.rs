@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::PgConnection;
 use subgrant_domain::{
-    AttributeText, Credits, EntryHash, LedgerEntry, Node, RollupKey, SpendId, Tally, Tree, WindowKey, roll_up,
+    AttributeText, EntryHash, LedgerEntry, Node, Period, RollupKey, SpendId, Tally, Tree, roll_up,
 };
 
 use crate::{
@@ -24,7 +24,6 @@ use crate::{
 pub struct Posting {
     balances: Balances,
     marks: NewMarks,
-    counters: Counters,
     entries: Vec<(LedgerEntry, EntryHash)>,
     sums: BTreeMap<RollupKey, Tally>,
     records: Vec<(Key, Record)>,
@@ -33,15 +32,31 @@ pub struct Posting {
 impl Posting {
     /// Everything that plans changed in a tree; new entries, which continue the chain at the tenant's head; and the
     /// answers of writes that carried an idempotency key.
-    pub fn new(tree: &Tree, entries: Vec<(LedgerEntry, EntryHash)>, records: Vec<(Key, Record)>) -> Self {
+    pub fn new(
+        tree: &Tree,
+        entries: Vec<(LedgerEntry, EntryHash)>,
+        records: impl IntoIterator<Item = (Key, Record)>,
+    ) -> Self {
         Self {
             balances: Balances::of(&tree.changed_nodes()),
             marks: NewMarks::of(&tree.marked_nodes()),
-            counters: Counters::of(&tree.changed_windows()),
             sums: roll_up(entries.iter().map(|(entry, _)| entry)),
             entries,
-            records,
+            records: records.into_iter().collect(),
         }
+    }
+
+    /// What the lock's instant and the numbers of rows written say. No instant: the head was not as expected.
+    fn outcome(
+        &self,
+        at: Option<jiff_sqlx::Timestamp>,
+        balances: i64,
+        marks: i64,
+    ) -> Result<Posted<Timestamp>> {
+        let Some(at) = at else { return Ok(Posted::Stale) };
+        row::expect_rows(balances.cast_unsigned(), self.balances.nodes.len())?;
+        row::expect_rows(marks.cast_unsigned(), self.marks.nodes.len())?;
+        Ok(Posted::Whole(at.to_jiff()))
     }
 }
 
@@ -105,6 +120,7 @@ pub async fn lock_and_post(
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "a line for each parameter of one statement")]
 async fn write(
     connection: &mut PgConnection,
     tenant: uuid::Uuid,
@@ -113,7 +129,8 @@ async fn write(
     now: Timestamp,
     expected: &Expected<'_>,
 ) -> Result<Posted<Timestamp>> {
-    let Posting { balances, marks, counters, .. } = posting;
+    let Posting { balances, marks, .. } = posting;
+    let [hour, day, week, month] = &balances.counters;
     let (entries, sums) = (Entries::of(&posting.entries), Sums::of(&posting.sums));
     let records = Records::of(&posting.records);
     let last = posting.entries.last();
@@ -131,16 +148,20 @@ async fn write(
         &balances.held,
         &balances.reserved,
         &balances.capped,
+        &hour.starts as _,
+        &hour.spent as _,
+        &day.starts as _,
+        &day.spent as _,
+        &week.starts as _,
+        &week.spent as _,
+        &month.starts as _,
+        &month.spent as _,
         &marks.nodes,
         &marks.descendants,
         &marks.carve_returned,
         &marks.expiry_noted,
         &marks.is_exhausted,
         &marks.is_starving,
-        &counters.nodes,
-        &counters.periods as _,
-        &counters.starts as _,
-        &counters.spent,
         &entries.seqs,
         &entries.ids,
         &entries.kinds as _,
@@ -175,17 +196,12 @@ async fn write(
     )
     .fetch_one(connection)
     .await;
-    let posted = match posted.map_err(StoreError::from) {
+    match posted.map_err(StoreError::from) {
+        Ok(posted) => posting.outcome(posted.at, posted.balances, posted.marks),
         // `ON CONFLICT DO NOTHING` would tell as well, and has each record be written twice.
-        Err(StoreError::Conflict(constraint)) if constraint == "idempotency_pkey" => {
-            return Ok(Posted::KeyTaken);
-        }
-        posted => posted?,
-    };
-    let Some(at) = posted.at else { return Ok(Posted::Stale) };
-    row::expect_rows(posted.balances.cast_unsigned(), balances.nodes.len())?;
-    row::expect_rows(posted.marks.cast_unsigned(), marks.nodes.len())?;
-    Ok(Posted::Whole(at.to_jiff()))
+        Err(StoreError::Conflict(constraint)) if constraint == "idempotency_pkey" => Ok(Posted::KeyTaken),
+        Err(error) => Err(error),
+    }
 }
 
 #[derive(Debug, Default)]
@@ -197,6 +213,14 @@ struct Balances {
     held: Vec<i64>,
     reserved: Vec<i64>,
     capped: Vec<String>,
+    counters: [Counters; Period::ALL.len()],
+}
+
+/// The counters of one period, a place for each node.
+#[derive(Debug, Default)]
+struct Counters {
+    starts: Vec<Option<jiff_sqlx::Timestamp>>,
+    spent: Vec<Option<i64>>,
 }
 
 impl Balances {
@@ -209,6 +233,7 @@ impl Balances {
             held: nodes.iter().map(|node| amount(node.held)).collect(),
             reserved: nodes.iter().map(|node| node.reserved.cast_signed()).collect(),
             capped: nodes.iter().map(|node| node.capped.to_string()).collect(),
+            counters: Period::ALL.map(|period| Counters::of(nodes, period)),
         }
     }
 }
@@ -237,21 +262,12 @@ impl NewMarks {
     }
 }
 
-#[derive(Debug, Default)]
-struct Counters {
-    nodes: Vec<uuid::Uuid>,
-    periods: Vec<&'static str>,
-    starts: Vec<jiff_sqlx::Timestamp>,
-    spent: Vec<i64>,
-}
-
 impl Counters {
-    fn of(counters: &[(WindowKey, Credits)]) -> Self {
+    fn of(nodes: &[&Node], period: Period) -> Self {
+        let counters = nodes.iter().map(|node| node.counters[period as usize]);
         Self {
-            nodes: counters.iter().map(|(key, _)| key.delegation.as_uuid()).collect(),
-            periods: counters.iter().map(|(key, _)| key.period.as_str()).collect(),
-            starts: counters.iter().map(|(key, _)| key.start.to_sqlx()).collect(),
-            spent: counters.iter().map(|(_, spent)| amount(*spent)).collect(),
+            starts: counters.clone().map(|counter| Some(counter?.start.to_sqlx())).collect(),
+            spent: counters.map(|counter| Some(amount(counter?.spent))).collect(),
         }
     }
 }

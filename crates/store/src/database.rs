@@ -69,10 +69,13 @@ impl Database {
         self.begin_as("BEGIN", tenant).await
     }
 
-    /// The same for statements that come again and again, and whose plans do not depend on what is asked for: they are
-    /// planned once. To plan a posting takes longer than to execute it for a single spend.
+    /// The same for statements that come again and again, and find few rows by their keys whatever is asked for: they are
+    /// planned once, to go by the keys however small a table was then. To plan a posting takes longer than to execute it for
+    /// a single spend.
     pub async fn begin_often(&self, tenant: TenantId) -> Result<TenantTx> {
-        self.begin_as("BEGIN; SET LOCAL plan_cache_mode = force_generic_plan", tenant).await
+        let by_key = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; \
+                      SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+        self.begin_as(by_key, tenant).await
     }
 
     /// Opens a read-only transaction for `tenant` in which all statements see the same instant.

@@ -93,7 +93,8 @@ pub async fn by_ids(tx: &mut TenantTx, ids: &[DelegationId]) -> Result<Vec<Deleg
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT id, ancestor_ids, label, cost_center, department, allocation, budget, spent, own_spent, held, reserved,
-               capped::text AS "capped!", descendants, carve_returned, expiry_noted, actions, max_per_spend, limits, max_depth, caveats, token_generation, root_key_id, made_offline,
+               capped::text AS "capped!", hour_start AS "hour_start: _", hour_spent, day_start AS "day_start: _", day_spent,
+               week_start AS "week_start: _", week_spent, month_start AS "month_start: _", month_spent, descendants, carve_returned, expiry_noted, actions, max_per_spend, limits, max_depth, caveats, token_generation, root_key_id, made_offline,
                expires_at AS "expires_at: _", frozen_at AS "frozen_at: _", revoked_at AS "revoked_at: _",
                tokens_valid_from AS "tokens_valid_from: _", version, created_at AS "created_at: _"
            FROM delegations d JOIN balances b ON b.tenant_id = d.tenant_id AND b.delegation_id = d.id

@@ -34,7 +34,7 @@ pub struct Record {
     pub response: String,
 }
 
-/// How long a recorded answer is kept.
+/// How long a recorded answer is kept; the function `idempotency_forget` knows it too.
 pub const KEPT_HOURS: i32 = 48;
 
 /// The recorded ones among `keys`. Those that were kept long enough are forgotten, so that nobody has to sweep first.

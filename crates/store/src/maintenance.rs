@@ -1,8 +1,9 @@
 //! What the background worker and the readiness probe need.
 
-use subgrant_domain::TenantId;
+use crate::{Database, Result};
 
-use crate::{Database, Result, idempotency::KEPT_HOURS};
+/// How many pages of the table of idempotency records are looked through at a time: 16 MiB.
+const PAGES: i32 = 2_000;
 
 /// Makes the ledger's partitions of this month and `months_ahead` following ones; returns how many were missing.
 pub async fn ensure_ledger_partitions(database: &Database, months_ahead: i32) -> Result<i32> {
@@ -12,19 +13,15 @@ pub async fn ensure_ledger_partitions(database: &Database, months_ahead: i32) ->
     Ok(created)
 }
 
-/// Forgets idempotency records of a tenant that were kept long enough; returns how many.
-pub async fn forget_old_idempotency_records(database: &Database, tenant: TenantId) -> Result<u64> {
-    let mut tx = database.begin(tenant).await?;
-    let forgotten = sqlx::query!(
-        "DELETE FROM idempotency WHERE tenant_id = $1 AND created_at < clock_timestamp() - make_interval(hours => $2)",
-        tenant.as_uuid(),
-        KEPT_HOURS
-    )
-    .execute(tx.connection())
-    .await?
-    .rows_affected();
-    tx.commit().await?;
-    Ok(forgotten)
+/// Forgets idempotency records that were kept long enough, of all tenants; returns how many.
+pub async fn forget_old_idempotency_records(database: &Database) -> Result<u64> {
+    let (mut page, mut forgotten) = (0, 0);
+    loop {
+        let forget = sqlx::query_scalar!("SELECT idempotency_forget($1, $2)", page, PAGES);
+        let Some(count) = forget.fetch_one(database.directory()).await? else { return Ok(forgotten) };
+        forgotten += count.cast_unsigned();
+        page += i64::from(PAGES);
+    }
 }
 
 /// Whether the database answers, is migrated, and has a partition for today's ledger entries.

@@ -35,6 +35,9 @@ pub fn schema_fingerprint() -> String {
 /// Applies every migration that is missing, then lets the role `login` (if given) act as the server's role.
 pub async fn migrate(url: &str, login: Option<&str>) -> Result<(), MigrateError> {
     let mut connection = PgConnection::connect(url).await.map_err(MigrateError::Connect)?;
+    // Policies ask for a tenant, of an owner without privileges too.
+    let no_tenant = sqlx::raw_sql("SET subgrant.tenant_id = '00000000-0000-0000-0000-000000000000'");
+    no_tenant.execute(&mut connection).await.map_err(MigrateError::Connect)?;
     MIGRATOR.run(&mut connection).await?;
     if let Some(login) = login {
         // format() quotes the identifier; utility statements take no parameters.

@@ -51,10 +51,21 @@ pub async fn set(tx: &mut LockedTx, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Forgets what was counted against window limits, for it was counted by another calendar. It is summed up again when
-/// it is needed.
+/// Forgets what was counted against window limits, for it was counted by another calendar: a counter that stayed would miss
+/// what is spent until its calendar comes back. It is summed up again when it is needed. Counters of windows that are over
+/// are never looked at again, whatever the calendar.
 pub async fn forget_counters(tx: &mut LockedTx) -> Result<()> {
     let tenant = tx.tenant_uuid();
-    sqlx::query!("DELETE FROM window_counters WHERE tenant_id = $1", tenant).execute(tx.connection()).await?;
+    sqlx::query!(
+        "UPDATE balances SET hour_start = NULL, hour_spent = NULL, day_start = NULL, day_spent = NULL,
+             week_start = NULL, week_spent = NULL, month_start = NULL, month_spent = NULL
+         FROM ledger_heads h
+         WHERE balances.tenant_id = $1 AND h.tenant_id = $1
+             AND greatest(hour_start, day_start, week_start, month_start)
+                 > greatest(h.newest_at, clock_timestamp()) - interval '33 days'",
+        tenant
+    )
+    .execute(tx.connection())
+    .await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Which token leads to which node.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -26,7 +26,7 @@ pub struct Token {
 #[derive(Debug, Clone)]
 pub struct Issued {
     /// From the root to the node that it leads to.
-    pub path: Arc<NodePath>,
+    pub path: NodePath,
     /// How many caveats it was issued with; what follows in a presented token was appended by its holder.
     pub caveats: usize,
 }
@@ -46,7 +46,7 @@ pub async fn issued(tx: &mut TenantTx, digest: &Digest) -> Result<Option<Issued>
     let Some(row) = row else { return Ok(None) };
     let path = delegations::path_by_id(tx, DelegationId::from_uuid(row.delegation_id)).await?;
     let caveats = crate::error::read(usize::try_from(row.issued_caveats))?;
-    Ok(path.map(|path| Issued { path: Arc::new(path), caveats }))
+    Ok(path.map(|path| Issued { path, caveats }))
 }
 
 /// The registered ones among `digests`.

@@ -1,46 +1,12 @@
-//! Counters of window limits, and what they count where there is none yet: sums of the rollups, because every window begins
-//! at a quarter of an hour.
+//! What a window's counter begins with: sums of the rollups, because every window begins at a quarter of an hour.
 
-use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use subgrant_domain::{Credits, DelegationId, NodePath, Period, WindowKey};
+use subgrant_domain::{Credits, NodePath, Period, WindowKey};
 
 use crate::{
     Result, TenantTx,
     delegations::{Place, row::credits},
 };
-
-/// Reads the counters of `nodes` for the windows that begin at `starts`; those that do not exist yet are left out.
-pub async fn current(
-    tx: &mut TenantTx,
-    nodes: &[DelegationId],
-    starts: &[(Period, Timestamp)],
-) -> Result<Vec<(WindowKey, Credits)>> {
-    let nodes: Vec<_> = nodes.iter().map(|id| id.as_uuid()).collect();
-    let periods: Vec<_> = starts.iter().map(|(period, _)| period.to_string()).collect();
-    let times: Vec<_> = starts.iter().map(|(_, start)| start.to_sqlx()).collect();
-    let rows = sqlx::query!(
-        r#"SELECT w.delegation_id, k.position AS "position!", w.spent
-           FROM window_counters w
-           JOIN unnest($3::text[], $4::timestamptz[]) WITH ORDINALITY AS k (period, window_start, position)
-               ON w.period = k.period AND w.window_start = k.window_start
-           WHERE w.tenant_id = $1 AND w.delegation_id = ANY($2)"#,
-        tx.tenant().as_uuid(),
-        &nodes,
-        &periods,
-        &times as _
-    )
-    .fetch_all(tx.connection())
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            let index = usize::try_from(row.position - 1).expect("ordinality counts from 1");
-            let (period, start) = starts[index];
-            let key = WindowKey { delegation: DelegationId::from_uuid(row.delegation_id), period, start };
-            Ok((key, credits(row.spent)?))
-        })
-        .collect()
-}
 
 /// What each of the given nodes, which have no descendants, has spent since its window began; refunds do not count.
 pub async fn spent_by_leaves(tx: &mut TenantTx, windows: &[WindowKey]) -> Result<Vec<(WindowKey, Credits)>> {
@@ -63,19 +29,30 @@ pub async fn spent_by_leaves(tx: &mut TenantTx, windows: &[WindowKey]) -> Result
     windows.iter().zip(sums).map(|(window, spent)| Ok((*window, credits(spent)?))).collect()
 }
 
-/// What the subtree of the node at `path` has spent since `start`, the beginning of a window.
-pub async fn spent_by_subtree(tx: &mut TenantTx, path: &NodePath, start: Timestamp) -> Result<Credits> {
+/// What the subtree of the node at `path` has spent since a window of it began. Days that are summarised are read as such;
+/// every window but the hour's begins with a day, and each entry before `through` is in its day's summary.
+pub async fn spent_by_subtree(tx: &mut TenantTx, path: &NodePath, window: &WindowKey) -> Result<Credits> {
     let span = Place::of(path).subtree();
     let spent = sqlx::query_scalar!(
-        r#"SELECT least(coalesce(sum(r.gross), 0), 9007199254740991)::bigint AS "spent!"
-           FROM delegations d JOIN (
-               SELECT delegation_id, sum(gross) AS gross FROM spend_rollups
-               WHERE tenant_id = $1 AND bucket >= $2 GROUP BY delegation_id OFFSET 0) r ON r.delegation_id = d.id
-           WHERE d.tenant_id = $1 AND d.place >= $3 AND d.place < $4"#,
+        r#"WITH summarised AS MATERIALIZED (
+               SELECT h.through FROM spend_summary_heads h JOIN tenants t ON t.tenant_id = h.tenant_id
+               WHERE h.tenant_id = $1 AND t.tenant_id = $1 AND h.time_zone = t.time_zone AND $6)
+           SELECT least(9007199254740991,
+               coalesce((SELECT sum(gross) FROM spend_summaries
+                   WHERE tenant_id = $1 AND level = 'day' AND delegation_id = $5 AND bucket >= $2
+                       AND EXISTS (SELECT FROM summarised)), 0)
+               + coalesce((SELECT sum(r.gross)
+                   FROM delegations d JOIN (
+                       SELECT delegation_id, sum(gross) AS gross FROM spend_rollups
+                       WHERE tenant_id = $1 AND bucket >= greatest($2, (SELECT through FROM summarised))
+                       GROUP BY delegation_id OFFSET 0) r ON r.delegation_id = d.id
+                   WHERE d.tenant_id = $1 AND d.place >= $3 AND d.place < $4), 0))::bigint AS "spent!""#,
         tx.tenant().as_uuid(),
-        start.to_sqlx() as _,
+        window.start.to_sqlx() as _,
         span.from.as_bytes(),
-        span.until.as_bytes()
+        span.until.as_bytes(),
+        path.id().as_uuid(),
+        window.period != Period::Hour
     )
     .fetch_one(tx.connection())
     .await?;

@@ -9,12 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http_body_util::{BodyExt, Full};
-use hyper::{Request, body::Bytes, client::conn::http1::SendRequest, header};
-use hyper_util::rt::TokioIo;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
-use tokio::{io::AsyncWriteExt, net::TcpStream, process::Command};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    process::Command,
+};
 use uuid::Uuid;
 
 use crate::{drive::micros, figures::Load};
@@ -98,33 +99,33 @@ async fn work(
         let (asked, token) = (Instant::now(), job.token());
         match job.work {
             Work::Nothing => {
-                connection.send("GET", "/livez", None, String::new(), 200).await;
+                connection.send("GET", "/livez", None, "", 200).await;
                 done += 1;
             }
             Work::Spend => {
-                let body = r#"{"amount_credits":1}"#.to_owned();
+                let body = r#"{"amount_credits":1}"#;
                 connection.send("POST", "/api/cloud/spend", Some(token), body, 201).await;
                 done += 1;
             }
             Work::Batch { items, is_of_many } => {
                 let body = batch(&job, items, is_of_many);
-                connection.send("POST", "/api/cloud/spend/batch", Some(token), body, 200).await;
+                connection.send("POST", "/api/cloud/spend/batch", Some(token), &body, 200).await;
                 done += items as u64;
             }
             Work::HoldAndCapture => {
-                let body = r#"{"amount_credits":2,"expires_in":"1h"}"#.to_owned();
+                let body = r#"{"amount_credits":2,"expires_in":"1h"}"#;
                 let hold = connection.send("POST", "/api/cloud/hold", Some(token), body, 201).await;
                 let hold: serde_json::Value = serde_json::from_slice(&hold).expect("an answer is JSON");
                 let path =
                     format!("/api/cloud/hold/{}/capture", hold["id"].as_str().expect("a hold has an id"));
-                let body = r#"{"amount_credits":1}"#.to_owned();
+                let body = r#"{"amount_credits":1}"#;
                 connection.send("POST", &path, Some(token), body, 201).await;
                 done += 2;
             }
             Work::Mint => {
                 let number = labels.fetch_add(1, Ordering::Relaxed);
                 let body = format!(r#"{{"label":"Agent {number}","budget_credits":10}}"#);
-                connection.send("POST", "/api/cloud/delegation", Some(token), body, 201).await;
+                connection.send("POST", "/api/cloud/delegation", Some(token), &body, 201).await;
                 done += 1;
             }
         }
@@ -150,20 +151,20 @@ fn batch(job: &Job, items: usize, is_of_many: bool) -> String {
     body
 }
 
-/// A connection that is kept.
+/// A connection that is kept. Requests are written as text, because a client library's work would be taken from the server's
+/// cores.
 struct Connection {
-    sender: SendRequest<Full<Bytes>>,
+    stream: TcpStream,
     host: String,
+    request: Vec<u8>,
+    received: Vec<u8>,
 }
 
 impl Connection {
     async fn open(address: &str) -> Self {
         let stream = TcpStream::connect(address).await.expect("the server listens");
         stream.set_nodelay(true).expect("a socket takes options");
-        let (sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a new connection");
-        tokio::spawn(connection);
-        Self { sender, host: address.to_owned() }
+        Self { stream, host: address.to_owned(), request: Vec::new(), received: Vec::new() }
     }
 
     async fn send(
@@ -171,21 +172,47 @@ impl Connection {
         method: &str,
         path: &str,
         token: Option<&str>,
-        body: String,
+        body: &str,
         status: u16,
-    ) -> Bytes {
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, &self.host);
+    ) -> Vec<u8> {
+        use std::io::Write as _;
+        self.request.clear();
+        let (request, host, length) = (&mut self.request, &self.host, body.len());
+        write!(request, "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {length}\r\n")
+            .expect("memory is enough");
         if let Some(token) = token {
-            request = request
-                .header(header::AUTHORIZATION, format!("Bearer {token}"))
-                .header(header::CONTENT_TYPE, "application/json")
-                .header("idempotency-key", Uuid::now_v7().to_string());
+            let key = Uuid::now_v7();
+            write!(
+                request,
+                "authorization: Bearer {token}\r\ncontent-type: application/json\r\nidempotency-key: {key}\r\n"
+            )
+            .expect("memory is enough");
         }
-        let request = request.body(Full::from(body)).expect("the request is well-formed");
-        let response = self.sender.send_request(request).await.expect("the server answers");
-        let answered = response.status();
-        let body = response.into_body().collect().await.expect("the answer is whole").to_bytes();
+        write!(request, "\r\n{body}").expect("memory is enough");
+        self.stream.write_all(request).await.expect("the server listens");
+        let (answered, body) = self.receive().await;
         assert_eq!(answered, status, "{}", String::from_utf8_lossy(&body));
         body
+    }
+
+    /// The status and the body of the next response, which says how long it is.
+    async fn receive(&mut self) -> (u16, Vec<u8>) {
+        self.received.clear();
+        loop {
+            let count = self.stream.read_buf(&mut self.received).await.expect("the server answers");
+            assert!(count > 0, "the server keeps the connection");
+            let mut headers = [httparse::EMPTY_HEADER; 32];
+            let mut response = httparse::Response::new(&mut headers);
+            let parsed = response.parse(&self.received).expect("a response");
+            let httparse::Status::Complete(head) = parsed else { continue };
+            let length = response.headers.iter().find(|header| header.name == "content-length");
+            let length = length.and_then(|header| std::str::from_utf8(header.value).ok()?.parse().ok());
+            let (status, end) = (response.code.unwrap_or_default(), head + length.unwrap_or(0_usize));
+            while self.received.len() < end {
+                let count = self.stream.read_buf(&mut self.received).await.expect("the server answers");
+                assert!(count > 0, "the answer is whole");
+            }
+            return (status, self.received[head..end].to_vec());
+        }
     }
 }

@@ -32,12 +32,12 @@ pub(crate) const NAIVE_64: &str = "naive, 64 clients";
 pub(crate) const COMMIT: &str = "bare insert, 1 row a commit";
 pub(crate) const CEILING: &str = "bare insert, 1,000 rows a commit";
 pub(crate) const ENGINE_1: &str = "engine, 1 client";
-pub(crate) const ENGINE: &str = "engine, 4,000 clients";
+pub(crate) const ENGINE: &str = "engine, 8,000 clients";
 pub(crate) const ALONE: &str = "engine, 8 clients of a small tenant";
 pub(crate) const BESIDE: &str = "the same, beside a tenant with 4,000";
 pub(crate) const DEPTH_4: &str = "engine, 64 clients, depth 4";
 pub(crate) const DEPTH_32: &str = "engine, 64 clients, depth 32";
-pub(crate) const LARGE: &str = "engine, 4,000 clients, large tenant";
+pub(crate) const LARGE: &str = "engine, 8,000 clients, large tenant";
 pub(crate) const REVOKE_LEAF: &str = "revoke a leaf";
 pub(crate) const REVOKE_MANY: &str = "revoke the node above all others";
 pub(crate) const HTTP_256: &str = "HTTP spend, 256 connections";
@@ -97,14 +97,14 @@ fn without_http(world: &World, all: &mut Vec<Scenario>) {
         (ENGINE_1, 1, one.clone()),
         ("engine, 8 clients", 8, one.clone()),
         ("engine, 64 clients", 64, one.clone()),
-        (ENGINE, 4_000, one.clone()),
+        (ENGINE, 8_000, one.clone()),
         (DEPTH_4, 64, deep(0)),
         ("engine, 64 clients, depth 8", 64, deep(1)),
         ("engine, 64 clients, depth 16", 64, deep(2)),
         (DEPTH_32, 64, deep(3)),
         (ALONE, 8, small.clone()),
-        ("engine, 4,000 clients, 2 tenants", 4_000, others(2)),
-        ("engine, 4,000 clients, 20 tenants", 4_000, others(20)),
+        ("engine, 8,000 clients, 2 tenants", 8_000, others(2)),
+        ("engine, 8,000 clients, 20 tenants", 8_000, others(20)),
     ] {
         let app = world.app.clone();
         all.push(scenario(name, [std::process::id()], move |lasts| {
@@ -128,7 +128,7 @@ fn at_size(world: &World, all: &mut Vec<Scenario>) {
     let (app, tenants) = (world.app.clone(), vec![Arc::clone(&large.tenant)]);
     all.push(scenario(LARGE, [std::process::id()], move |lasts| {
         let (app, tenants) = (app.clone(), tenants.clone());
-        async move { engine::spend(&app, &tenants, 4_000, lasts).await }
+        async move { engine::spend(&app, &tenants, 8_000, lasts).await }
     }));
     for name in [REVOKE_LEAF, REVOKE_MANY] {
         let (app, pool, large) = (world.app.clone(), world.pool.clone(), Arc::clone(large));
@@ -159,8 +159,8 @@ fn over_http(world: &World, all: &mut Vec<Scenario>) {
         ("HTTP spend, 64 connections", 64, 1, Work::Spend, &many),
         (HTTP_256, 256, 1, Work::Spend, &many),
         ("HTTP spend, 256 connections, 2 servers", 256, 2, Work::Spend, &many),
-        ("HTTP batch of 5,000, 1 agent", 2, 1, Work::Batch { items: 5_000, is_of_many: false }, &many),
-        (BATCH_MANY, 2, 1, of_many(5_000), &many),
+        ("HTTP batch of 5,000, 1 agent", 4, 1, Work::Batch { items: 5_000, is_of_many: false }, &many),
+        (BATCH_MANY, 4, 1, of_many(5_000), &many),
         ("HTTP hold and capture, 64 connections", 64, 1, Work::HoldAndCapture, &many),
         ("HTTP mint, 16 connections", 16, 1, Work::Mint, &team),
     ] {

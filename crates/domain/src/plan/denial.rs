@@ -18,6 +18,11 @@ pub struct SpendLimits {
     pub expires_at: Option<Timestamp>,
 }
 
+impl SpendLimits {
+    /// Nothing is added.
+    pub const NONE: Self = Self { max_per_spend: None, windows: Vec::new(), ceiling: None, expires_at: None };
+}
+
 /// Why money may not move. Nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denial {

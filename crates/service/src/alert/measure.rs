@@ -1,10 +1,10 @@
 //! How far an alert is: from balances, counters and sums, never from the ledger itself.
 
 use jiff::Timestamp;
-use subgrant_domain::{AttributeText, Credits, NodePath, Period};
+use subgrant_domain::{AttributeText, Credits, Node, NodePath, Period};
 use subgrant_store::{
     alerts::{Alert, Threshold},
-    delegations, tenants, windows,
+    delegations, tenants,
 };
 
 use super::unexpected;
@@ -62,7 +62,7 @@ pub(super) async fn measure(read: &mut ReadTenant, alert: &Alert) -> Result<Meas
                 Some(limit) => {
                     let start = start(read, period).await?;
                     Some(Figures {
-                        current: counted(read, &path, period, start).await?,
+                        current: counted(read, &node, period, start).await?,
                         of: limit.credits,
                         threshold: part(percent, limit.credits),
                         window_start: Some(start),
@@ -103,18 +103,18 @@ async fn start(read: &mut ReadTenant, period: Period) -> Result<Timestamp, Servi
     Ok(period.window(read.tree.now(), &zone).0)
 }
 
-/// What counts against a window limit: its counter, or the sums where there is none yet.
+/// What counts against a window limit: its counter, or the sums where there is none of this window.
 async fn counted(
     read: &mut ReadTenant,
-    path: &NodePath,
+    node: &Node,
     period: Period,
     start: Timestamp,
 ) -> Result<u128, ServiceError> {
-    let found = windows::current(&mut read.tx, &[path.id()], &[(period, start)]).await?;
-    match found.first() {
-        Some((_, counted)) => Ok(u128::from(counted.get())),
+    let counter = node.counters[period as usize].filter(|counter| counter.start == start);
+    match counter {
+        Some(counter) => Ok(u128::from(counter.spent.get())),
         // Refunds do not give a limit back.
-        None => Ok(spent_since(read, path, start).await?.total.gross),
+        None => Ok(spent_since(read, &node.path, start).await?.total.gross),
     }
 }
 

@@ -56,16 +56,14 @@ impl Draft {
 
     fn decide_checked(&mut self, item: &Item) -> Answer {
         if let Some(key) = &item.key
-            && let Some(record) = self.recorded.get(&key.key)
+            && let Some(record) = self.recorded(&key.key)
         {
             return Ok(Outcome::replayed(key.replay(record)?));
         }
         let receipt = self.operate(item)?;
         if let Some(key) = &item.key {
             let (key, record) = key.record(201, &receipt);
-            // A duplicate further down in the same batch finds it too.
-            self.recorded.insert(key.clone(), record.clone());
-            self.writes.records.push((key, record));
+            self.writes.records.insert(key, record);
         }
         Ok(Outcome::fresh(receipt))
     }
@@ -111,7 +109,7 @@ impl Draft {
     }
 
     fn try_spend(&self, item: &Item, request: &SpendRequest) -> Result<Receipt, SpendError> {
-        check_spend(&self.tree, &item.path, &item.limits, request.amount).map_err(SpendError::Denied)?;
+        check_spend(&self.tree, &item.path, item.limits(), request.amount).map_err(SpendError::Denied)?;
         let after = |left: Option<Credits>| left.map(|left| left.saturating_sub(request.amount));
         let receipt = self.entry_receipt(item, None, request.amount);
         Ok(Receipt::Entry(SpendReceipt {
@@ -122,7 +120,7 @@ impl Draft {
     }
 
     fn spend(&mut self, item: &Item, request: &SpendRequest) -> Result<Receipt, SpendError> {
-        plan_spend(&mut self.tree, &item.path, &item.limits, request.amount).map_err(SpendError::Denied)?;
+        plan_spend(&mut self.tree, &item.path, item.limits(), request.amount).map_err(SpendError::Denied)?;
         let entry = LedgerEntry {
             description: request.description.clone(),
             metadata: request.metadata.clone(),
@@ -134,8 +132,8 @@ impl Draft {
 
     fn hold(&mut self, item: &Item, amount: Credits, lasts: SignedDuration) -> Result<Receipt, SpendError> {
         let asked = self.after(lasts);
-        let hold =
-            plan_hold(&mut self.tree, &item.path, &item.limits, amount, asked).map_err(SpendError::Denied)?;
+        let hold = plan_hold(&mut self.tree, &item.path, item.limits(), amount, asked)
+            .map_err(SpendError::Denied)?;
         let id = fresh_id();
         self.known.next_due = self.known.next_due.into_iter().chain([hold.expires_at]).min();
         self.writes.new_holds.push((id, hold.clone()));
@@ -160,7 +158,7 @@ impl Draft {
 
     fn extend(&mut self, item: &Item, id: HoldId, lasts: SignedDuration) -> Result<Receipt, SpendError> {
         let hold = self.open_hold(id)?;
-        let asked = item.limits.expires_at.into_iter().fold(self.after(lasts), jiff::Timestamp::min);
+        let asked = item.limits().expires_at.into_iter().fold(self.after(lasts), jiff::Timestamp::min);
         let expires_at = plan_extend(&self.tree, &hold, asked).map_err(SpendError::Denied)?;
         let hold = Hold { expires_at, ..hold };
         self.writes.extended_holds.push((id, expires_at));
@@ -243,8 +241,8 @@ impl Draft {
         // A copy of an offline child's token may say more than the one that was first used.
         let scope = item
             .credential
-            .as_ref()
-            .filter(|credential| *credential.path == item.path)
+            .as_deref()
+            .filter(|credential| credential.path == item.path)
             .map(Credential::scope);
         LedgerEntry {
             seq: self.seq + 1,

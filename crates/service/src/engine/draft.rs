@@ -9,10 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use subgrant_domain::{
-    Credits, DelegationId, EntryHash, Hold, HoldId, LedgerEntry, RootKeyId, SpendId, TenantId, Tree,
-    required_windows,
+    Credits, EntryHash, Hold, HoldId, LedgerEntry, RootKeyId, SpendId, TenantId, Tree, required_windows,
 };
 use subgrant_store::{
     audit,
@@ -86,8 +86,6 @@ pub(super) struct Known {
     pub(super) zone: TimeZone,
     /// The root's settings. Its balances are in the tree.
     pub(super) root: Option<Delegation>,
-    /// Nodes whose window counters were read.
-    pub(super) counted: HashSet<DelegationId>,
     pub(super) tokens: HashMap<Digest, Token>,
     pub(super) root_keys: HashMap<RootKeyId, SealedRootKey>,
     /// When the next hold or node comes to its end; it may be earlier than that.
@@ -100,7 +98,6 @@ impl Known {
         Self {
             zone,
             root: None,
-            counted: HashSet::new(),
             tokens: HashMap::new(),
             root_keys: HashMap::new(),
             next_due: Some(Timestamp::MIN),
@@ -115,6 +112,7 @@ pub(super) struct Draft {
     pub(super) clock: Clock,
     pub(super) tree: Tree,
     pub(super) known: Known,
+    /// Answers that had been recorded before.
     pub(super) recorded: HashMap<Key, Record>,
     /// Keys that were looked up, found or not.
     pub(super) looked_up: HashSet<Key>,
@@ -136,7 +134,8 @@ pub(super) struct Draft {
 #[derive(Default)]
 pub(super) struct Writes {
     pub(super) entries: Vec<(LedgerEntry, EntryHash)>,
-    pub(super) records: Vec<(Key, Record)>,
+    /// Answers under their keys, where a duplicate further down finds them too.
+    pub(super) records: IndexMap<Key, Record>,
     pub(super) adopted: Vec<Adopted>,
     pub(super) new_holds: Vec<(HoldId, Hold)>,
     pub(super) closed_holds: Vec<(HoldId, HoldStatus)>,
@@ -209,10 +208,7 @@ impl Draft {
         if !matches!(item.operation, Operation::Spend(_) | Operation::Hold { .. }) {
             return false;
         }
-        if item
-            .key
-            .as_ref()
-            .is_some_and(|key| recent.contains(&key.key) && !self.recorded.contains_key(&key.key))
+        if item.key.as_ref().is_some_and(|key| recent.contains(&key.key) && self.recorded(&key.key).is_none())
         {
             return false;
         }
@@ -224,13 +220,14 @@ impl Draft {
                 }
         });
         is_known
-            && item
-                .path
-                .ids()
-                .iter()
-                .all(|id| self.known.counted.contains(id) && self.tree.node(*id).is_some())
-            && required_windows(&self.tree, &item.path, &item.limits)
+            && item.path.ids().iter().all(|id| self.tree.node(*id).is_some())
+            && required_windows(&self.tree, &item.path, item.limits())
                 .all(|(node, period)| self.tree.window(self.tree.window_key(node, period).0).is_some())
+    }
+
+    /// What was answered under a key, as far as that was looked up or decided here.
+    pub(super) fn recorded(&self, key: &Key) -> Option<&Record> {
+        self.writes.records.get(key).or_else(|| self.recorded.get(key))
     }
 
     /// Whether what is known is what `found` says.
@@ -256,7 +253,7 @@ impl Draft {
         self.tree.forget_changes();
         let revision = self.standing.revision + i64::from(!is_empty);
         let standing = Standing { seq: self.seq, hash: self.hash, newest_at, revision, ..self.standing };
-        let sizes = [self.tree.len(), self.known.counted.len(), self.known.tokens.len()];
+        let sizes = [self.tree.len(), self.known.tokens.len()];
         let is_small = sizes.into_iter().all(|size| size <= MOST_NODES);
         let next = is_small.then(|| Self::new(standing, self.clock, self.tree, self.known));
         (decisions, next)

@@ -8,7 +8,10 @@ mod open;
 mod recent;
 mod worker;
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use jiff::SignedDuration;
 use subgrant_domain::{Credits, HoldId, LedgerEntry, NodePath, SpendLimits, TenantId};
@@ -51,20 +54,24 @@ pub(crate) type Answer = Result<Outcome<Receipt>, SpendError>;
 /// What the tenant's queue decides on.
 pub(crate) struct Item {
     /// The caller's token, unless it is a session.
-    pub(crate) credential: Option<Credential>,
+    pub(crate) credential: Option<Arc<Credential>>,
     /// Whose money moves.
     pub(crate) path: NodePath,
-    /// What the caller's token adds to the limits stored with the nodes.
-    pub(crate) limits: SpendLimits,
     pub(crate) operation: Operation,
     pub(crate) key: Option<ScopedKey>,
 }
 
 impl Item {
+    /// What the caller's token adds to the limits stored with the nodes.
+    fn limits(&self) -> &SpendLimits {
+        static NONE: SpendLimits = SpendLimits::NONE;
+        self.credential.as_ref().map_or(&NONE, |credential| &credential.limits)
+    }
+
     /// The part of the path that the ledger knew when the token was read.
     fn known_path(&self) -> NodePath {
         match &self.credential {
-            Some(credential) if self.path == *credential.path => self.path.prefix(credential.registered),
+            Some(credential) if self.path == credential.path => self.path.prefix(credential.registered),
             _ => self.path.clone(),
         }
     }
@@ -96,14 +103,14 @@ impl Operation {
 
 /// An item in the queue.
 pub(crate) struct Command {
-    item: Item,
+    item: Box<Item>,
     reply: oneshot::Sender<Answer>,
 }
 
 impl Command {
     pub(crate) fn new(item: Item) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { item, reply }, answer)
+        (Self { item: Box::new(item), reply }, answer)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use subgrant_domain::{Credits, HoldId, Period, SpendId, Tree, required_windows};
+use subgrant_domain::{Credits, HoldId, SpendId, Tree, required_windows};
 use subgrant_store::{
     LockedTx, TenantTx,
     delegations::{self, Standing},
@@ -73,7 +73,7 @@ pub(super) async fn open(
 
 impl Opened<'_> {
     fn items(&self) -> impl Iterator<Item = &Item> + Clone {
-        self.commands.iter().map(|command| &command.item)
+        self.commands.iter().map(|command| &*command.item)
     }
 
     /// Reads the nodes of all paths, and settles what has come to its end; returns whether there was anything.
@@ -112,38 +112,29 @@ impl Opened<'_> {
         Ok(())
     }
 
-    /// Reads the counters that exist for nodes that are new here, and sums those up that a limit needs and that do not
-    /// exist yet.
+    /// Sums the counters up that a limit needs and that do not exist yet.
     async fn load_windows(&mut self) -> Result<(), ServiceError> {
-        let ids: Vec<_> = self.items().flat_map(|item| item.path.ids()).copied().collect();
-        let uncounted: Vec<_> = ids.iter().copied().filter(|id| self.known.counted.insert(*id)).collect();
-        if !uncounted.is_empty() {
-            let tree = &self.tenant.tree;
-            let starts = Period::ALL.map(|period| (period, tree.window_key(ids[0], period).0.start));
-            for (key, spent) in windows::current(self.tenant.tx.tx(), &uncounted, &starts).await? {
-                self.tenant.tree.set_window(key, spent);
-            }
-        }
         let mut required = BTreeSet::new();
         for item in self.items() {
             let tree = &self.tenant.tree;
             let known = item.known_path();
-            let keys = required_windows(tree, &known, &item.limits);
+            let keys = required_windows(tree, &known, item.limits());
             let keys = keys.map(|(node, period)| tree.window_key(node, period).0);
             required.extend(keys.filter(|key| tree.window(*key).is_none()));
         }
         let mut leaves = Vec::new();
         for key in required {
             match self.tenant.tree.node(key.delegation) {
-                // A window that began after the newest entry is empty, and so is that of a node that is yet to be entered.
-                None => self.tenant.tree.set_window(key, Credits::ZERO),
+                // A node that is yet to be entered has counters from then on.
+                None => {}
+                // A window that began after the newest entry is empty.
                 Some(_) if key.start > self.standing.newest_at => {
                     self.tenant.tree.set_window(key, Credits::ZERO);
                 }
                 Some(node) if node.descendants == 0 => leaves.push(key),
                 Some(node) => {
                     let path = node.path.clone();
-                    let spent = windows::spent_by_subtree(self.tenant.tx.tx(), &path, key.start).await?;
+                    let spent = windows::spent_by_subtree(self.tenant.tx.tx(), &path, &key).await?;
                     self.tenant.tree.set_window(key, spent);
                 }
             }
@@ -174,5 +165,5 @@ fn refunded_entry(item: &Item) -> Option<SpendId> {
 }
 
 fn credentials(commands: &[Command]) -> impl Iterator<Item = &Credential> + Clone {
-    commands.iter().filter_map(|command| command.item.credential.as_ref())
+    commands.iter().filter_map(|command| command.item.credential.as_deref())
 }

@@ -80,8 +80,13 @@ impl Worker {
                     continue;
                 }
                 if !self.held_back.is_empty() {
-                    let commands = std::mem::take(&mut self.held_back);
-                    self.begin(commands, LookUp::Likely).await;
+                    let mut held_back = std::mem::take(&mut self.held_back);
+                    while held_back.len() < self.batch_size
+                        && let Ok(command) = commands.try_recv()
+                    {
+                        held_back.push(command);
+                    }
+                    self.begin(held_back, LookUp::Likely).await;
                     continue;
                 }
                 if is_closed {
@@ -109,31 +114,32 @@ impl Worker {
         self.draft.as_ref().is_some_and(|draft| !draft.decided.is_empty())
     }
 
-    /// How many commands may come in now. None while some are held back, because they come first.
+    /// How many commands may come in now. None while some are held back, because they come first; few where they are
+    /// decided at once, so that what is decided goes on its way as soon as the transaction before has ended.
     fn room(&self) -> usize {
         if !self.held_back.is_empty() {
             return 0;
         }
-        self.batch_size - self.draft.as_ref().map_or(0, |draft| draft.decided.len().min(self.batch_size))
+        let decided = self.draft.as_ref().map_or(0, |draft| draft.decided.len());
+        let room = self.batch_size.saturating_sub(decided);
+        if self.draft.is_some() && !self.has_rival() { room.min(AT_A_TIME) } else { room }
     }
 
-    /// Decides from what is known, as far as that goes, and keeps the other commands until there is a lock.
+    fn has_rival(&self) -> bool {
+        self.rival_seen.is_some_and(|seen| seen.elapsed() < RIVALRY)
+    }
+
+    /// Decides from what is known, or keeps the commands until there is a lock.
     async fn accept(&mut self, commands: Vec<Command>) {
-        let mut commands = commands.into_iter();
-        while let Some(draft) = &mut self.draft
-            && !self.rival_seen.is_some_and(|seen| seen.elapsed() < RIVALRY)
+        let has_rival = self.has_rival();
+        if let Some(draft) = &mut self.draft
+            && !has_rival
+            && draft.covers(&commands, &self.recent_keys)
         {
-            let some: Vec<_> = commands.by_ref().take(AT_A_TIME).collect();
-            if some.is_empty() {
-                return;
-            }
-            if !draft.covers(&some, &self.recent_keys) {
-                self.held_back = some;
-                break;
-            }
-            draft.decide_all(some).await;
+            draft.decide_all(commands).await;
+        } else {
+            self.held_back = commands;
         }
-        self.held_back.extend(commands);
     }
 
     /// Sends what is decided on its way.
@@ -144,7 +150,7 @@ impl Worker {
     }
 
     fn send(&mut self, draft: Draft, start: Start) {
-        self.recent_keys.add(draft.recorded.keys());
+        self.recent_keys.add(draft.writes.records.keys().chain(draft.recorded.keys()));
         let (decisions, next) = draft.part(self.tenant);
         self.draft = next;
         self.under_way = Some(tokio::spawn(decisions.commit(self.app.clone(), start)));

@@ -1,7 +1,7 @@
 //! Between rows and domain types.
 
 use jiff_sqlx::Timestamp;
-use subgrant_domain::{AttributeText, Credits, DelegationId, Node, NodePath, RootKeyId, Terms};
+use subgrant_domain::{AttributeText, Counter, Credits, DelegationId, Node, NodePath, RootKeyId, Terms};
 use uuid::Uuid;
 
 use super::Delegation;
@@ -21,6 +21,14 @@ pub(super) struct Row {
     pub(super) reserved: i64,
     pub(super) own_spent: i64,
     pub(super) capped: String,
+    pub(super) hour_start: Option<Timestamp>,
+    pub(super) hour_spent: Option<i64>,
+    pub(super) day_start: Option<Timestamp>,
+    pub(super) day_spent: Option<i64>,
+    pub(super) week_start: Option<Timestamp>,
+    pub(super) week_spent: Option<i64>,
+    pub(super) month_start: Option<Timestamp>,
+    pub(super) month_spent: Option<i64>,
     pub(super) descendants: i64,
     pub(super) carve_returned: bool,
     pub(super) expiry_noted: bool,
@@ -65,6 +73,12 @@ impl Row {
                 held: credits(self.held)?,
                 reserved: self.reserved.cast_unsigned(),
                 capped: read(self.capped.parse())?,
+                counters: [
+                    counter(self.hour_start, self.hour_spent)?,
+                    counter(self.day_start, self.day_spent)?,
+                    counter(self.week_start, self.week_spent)?,
+                    counter(self.month_start, self.month_spent)?,
+                ],
                 descendants: self.descendants.cast_unsigned(),
                 terms,
                 frozen_at: self.frozen_at.map(Timestamp::to_jiff),
@@ -82,6 +96,11 @@ impl Row {
             created_at: self.created_at.to_jiff(),
         })
     }
+}
+
+fn counter(start: Option<Timestamp>, spent: Option<i64>) -> Result<Option<Counter>> {
+    let Some((start, spent)) = start.zip(spent) else { return Ok(None) };
+    Ok(Some(Counter { start: start.to_jiff(), spent: credits(spent)? }))
 }
 
 /// A path from the ids of its nodes, root first.

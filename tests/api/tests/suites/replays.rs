@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use subgrant_store::maintenance;
 use subgrant_tests::{Api, Reply, TestServer, attenuate};
 
 async fn stage() -> (TestServer, Api) {
@@ -188,4 +189,23 @@ async fn a_mint_is_replayed_with_the_identical_token_after_the_root_was_rotated(
     let again = root.with_token(&rotated.text("/root_token")).post_with_key("/delegation", "k", &body).await;
     assert_eq!((again.status, &again.body), (201, &minted.body), "the same principal, key and body");
     assert_eq!(root.with_token(&again.text("/token")).spend(1).await.status, 201);
+}
+
+#[tokio::test]
+async fn answers_are_forgotten_after_two_days_and_not_before() {
+    let (server, root) = stage().await;
+    let (agent, _) = root.child("agent", 100).await;
+    let body = json!({ "amount_credits": 1 });
+    for key in ["old", "new"] {
+        assert_eq!(agent.post_with_key("/spend", key, &body).await.status, 201);
+    }
+    let age =
+        "UPDATE idempotency SET created_at = now() - CASE key WHEN 'old' THEN interval '48 hours 1 minute'
+        ELSE interval '47 hours' END";
+    sqlx::query(age).execute(&server.database.superuser().await).await.unwrap();
+    let forgotten = maintenance::forget_old_idempotency_records(server.app.database()).await.unwrap();
+    assert_eq!(forgotten, 1);
+    assert!(is_replayed(&agent.post_with_key("/spend", "new", &body).await));
+    assert!(!is_replayed(&agent.post_with_key("/spend", "old", &body).await), "what was forgotten is new");
+    assert_eq!(agent.get("/delegation/self").await.number("/spent_credits"), 3);
 }

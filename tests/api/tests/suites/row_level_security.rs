@@ -118,7 +118,7 @@ async fn the_check_reports_every_way_of_losing_the_policy() {
         ("ALTER TABLE tokens NO FORCE ROW LEVEL SECURITY", "tokens", "not forced"),
         ("CREATE POLICY open ON users USING (true)", "users", "reading the other tenant gives Ok("),
         ("CREATE POLICY open ON audit FOR INSERT WITH CHECK (true)", "audit", "inserting gives"),
-        ("CREATE POLICY open ON window_counters FOR UPDATE USING (true)", "window_counters", "UPDATE"),
+        ("CREATE POLICY open ON balances FOR UPDATE USING (true)", "balances", "UPDATE"),
         ("ALTER TABLE spend_rollups DISABLE ROW LEVEL SECURITY", "spend_rollups", "reading the other tenant"),
         ("CREATE POLICY open ON spend_summaries USING (true)", "spend_summaries", "reading the other tenant"),
         (

@@ -145,6 +145,44 @@ async fn a_limit_appended_offline_counts_what_was_spent_before_it_was_appended()
 }
 
 #[tokio::test]
+async fn a_limit_on_a_subtree_that_is_set_later_counts_what_is_summarised_and_what_is_not() {
+    let (server, tenant, root) = server().await;
+    let (team, team_id) = root.child("team", 10_000).await;
+    let (agents, _) = team.child("agents", 5_000).await;
+    let (first, _) = agents.child("first", 1_000).await;
+    let pool = server.database.superuser().await;
+    // Where the day is about to end, everything happens on the next.
+    let tomorrow =
+        "UPDATE ledger_heads SET newest_at = now() + interval '20 minutes', revision = revision + 1
+        WHERE (now() AT TIME ZONE 'UTC' + interval '20 minutes')::date <> (now() AT TIME ZONE 'UTC')::date";
+    sqlx::query(tomorrow).execute(&pool).await.unwrap();
+    spend_must_pass(&team, 3).await;
+    spend_must_pass(&first, 70).await;
+    // Summaries are made of what was spent before the current quarter of an hour.
+    let later =
+        "UPDATE ledger_heads SET newest_at = newest_at + interval '15 minutes', revision = revision + 1";
+    sqlx::query(later).execute(&pool).await.unwrap();
+    spend_must_pass(&first, 5).await;
+    let id = tenant.id.parse().unwrap();
+    server.app.summarise_spend(id).await.unwrap();
+    let summarised: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM spend_summaries s JOIN delegations d ON d.id = s.delegation_id
+         WHERE s.level = 'day' AND d.label = 'team' AND s.gross = 73",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!(summarised, 1, "the newest spend is not");
+    for (period, before) in [("day", 78), ("month", 79), ("week", 80)] {
+        let limits = json!({ "limits": [{ "per": period, "credits": before + 10 }] });
+        assert_eq!(root.update(&team_id, &limits).await.status, 200);
+        assert_eq!(refused(&first, 11).await.1, 10, "{period}");
+        spend_must_pass(&first, 1).await;
+    }
+    assert_books_balance(&server, &tenant).await;
+}
+
+#[tokio::test]
 async fn of_several_appended_limits_all_apply() {
     let (_server, _, root) = server().await;
     let leaf = limited(&root, "leaf", 10_000, &[("day", 90)]).await;
