@@ -5,7 +5,9 @@
 //!
 //! Deliberately absent: rules. A request that has the right shape may still be refused.
 
+mod alert;
 mod audit;
+mod budget;
 mod delegation;
 mod event;
 mod export;
@@ -18,8 +20,14 @@ mod report;
 mod spend;
 mod tenant;
 mod verify;
+mod webhook;
 
+pub use alert::{Alert, AlertKind, AlertList, CreateAlert};
 pub use audit::{AuditEntry, AuditList};
+pub use budget::{
+    BudgetGroup, BudgetLine, BudgetReport, DailyCredits, DaySpent, Forecast, ForecastBasis, ForecastReason,
+    RunOut,
+};
 pub use delegation::{
     Action, Allocation, CreateDelegation, CreatedDelegation, Delegation, DelegationList, DelegationTree,
     FreezeDelegation, Limit, Period, RestrictDelegation, RestrictedDelegation, Revocation, RevokeDelegation,
@@ -34,11 +42,17 @@ pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, ReleaseHold};
 pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof, LedgerStretch};
 pub use object::Object;
 pub use people::{
-    AcceptInvitation, ChangePassword, CreateInvitation, CreateUser, CreatedUser, Invitation, Member,
-    MemberList, Role, UpdateUser,
+    AcceptInvitation, AcceptPasswordReset, ChangePassword, CreateInvitation, CreateUser, CreatedUser,
+    Invitation, Member, MemberList, OpenSession, RequestPasswordReset, Role, SessionList, UpdateUser,
 };
 pub use problem::{FieldError, Problem};
 pub use report::{SpendReport, SpendReportLine, SpendSums};
 pub use spend::{BatchItem, BatchOutcome, CreateSpend, RefundSpend, Spend, SpendBatch, SpendBatchResult};
-pub use tenant::{RotateRoot, RotatedRoot, Session, SignIn, SignUp, SignedUp, Tenant, User};
+pub use tenant::{
+    RotateRoot, RotatedRoot, Session, SignIn, SignUp, SignedUp, Tenant, TenantSettings, UpdateTenant, User,
+};
 pub use verify::{RequestToVerify, Verification, VerifyToken};
+pub use webhook::{
+    CreateWebhook, CreatedWebhook, DeliveryStatus, LastDelivery, TestWebhook, Webhook, WebhookDelivery,
+    WebhookDeliveryList, WebhookEvent, WebhookList,
+};

@@ -66,6 +66,34 @@ pub struct CreatedUser {
     pub password: Option<String>,
 }
 
+/// The sessions of a member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionList {
+    /// Newest first.
+    pub data: Vec<OpenSession>,
+}
+
+/// A session that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "id": "ses_01kaq2v0j8e4kbhgdw2n4cmxf1", "current": true, "created_at": "2026-11-27T09:28:11.204511Z",
+    "expires_at": "2026-11-27T21:28:11.204511Z", "source_ip": "203.0.113.9", "user_agent": "Mozilla/5.0 (X11; Linux x86_64)"
+}))]
+pub struct OpenSession {
+    /// `ses_…`: no secret.
+    pub id: String,
+    /// Whether it is the one that asks.
+    pub current: bool,
+    /// When it was opened: RFC 3339, UTC.
+    pub created_at: String,
+    /// When it ends by itself: RFC 3339, UTC.
+    pub expires_at: String,
+    /// From where it was opened.
+    pub source_ip: Option<String>,
+    /// What the browser called itself.
+    pub user_agent: Option<String>,
+}
+
 /// How a member changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -99,6 +127,9 @@ pub struct Invitation {
     pub token: String,
     /// Until when.
     pub expires_at: String,
+    /// Whether the person is sent a mail with the token. Where not, hand it over yourself.
+    #[serde(default)]
+    pub mailed: bool,
 }
 
 /// Accepts an invitation.
@@ -121,4 +152,24 @@ pub struct ChangePassword {
     pub current_password: String,
     /// 8–1,024 bytes.
     pub new_password: String,
+}
+
+/// Asks for a mail with which a new password can be set.
+#[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"email": "ann@acme.example"}))]
+pub struct RequestPasswordReset {
+    /// The account's address.
+    pub email: String,
+}
+
+/// Sets a new password with what was mailed.
+#[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"token": "rst_01kaq2….9f2c…", "password": "correct horse battery staple"}))]
+pub struct AcceptPasswordReset {
+    /// What the mail's link carries after `#token=`.
+    pub token: String,
+    /// 8–1,024 bytes.
+    pub password: String,
 }

@@ -43,6 +43,45 @@ pub struct Tenant {
     pub created_at: String,
 }
 
+/// An organisation with what its people can set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "id": "ten_01kaq2v0j8e4kbhgdw2n4cmxf1", "organization": "Acme",
+    "root_delegation_id": "dlg_01kaq2v0j8e4kbhgdw2n4cmxf2", "created_at": "2026-11-27T09:28:11.204511Z",
+    "time_zone": "Europe/Berlin", "currency": "EUR", "credit_price": "0.01"
+}))]
+pub struct TenantSettings {
+    /// Name, root, and since when.
+    #[serde(flatten)]
+    pub tenant: Tenant,
+    /// In which days, weeks and months begin: a name of the IANA time zone database.
+    pub time_zone: String,
+    /// In which credits are priced: an ISO 4217 code.
+    pub currency: String,
+    /// What one credit costs: a decimal number, as text so that nothing rounds it.
+    pub credit_price: String,
+}
+
+/// What to set; what is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"time_zone": "Europe/Berlin", "currency": "EUR", "credit_price": "0.01"}))]
+pub struct UpdateTenant {
+    /// The organisation's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<String>,
+    /// A name of the IANA time zone database, such as `Europe/Berlin`. Days, weeks and months begin by it at once, in
+    /// reports and in window limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// An ISO 4217 code, such as `EUR`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// Above 0 and up to 1000000, with up to 12 decimals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit_price: Option<String>,
+}
+
 /// A person who signs in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct User {

@@ -116,6 +116,9 @@ pub mod kind {
     /// A person who signs in to the dashboard.
     #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct User;
+    /// A person's session in a browser.
+    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub struct Session;
     /// A delegation: one node of a tenant's tree.
     #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct Delegation;
@@ -131,6 +134,12 @@ pub mod kind {
     /// Something that happened, in the audit log.
     #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct Event;
+    /// An alert.
+    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub struct Alert;
+    /// A webhook.
+    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub struct Webhook;
     /// One HTTP request.
     #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct Request;
@@ -143,6 +152,9 @@ pub mod kind {
     }
     impl IdKind for User {
         const PREFIX: &'static str = "usr_";
+    }
+    impl IdKind for Session {
+        const PREFIX: &'static str = "ses_";
     }
     impl IdKind for Delegation {
         const PREFIX: &'static str = "dlg_";
@@ -159,6 +171,12 @@ pub mod kind {
     impl IdKind for Event {
         const PREFIX: &'static str = "evt_";
     }
+    impl IdKind for Alert {
+        const PREFIX: &'static str = "alr_";
+    }
+    impl IdKind for Webhook {
+        const PREFIX: &'static str = "whk_";
+    }
     impl IdKind for Request {
         const PREFIX: &'static str = "req_";
     }
@@ -171,6 +189,8 @@ pub mod kind {
 pub type TenantId = Id<kind::Tenant>;
 /// Identifies a dashboard user (`usr_…`).
 pub type UserId = Id<kind::User>;
+/// Identifies a session (`ses_…`); no secret.
+pub type SessionId = Id<kind::Session>;
 /// Identifies a delegation (`dlg_…`).
 pub type DelegationId = Id<kind::Delegation>;
 /// Identifies a ledger entry (`spd_…`).
@@ -179,7 +199,11 @@ pub type SpendId = Id<kind::Spend>;
 pub type HoldId = Id<kind::Hold>;
 /// Identifies a resource server (`svc_…`).
 pub type ServiceId = Id<kind::Service>;
-/// Identifies an entry of the audit log (`evt_…`).
+/// Identifies an alert (`alr_…`).
+pub type AlertId = Id<kind::Alert>;
+/// Identifies a webhook (`whk_…`).
+pub type WebhookId = Id<kind::Webhook>;
+/// Identifies an entry of the audit log, or what a webhook is told (`evt_…`).
 pub type EventId = Id<kind::Event>;
 /// Identifies an HTTP request (`req_…`).
 pub type RequestId = Id<kind::Request>;

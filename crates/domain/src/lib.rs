@@ -9,11 +9,13 @@
 mod action;
 mod credits;
 mod event;
+mod forecast;
 mod id;
 mod ledger;
 mod node;
 mod path;
 mod plan;
+mod price;
 mod role;
 mod rollup;
 mod text;
@@ -23,10 +25,12 @@ mod window;
 pub use action::{Action, ActionSet, UnknownAction};
 pub use credits::{Credits, CreditsError};
 pub use event::EventPosition;
+pub use forecast::{DailyRate, RunOut};
 pub use id::{
-    DelegationId, EventId, HoldId, Id, IdError, IdKind, RequestId, RootKeyId, ServiceId, SpendId, TenantId,
-    UserId, kind,
+    AlertId, DelegationId, EventId, HoldId, Id, IdError, IdKind, RequestId, RootKeyId, ServiceId, SessionId,
+    SpendId, TenantId, UserId, WebhookId, kind,
 };
+pub use iso_currency::Currency;
 pub use ledger::{EntryHash, EntryKind, LedgerEntry};
 pub use node::{Allocation, Marks, Node, Status, Terms, UnknownAllocation, effective_remaining, status_of};
 pub use path::{NodePath, PathError};
@@ -36,6 +40,7 @@ pub use plan::{
     plan_expiry, plan_extend, plan_freeze, plan_hold, plan_mint, plan_refund, plan_release, plan_revoke,
     plan_spend, plan_unfreeze, plan_void_hold, required_windows,
 };
+pub use price::{CreditPrice, NotAPrice};
 pub use role::{Role, UnknownRole};
 pub use rollup::{RollupKey, Tally, quarter_of, roll_up};
 pub use text::{AttributeText, TextError};

@@ -44,6 +44,16 @@ impl Role {
         matches!(self, Self::Owner | Self::Admin)
     }
 
+    /// Whether it may change what holds for the whole organisation: its name, calendar, currency and price.
+    pub const fn may_change_settings(self) -> bool {
+        matches!(self, Self::Owner | Self::Admin)
+    }
+
+    /// Whether it may say who is told when so much is spent.
+    pub const fn may_manage_alerts(self) -> bool {
+        matches!(self, Self::Owner | Self::Admin | Self::Finance)
+    }
+
     /// Whether it may give `other` to somebody, or take it away: nobody hands out more than it has.
     pub const fn may_grant(self, other: Self) -> bool {
         match self {

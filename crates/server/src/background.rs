@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use subgrant_domain::TenantId;
 use subgrant_service::{App, ServiceError};
-use subgrant_store::{StoreError, attempts, events, maintenance, tenants};
+use subgrant_store::{StoreError, attempts, events, maintenance, resets, sessions, tenants, webhooks};
 
 const INTERVAL: Duration = Duration::from_hours(1);
+
+/// How long nobody looks whether it is a tenant's turn.
+const ALERTS: Duration = Duration::from_secs(1);
 
 /// How many months of ledger partitions exist ahead of time.
 pub(crate) const MONTHS_AHEAD: i32 = 12;
@@ -21,6 +24,21 @@ pub(crate) async fn keep_house(app: App) {
             tracing::warn!(error = &error as &dyn std::error::Error, "housekeeping failed");
         }
         tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// Looks at the tenants' alerts until the process ends.
+pub(crate) async fn watch_alerts(app: App) {
+    loop {
+        match app.watch_alerts().await {
+            // There may be more whose turn it is.
+            Ok(looked_at) if looked_at > 0 => continue,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "alerts were not looked at");
+            }
+        }
+        tokio::time::sleep(ALERTS).await;
     }
 }
 
@@ -46,6 +64,9 @@ async fn once(app: &App) -> Result<(), StoreError> {
     forgotten += maintenance::forget_old_idempotency_records(database).await?;
     for tenant in tenants::all_ids(database).await? {
         forgotten += events::forget_old(database, tenant).await?;
+        forgotten += sessions::forget_expired(database, tenant).await?;
+        forgotten += resets::forget_old(database, tenant).await?;
+        forgotten += webhooks::forget_old(database, tenant).await?;
         if let Err(error) = app.summarise_spend(tenant).await {
             // One tenant's trouble is not the others'.
             tracing::warn!(error = &error as &dyn std::error::Error, %tenant, "spending was not summarised");

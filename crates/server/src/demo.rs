@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use subgrant_domain::{Allocation, AttributeText, ChildRequest, Credits, DelegationId};
-use subgrant_service::{App, ListRequest, MintRequest, Principal, SignupRequest};
+use subgrant_service::{App, Browser, ListRequest, MintRequest, Principal, SignupRequest};
 use subgrant_store::tenants;
 use zeroize::Zeroizing;
 
@@ -74,7 +74,7 @@ pub(crate) async fn ensure(app: &App) -> Result<Demo, Failure> {
             email: EMAIL.to_owned(),
             password: Zeroizing::new(PASSWORD.to_owned()),
             idempotency_key: None,
-            source_ip: None,
+            browser: Browser::default(),
             request_id: None,
         };
         app.sign_up(request).await?.value.tenant

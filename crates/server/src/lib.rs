@@ -6,6 +6,7 @@
 //! Deliberately absent: rules, SQL.
 
 pub mod cli;
+pub mod delivery;
 pub mod http;
 
 mod background;

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use subgrant_domain::{
     Action, Credits, DelegationId, Holder, NodePath, RequestId, Role, Status, TenantId, Terms, UserId,
 };
-use subgrant_store::{TenantTx, audit, idempotency, tenants};
+use subgrant_store::{TenantTx, audit, idempotency, sessions};
 use subgrant_token::Caveat;
 
 use crate::{
@@ -261,7 +261,7 @@ async fn check_session(
     role: Role,
     secret: &SessionSecret,
 ) -> Result<(), AccessError> {
-    let found = tenants::user_by_session(tx, &secret.digest()).await?;
+    let found = sessions::user_by_digest(tx, &secret.digest()).await?;
     let is_same = found.is_some_and(|found| found.id == user && found.role == role);
     if is_same { Ok(()) } else { Err(AccessError::NoSession) }
 }

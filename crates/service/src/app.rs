@@ -9,11 +9,12 @@ use subgrant_store::{
     tokens::{self, Digest, Issued},
 };
 use subgrant_token::RootKey;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
 use crate::{
-    AttemptLimits, MasterKey, credential::Credential, engine::Engine, event::Hub, master_key::UnsealError,
+    AttemptLimits, MailRoute, MasterKey, credential::Credential, engine::Engine, event::Hub,
+    master_key::UnsealError,
 };
 
 /// How an [`App`] is set up.
@@ -37,6 +38,8 @@ pub struct AppOptions {
     pub stream_patience: Duration,
     /// How often a password may be guessed.
     pub attempts: AttemptLimits,
+    /// Where mail goes.
+    pub mail: MailRoute,
     /// The most entries that one proof of the books verifies, and about how many nodes it checks.
     pub proof_measure: u64,
 }
@@ -53,6 +56,7 @@ impl Default for AppOptions {
             stream_buffer: 64,
             stream_patience: Duration::from_secs(10),
             attempts: AttemptLimits::default(),
+            mail: MailRoute::Nowhere,
             proof_measure: 20_000,
         }
     }
@@ -72,6 +76,8 @@ pub(crate) struct Shared {
     /// An export of the ledger keeps a connection as long as its reader takes.
     pub(crate) exports: Arc<Semaphore>,
     pub(crate) master_key: MasterKey,
+    /// Tells whoever sends that there is something to send. A hint: what nobody was told of is found by looking.
+    pub(crate) outbox: Notify,
     /// Root keys and where tokens lead never change, so entries are never invalidated, only evicted.
     root_keys: Cache<(TenantId, RootKeyId), Arc<TenantKey>>,
     issued: Cache<(TenantId, Digest), Issued>,
@@ -115,6 +121,7 @@ impl App {
             password_hashing: Semaphore::new(2),
             exports: Arc::new(Semaphore::new(2)),
             master_key,
+            outbox: Notify::new(),
             root_keys: Cache::new(10_000),
             issued: Cache::new(100_000),
             credentials: Cache::new(20_000),

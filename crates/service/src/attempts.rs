@@ -14,13 +14,15 @@ pub struct AttemptLimits {
     pub window: Duration,
     /// Failed ones on one account.
     pub per_account: i32,
+    /// Mails for setting a new password, asked for in the name of one account.
+    pub resets_per_account: i32,
     /// Failed ones from one address. Higher, because whole offices share one, and all the world behind a proxy.
     pub per_address: i32,
 }
 
 impl Default for AttemptLimits {
     fn default() -> Self {
-        Self { window: Duration::from_mins(15), per_account: 20, per_address: 1_000 }
+        Self { window: Duration::from_mins(15), per_account: 20, resets_per_account: 5, per_address: 1_000 }
     }
 }
 
@@ -38,12 +40,39 @@ impl App {
         source_ip: Option<IpAddr>,
     ) -> Result<Result<Attempt, Duration>, ServiceError> {
         let limits = self.shared().options.attempts;
+        self.count("account", email, limits.per_account, source_ip).await
+    }
+
+    /// The same for a mail with which somebody sets a new password. These are never taken back.
+    pub(crate) async fn reset_attempt(
+        &self,
+        email: &str,
+        source_ip: Option<IpAddr>,
+    ) -> Result<Result<(), Duration>, ServiceError> {
+        let limits = self.shared().options.attempts;
+        let counted = self.count("reset", email, limits.resets_per_account, source_ip).await?;
+        Ok(counted.map(drop))
+    }
+
+    /// The address of whoever proves that it is theirs starts afresh.
+    pub(crate) async fn forget_attempts(&self, email: &str) -> Result<(), ServiceError> {
+        Ok(attempts::forget(&self.shared().database, &subject("account", email)).await?)
+    }
+
+    async fn count(
+        &self,
+        kind: &str,
+        email: &str,
+        limit: i32,
+        source_ip: Option<IpAddr>,
+    ) -> Result<Result<Attempt, Duration>, ServiceError> {
+        let limits = self.shared().options.attempts;
         let attempt = Attempt {
-            account: subject("account", email),
+            account: subject(kind, email),
             address: source_ip.map(|address| subject("address", &network(address))),
         };
         let of_address = attempt.address.map(|address| (address, limits.per_address));
-        for (subject, limit) in of_address.into_iter().chain([(attempt.account, limits.per_account)]) {
+        for (subject, limit) in of_address.into_iter().chain([(attempt.account, limit)]) {
             let counted = attempts::count(&self.shared().database, &subject, limits.window).await?;
             if counted.attempts > limit {
                 return Ok(Err(counted.left));

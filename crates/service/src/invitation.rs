@@ -1,25 +1,24 @@
 //! Invitations: a secret that makes whoever was sent it a member, once.
 
-use std::net::IpAddr;
-
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use subgrant_domain::{NodePath, RequestId, Role, TenantId, UserId};
 use subgrant_store::{
-    TenantTx, audit,
+    TenantTx, audit, outbox,
     people::{self, Invitation, Member},
     tenants,
 };
 use zeroize::Zeroizing;
 
 use crate::{
-    App, IdempotencyKey, Outcome, PeopleError, Principal, ServiceError, SessionSecret, SignedIn,
+    App, Browser, IdempotencyKey, Outcome, PeopleError, Principal, ServiceError, SessionSecret, SignedIn,
     app::fresh_id,
     event::EventKind,
     idempotency,
-    locked::LockedTenant,
-    people::{digest, facts, may_grant, told},
+    locked::{Loaded, LockedTenant},
+    people::{facts, may_grant, told},
+    secret::TenantSecret,
     session,
 };
 
@@ -29,25 +28,19 @@ const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 7);
 /// What marks an invitation's text.
 const PREFIX: &str = "inv_";
 
-/// What an invitation's text carries: the tenant, so that its shard can be found, and 32 secret bytes.
+/// What an invitation's text carries.
 #[derive(Clone)]
-pub struct InvitationSecret {
-    tenant: TenantId,
-    secret: Zeroizing<[u8; 32]>,
-}
+pub struct InvitationSecret(TenantSecret);
 
 impl InvitationSecret {
     /// Reads a text; `None` where it is not one of ours.
     pub fn parse(text: &str) -> Option<Self> {
-        let (tenant, hex) = text.strip_prefix(PREFIX)?.split_once('.')?;
-        let mut secret = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(hex, &mut *secret).ok()?;
-        Some(Self { tenant: TenantId::from_suffix(tenant).ok()?, secret })
+        text.strip_prefix(PREFIX).and_then(TenantSecret::parse).map(Self)
     }
 
     /// The text.
     pub fn to_text(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!("{PREFIX}{}.{}", self.tenant.suffix(), hex::encode(*self.secret)))
+        self.0.to_text(PREFIX)
     }
 }
 
@@ -72,7 +65,7 @@ pub struct Acceptance {
     /// The password that the person chooses.
     pub password: Zeroizing<String>,
     /// From where the request came.
-    pub source_ip: Option<IpAddr>,
+    pub browser: Browser,
     /// In which request.
     pub request_id: Option<RequestId>,
 }
@@ -117,15 +110,20 @@ impl App {
             expires_at,
         };
         let secret = self.invitation_secret(&mut locked, invitation.user).await?;
-        people::invite(&mut locked.tx, &invitation, &digest(&secret.secret)).await?;
+        people::invite(&mut locked.tx, &invitation, &secret.0.digest()).await?;
         let member = future_member(&invitation);
         let details = json!({ "before": null, "after": facts(&member), "expires_at": expires_at });
         let entry = principal.audit_entry("user.invite", invitation.user.to_string(), &details);
         audit::append(&mut locked.tx, &entry).await?;
         locked.announce(EventKind::UserInvited, None, &told(&member)).await?;
+        if self.sends_mail() {
+            let (subject, recipient) = (invitation.user.as_uuid(), Some(invitation.email.as_str()));
+            outbox::insert(locked.tx.tx(), outbox::Kind::Invitation, subject, recipient).await?;
+        }
         idempotency::record(&mut locked, key.as_ref(), 201, &answer).await?;
         let invited = self.invited(&mut locked, answer).await?;
         locked.commit(self).await?;
+        self.wake_senders();
         Ok(Outcome::fresh(invited))
     }
 
@@ -137,13 +135,13 @@ impl App {
         Ok(Invited { user, email, role, expires_at, secret })
     }
 
-    async fn invitation_secret(
+    pub(crate) async fn invitation_secret(
         &self,
-        locked: &mut LockedTenant,
+        loaded: &mut impl Loaded,
         user: UserId,
     ) -> Result<InvitationSecret, ServiceError> {
-        let secret = self.people_secret(locked, "invitation", user.as_uuid().as_bytes()).await?;
-        Ok(InvitationSecret { tenant: locked.tx.tenant(), secret: Zeroizing::new(secret) })
+        let secret = self.people_secret(loaded, "invitation", user.as_uuid().as_bytes()).await?;
+        Ok(InvitationSecret(TenantSecret::new(loaded.tx().tenant(), secret)))
     }
 
     /// Makes the person who was invited a member and opens a session. Whoever does not get the answer may ask again with
@@ -153,17 +151,14 @@ impl App {
         acceptance: Acceptance,
     ) -> Result<Outcome<(SignedIn, SessionSecret)>, PeopleError> {
         let database = &self.shared().database;
-        let digest = digest(&acceptance.secret.secret);
-        let tenant = acceptance.secret.tenant;
+        let digest = acceptance.secret.0.digest();
+        let tenant = acceptance.secret.0.tenant;
         let mut read = database.begin_read(tenant).await?;
         let invitation = usable(&mut read, &digest).await?;
         let owner = tenants::current(&mut read).await?.ok_or(PeopleError::UnknownInvitation)?;
         drop(read);
         if invitation.accepted_at.is_some() {
-            return self
-                .accepted_again(tenant, &invitation, acceptance.password)
-                .await
-                .map(Outcome::replayed);
+            return self.accepted_again(tenant, &invitation, acceptance).await.map(Outcome::replayed);
         }
         let hash = self.hash_password(acceptance.password.clone()).await?;
         let mut locked = LockedTenant::open(database, tenant, &[&NodePath::root(owner.root)]).await?;
@@ -178,7 +173,7 @@ impl App {
             return Err(PeopleError::EmailTaken);
         }
         people::accept(&mut locked.tx, member.id, now).await?;
-        let session = session::open(locked.tx.tx(), member.id, now).await?;
+        let session = session::open(locked.tx.tx(), member.id, &acceptance.browser, now).await?;
         audit::append(&mut locked.tx, &acceptance_entry(&acceptance, &member)).await?;
         locked.announce(EventKind::UserCreated, None, &told(&member)).await?;
         let user = tenants::user_by_id(locked.tx.tx(), member.id).await?;
@@ -192,17 +187,17 @@ impl App {
         &self,
         tenant: TenantId,
         invitation: &Invitation,
-        password: Zeroizing<String>,
+        acceptance: Acceptance,
     ) -> Result<(SignedIn, SessionSecret), PeopleError> {
         let mut read = self.shared().database.begin_read(tenant).await?;
         let user = tenants::user_by_id(&mut read, invitation.user).await?;
         let owner = tenants::current(&mut read).await?;
         drop(read);
         let (Some(user), Some(owner)) = (user, owner) else { return Err(PeopleError::InvitationUsed) };
-        if !self.is_password(password, user.password_hash.clone()).await? {
+        if !self.is_password(acceptance.password, user.password_hash.clone()).await? {
             return Err(PeopleError::InvitationUsed);
         }
-        let session = self.open_session(tenant, user.id).await?;
+        let session = self.open_session(tenant, user.id, &acceptance.browser).await?;
         Ok((SignedIn { tenant: owner, user }, session))
     }
 }
@@ -230,7 +225,7 @@ fn acceptance_entry(acceptance: &Acceptance, member: &Member) -> audit::Entry {
         action: "user.accept",
         target: member.id.to_string(),
         details: json!({ "before": null, "after": facts(member) }).to_string(),
-        source_ip: acceptance.source_ip,
+        source_ip: acceptance.browser.source_ip,
         request_id: acceptance.request_id,
     }
 }

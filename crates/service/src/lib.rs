@@ -8,6 +8,7 @@
 
 mod access;
 mod adoption;
+mod alert;
 mod app;
 mod attempts;
 mod audit;
@@ -26,24 +27,31 @@ mod list;
 mod locked;
 mod master_key;
 mod mint;
+mod outbox;
 mod password;
 mod people;
 mod proof;
 mod receipt;
 mod reissue;
 mod report;
+mod reset;
 mod revoke;
 mod root_token;
 mod rotate;
+mod secret;
 mod session;
+mod sessions;
+mod settings;
 mod signup;
 mod spend;
 mod tree;
 mod update;
 mod verify;
 mod view;
+mod webhook;
 
 pub use access::{AccessError, BlockedAt, Principal, Via};
+pub use alert::{AlertError, AlertPage, AlertView, NewAlert};
 pub use app::{App, AppOptions, ServiceError};
 pub use attempts::AttemptLimits;
 pub use audit::AuditPage;
@@ -58,21 +66,37 @@ pub use ledger::{LedgerPage, LedgerRequest};
 pub use list::{DelegationPage, ListError, ListRequest};
 pub use master_key::{MasterKey, MasterKeyError};
 pub use mint::{ExpiryRequest, MintError, MintRequest, Minted};
+pub use outbox::{Mail, MailRoute, Outgoing};
 pub use people::{CreatedMember, MemberPage, NewMember, PeopleError};
 pub use proof::{CheckedNodes, Fault, Proof, ProofFrom};
 pub use receipt::{HoldReceipt, SpendError, SpendReceipt};
 pub use report::{
-    Bound, GroupBy, MAX_INTERVALS, ReportError, ReportLine, RollupCheck, RollupDifference, SpendReport,
-    SpendReportRequest,
+    Bound, BudgetGroup, BudgetLine, BudgetOwner, BudgetReport, BudgetReportRequest, BudgetSums, Forecast,
+    ForecastReason, GroupBy, MAX_INTERVALS, ReportError, ReportLine, RollupCheck, RollupDifference, RunOutAt,
+    SpendReport, SpendReportRequest,
 };
+pub use reset::{ResetAcceptance, ResetError, ResetSecret};
 pub use revoke::{RevokeError, RevokeReceipt, RevokeRequest};
 pub use root_token::{RotateError, RotateRequest, RotatedRoot};
 pub use rotate::{RestrictError, RotateDelegationError, RotatedDelegation};
-pub use session::{SessionSecret, SignInError, SignedIn};
+pub use session::{Browser, SessionSecret, SignInError, SignedIn};
+pub use settings::{SettingsChange, TenantView};
 pub use signup::{SignedUp, SignupError, SignupRequest};
 pub use spend::{BatchSpend, SpendRequest};
-pub use subgrant_store::{audit::Recorded, delegations::StatusFilter, people::Member};
+pub use subgrant_store::{
+    alerts::Threshold,
+    audit::Recorded,
+    delegations::StatusFilter,
+    outbox::Item as OutboxItem,
+    people::Member,
+    sessions::Session,
+    settings::Settings,
+    webhooks::{Delivery as WebhookDelivery, DeliveryStatus, Webhook},
+};
 pub use tree::Branch;
 pub use update::{UpdateError, UpdateRequest, Updated};
 pub use verify::{Verification, VerifyRequest};
 pub use view::DelegationView;
+pub use webhook::{
+    Call, CallOutcome, CreatedWebhook, DeliveryPage, NewWebhook, WEBHOOK_EVENTS, WebhookError,
+};

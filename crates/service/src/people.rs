@@ -3,18 +3,17 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use subgrant_domain::{Role, UserId};
 use subgrant_store::{
     StoreError, audit,
     people::{self, Member},
-    root_keys,
+    root_keys, sessions,
 };
 use subgrant_token::derive_secret;
 use zeroize::Zeroizing;
 
 use crate::{
-    AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError, Via,
+    AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError, SessionSecret, Via,
     app::fresh_id,
     event::EventKind,
     idempotency::{self, ScopedKey, scoped},
@@ -187,21 +186,22 @@ impl App {
         Ok(Outcome::fresh(CreatedMember { member, password: made_up }))
     }
 
-    /// Gives a member another role. The member's sessions end, but for the one that asks.
+    /// Gives a member another role. The member's sessions end; the one that asks, where it is the member's own, goes on
+    /// under a new secret.
     pub async fn change_role(
         &self,
         principal: &Principal,
         id: UserId,
         role: Role,
         key: Option<IdempotencyKey>,
-    ) -> Result<Outcome<Member>, PeopleError> {
+    ) -> Result<Outcome<(Member, Option<SessionSecret>)>, PeopleError> {
         self.check_standing(principal).await?;
         may_manage(principal)?;
         let (mut locked, key) = self.lock_people(principal, "PATCH /user/{id}", key).await?;
         if let Some(key) = &key
             && let Some(answer) = key.find::<Answer>(&mut locked).await?
         {
-            return Ok(Outcome::replayed(answer.member()?));
+            return Ok(Outcome::replayed((answer.member()?, None)));
         }
         let before = people::by_id(locked.tx(), id).await?.ok_or(AccessError::NotFound)?;
         may_grant(principal, before.role)?;
@@ -211,15 +211,20 @@ impl App {
         }
         let after = Member { role, ..before.clone() };
         people::set_role(&mut locked.tx, id, role).await?;
-        let (_, _, own) = acting(principal)?;
-        people::end_sessions(&mut locked.tx, id, Some(&own)).await?;
+        let (asking, _, own) = acting(principal)?;
+        sessions::end_all(&mut locked.tx, id, Some(&own)).await?;
+        let is_own_change = asking == id && role != before.role;
+        let renewed = is_own_change.then(|| SessionSecret::fresh(principal.tenant));
+        if let Some(renewed) = &renewed {
+            sessions::renew(&mut locked.tx, &own, &renewed.digest()).await?;
+        }
         let details = json!({ "before": facts(&before), "after": facts(&after) });
         let entry = principal.audit_entry("user.change", id.to_string(), &details);
         audit::append(&mut locked.tx, &entry).await?;
         locked.announce(EventKind::UserChanged, None, &told(&after)).await?;
         idempotency::record(&mut locked, key.as_ref(), 200, &Answer::of(&after, false)).await?;
         locked.commit(self).await?;
-        Ok(Outcome::fresh(after))
+        Ok(Outcome::fresh((after, renewed)))
     }
 
     /// Ends a membership with its sessions. Everybody may leave, except the last owner.
@@ -248,7 +253,7 @@ impl App {
             another_owner(&mut locked).await?;
         }
         let now = locked.head.now;
-        people::end_sessions(&mut locked.tx, id, None).await?;
+        sessions::end_all(&mut locked.tx, id, None).await?;
         people::remove(&mut locked.tx, id, now).await?;
         let details = json!({ "before": facts(&member), "after": null });
         let entry = principal.audit_entry("user.remove", id.to_string(), &details);
@@ -344,9 +349,4 @@ pub(crate) fn facts(member: &Member) -> Value {
 /// For those who watch.
 pub(crate) fn told(member: &Member) -> Value {
     json!({ "user_id": member.id, "email": member.email, "role": member.role.as_str() })
-}
-
-/// SHA-256, as secrets are stored.
-pub(crate) fn digest(secret: &[u8; 32]) -> [u8; 32] {
-    Sha256::digest(secret).into()
 }

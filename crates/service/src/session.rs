@@ -6,12 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use subgrant_domain::{TenantId, UserId};
 use subgrant_store::{
-    TenantTx, audit, delegations, people,
+    TenantTx, audit, delegations, people, resets,
+    sessions::{self, Session},
     tenants::{self, Tenant, User},
 };
 use zeroize::Zeroizing;
 
-use crate::{App, PeopleError, Principal, ServiceError, people::acting};
+use crate::{App, PeopleError, Principal, ServiceError, app::fresh_id, people::acting};
 
 /// How long a session lasts.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(12);
@@ -24,6 +25,10 @@ pub struct SessionSecret {
 }
 
 impl SessionSecret {
+    pub(crate) fn fresh(tenant: TenantId) -> Self {
+        Self { tenant, secret: Zeroizing::new(rand::random()) }
+    }
+
     /// Reads a cookie's value; `None` where it is not one of ours.
     pub fn parse(cookie: &str) -> Option<Self> {
         let (tenant, hex) = cookie.split_once('.')?;
@@ -42,15 +47,28 @@ impl SessionSecret {
     }
 }
 
+/// Where a session is opened, so that its user knows it again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Browser {
+    /// From where the request came.
+    pub source_ip: Option<IpAddr>,
+    /// What the browser calls itself; at most 256 bytes.
+    pub user_agent: Option<String>,
+}
+
 /// Opens a session for a user of the transaction's tenant.
 pub(crate) async fn open(
     tx: &mut TenantTx,
     user: UserId,
+    browser: &Browser,
     now: Timestamp,
 ) -> Result<SessionSecret, ServiceError> {
-    let session = SessionSecret { tenant: tx.tenant(), secret: Zeroizing::new(rand::random()) };
-    tenants::insert_session(tx, user, &session.digest(), now + LIFETIME).await?;
-    Ok(session)
+    let secret = SessionSecret::fresh(tx.tenant());
+    let Browser { source_ip, user_agent } = browser.clone();
+    let (id, expires_at) = (fresh_id(), now + LIFETIME);
+    let session = Session { id, user, created_at: now, expires_at, source_ip, user_agent };
+    sessions::insert(tx, &session, &secret.digest()).await?;
+    Ok(secret)
 }
 
 /// Who is signed in.
@@ -81,10 +99,10 @@ impl App {
         &self,
         email: &str,
         password: Zeroizing<String>,
-        source_ip: Option<IpAddr>,
+        browser: &Browser,
     ) -> Result<(SignedIn, SessionSecret), SignInError> {
-        let attempt = self.attempt(email, source_ip).await?.map_err(SignInError::TooManyAttempts)?;
-        let signed_in = self.check_password(email, password).await?.ok_or(SignInError::Wrong)?;
+        let attempt = self.attempt(email, browser.source_ip).await?.map_err(SignInError::TooManyAttempts)?;
+        let signed_in = self.check_password(email, password, browser).await?.ok_or(SignInError::Wrong)?;
         attempt.succeeded(self).await?;
         Ok(signed_in)
     }
@@ -93,6 +111,7 @@ impl App {
         &self,
         email: &str,
         password: Zeroizing<String>,
+        browser: &Browser,
     ) -> Result<Option<(SignedIn, SessionSecret)>, ServiceError> {
         let account = tenants::account_by_email(&self.shared().database, email).await?;
         let Some((id, user)) = account else {
@@ -116,7 +135,7 @@ impl App {
         let mut tx = self.shared().database.begin_read(id).await?;
         let tenant = tenants::current(&mut tx).await?.ok_or_else(inconsistent)?;
         drop(tx);
-        let Some(session) = self.open_session_with(&tenant, &user).await? else { return Ok(None) };
+        let Some(session) = self.open_session_with(&tenant, &user, browser).await? else { return Ok(None) };
         Ok(Some((SignedIn { tenant, user }, session)))
     }
 
@@ -125,10 +144,11 @@ impl App {
         &self,
         tenant: TenantId,
         user: UserId,
+        browser: &Browser,
     ) -> Result<SessionSecret, ServiceError> {
         let mut tx = self.shared().database.begin(tenant).await?;
         let now = subgrant_store::ledger::head(&mut tx).await?.now;
-        let session = open(&mut tx, user, now).await?;
+        let session = open(&mut tx, user, browser, now).await?;
         tx.commit().await?;
         Ok(session)
     }
@@ -139,6 +159,7 @@ impl App {
         &self,
         tenant: &Tenant,
         user: &User,
+        browser: &Browser,
     ) -> Result<Option<SessionSecret>, ServiceError> {
         let tx = self.shared().database.begin(tenant.id).await?;
         let (mut tx, standing) = delegations::lock(tx).await?;
@@ -146,7 +167,7 @@ impl App {
         if current.is_none_or(|current| current.password_hash != user.password_hash) {
             return Ok(None);
         }
-        let session = open(tx.tx(), user.id, standing.now).await?;
+        let session = open(tx.tx(), user.id, browser, standing.now).await?;
         tx.commit().await?;
         Ok(Some(session))
     }
@@ -160,7 +181,7 @@ impl App {
         new: Zeroizing<String>,
     ) -> Result<(SignedIn, SessionSecret), PeopleError> {
         let mut read = self.read(principal).await?;
-        let (id, ..) = acting(principal)?;
+        let (id, _, own) = acting(principal)?;
         let inconsistent = || ServiceError::Inconsistent("a session without user".to_owned());
         let user = tenants::user_by_id(&mut read.tx, id).await?.ok_or_else(inconsistent)?;
         drop(read);
@@ -172,10 +193,11 @@ impl App {
         attempt.succeeded(self).await?;
         let hash = self.hash_password(new).await?;
         let (mut locked, _) = self.lock_people(principal, "POST /password", None).await?;
-        let now = locked.head.now;
         people::set_password(&mut locked.tx, id, &hash).await?;
-        people::end_sessions(&mut locked.tx, id, None).await?;
-        let session = open(locked.tx.tx(), id, now).await?;
+        sessions::end_all(&mut locked.tx, id, Some(&own)).await?;
+        resets::withdraw(&mut locked.tx, id).await?;
+        let session = SessionSecret::fresh(principal.tenant);
+        sessions::renew(&mut locked.tx, &own, &session.digest()).await?;
         let entry = principal.audit_entry("user.password", id.to_string(), &serde_json::json!({}));
         audit::append(&mut locked.tx, &entry).await?;
         let user = tenants::user_by_id(locked.tx.tx(), id).await?.ok_or_else(inconsistent)?;
@@ -192,7 +214,7 @@ impl App {
     /// Ends a session; says whether there was one.
     pub async fn sign_out(&self, session: &SessionSecret) -> Result<bool, ServiceError> {
         let mut tx = self.shared().database.begin(session.tenant).await?;
-        let ended = tenants::delete_session(&mut tx, &session.digest()).await?;
+        let ended = sessions::end(&mut tx, &session.digest()).await?;
         tx.commit().await?;
         Ok(ended)
     }
@@ -203,7 +225,7 @@ impl App {
         session: &SessionSecret,
     ) -> Result<Option<(Tenant, User)>, ServiceError> {
         let mut tx = self.shared().database.begin_read(session.tenant).await?;
-        let Some(user) = tenants::user_by_session(&mut tx, &session.digest()).await? else { return Ok(None) };
+        let Some(user) = sessions::user_by_digest(&mut tx, &session.digest()).await? else { return Ok(None) };
         Ok(tenants::current(&mut tx).await?.map(|tenant| (tenant, user)))
     }
 }

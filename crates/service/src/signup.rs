@@ -10,7 +10,7 @@ use subgrant_store::{
 };
 use zeroize::Zeroizing;
 
-use crate::{App, Outcome, ServiceError, SessionSecret, app::fresh_id, chain, session};
+use crate::{App, Browser, Outcome, ServiceError, SessionSecret, app::fresh_id, chain, session};
 
 /// Who signs up. Validated by the caller: a lower-case address, a password of acceptable length.
 #[derive(Clone)]
@@ -24,7 +24,7 @@ pub struct SignupRequest {
     /// The caller's idempotency key.
     pub idempotency_key: Option<String>,
     /// From where the request came.
-    pub source_ip: Option<std::net::IpAddr>,
+    pub browser: Browser,
     /// In which request.
     pub request_id: Option<RequestId>,
 }
@@ -92,7 +92,7 @@ impl App {
         let tx = self.shared().database.begin(id).await?;
         let mut tx = tenants::insert(tx, &tenant, &owner).await?;
         let (key_id, key) = self.create_root_key(tx.tx(), now).await?;
-        let session = session::open(tx.tx(), owner.id, now).await?;
+        let session = session::open(tx.tx(), owner.id, &request.browser, now).await?;
         delegations::insert(&mut tx, &root_row(root, key_id, now)).await?;
         audit::append(&mut tx, &audit_entry(&request, &tenant, &owner)).await?;
         tx.commit().await?;
@@ -119,7 +119,7 @@ impl App {
             return Err(SignupError::IdempotencyMismatch);
         }
         let now = ledger::head(&mut tx).await?.now;
-        let session = session::open(&mut tx, user, now).await?;
+        let session = session::open(&mut tx, user, &request.browser, now).await?;
         let first_key = root_keys::first(&mut tx).await?;
         tx.commit().await?;
         let key = self.root_key(id, first_key).await?.ok_or_else(inconsistent)?;
@@ -149,7 +149,7 @@ fn audit_entry(request: &SignupRequest, tenant: &Tenant, owner: &User) -> audit:
         action: "tenant.create",
         target: tenant.id.to_string(),
         details: serde_json::json!({ "organization": tenant.name }).to_string(),
-        source_ip: request.source_ip,
+        source_ip: request.browser.source_ip,
         request_id: request.request_id,
     }
 }

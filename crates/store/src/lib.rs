@@ -6,9 +6,11 @@
 //!
 //! Deliberately absent: decisions. What may be written is decided by `subgrant-domain`.
 
+pub mod alerts;
 pub mod attempts;
 pub mod audit;
 pub mod books;
+pub mod budget;
 mod database;
 pub mod delegations;
 mod error;
@@ -18,11 +20,16 @@ pub mod idempotency;
 pub mod ledger;
 pub mod maintenance;
 mod migrator;
+pub mod outbox;
 pub mod people;
+pub mod resets;
 pub mod rollups;
 pub mod root_keys;
+pub mod sessions;
+pub mod settings;
 pub mod tenants;
 pub mod tokens;
+pub mod webhooks;
 pub mod windows;
 
 pub use database::{Database, DatabaseOptions, LockedTx, TenantTx};

@@ -1,4 +1,4 @@
-//! Members, what ends their sessions, and invitations.
+//! Members and invitations.
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -174,20 +174,6 @@ pub async fn remove(tx: &mut LockedTx, id: UserId, at: Timestamp) -> Result<()> 
     expect_rows(removed, 1)
 }
 
-/// Ends a user's sessions, except the one with the digest `keep`.
-pub async fn end_sessions(tx: &mut LockedTx, user: UserId, keep: Option<&[u8; 32]>) -> Result<()> {
-    let tenant = tx.tenant_uuid();
-    sqlx::query!(
-        "DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND ($3::bytea IS NULL OR digest <> $3)",
-        tenant,
-        user.as_uuid(),
-        keep.map(<[u8; 32]>::as_slice)
-    )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
-}
-
 /// An invitation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invitation {
@@ -240,26 +226,55 @@ pub async fn withdraw(tx: &mut LockedTx, email: &str) -> Result<()> {
 
 /// The invitation whose secret has this digest.
 pub async fn invitation_by_digest(tx: &mut TenantTx, digest: &[u8; 32]) -> Result<Option<Invitation>> {
-    let row = sqlx::query!(
-        r#"SELECT user_id, email, role, created_at AS "created_at: jiff_sqlx::Timestamp",
-               expires_at AS "expires_at: jiff_sqlx::Timestamp", accepted_at AS "accepted_at: jiff_sqlx::Timestamp"
+    let row = sqlx::query_as!(
+        InvitationRow,
+        r#"SELECT user_id, email, role, created_at AS "created_at: _", expires_at AS "expires_at: _",
+               accepted_at AS "accepted_at: _"
            FROM invitations WHERE tenant_id = $1 AND digest = $2"#,
         tx.tenant().as_uuid(),
         &digest[..]
     )
     .fetch_optional(tx.connection())
     .await?;
-    row.map(|row| {
+    row.map(InvitationRow::into_invitation).transpose()
+}
+
+/// The invitation of somebody who has not accepted it.
+pub async fn outstanding_invitation(tx: &mut TenantTx, user: UserId) -> Result<Option<Invitation>> {
+    let row = sqlx::query_as!(
+        InvitationRow,
+        r#"SELECT user_id, email, role, created_at AS "created_at: _", expires_at AS "expires_at: _",
+               accepted_at AS "accepted_at: _"
+           FROM invitations WHERE tenant_id = $1 AND user_id = $2 AND accepted_at IS NULL"#,
+        tx.tenant().as_uuid(),
+        user.as_uuid()
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    row.map(InvitationRow::into_invitation).transpose()
+}
+
+/// A row of `invitations`, as selected.
+struct InvitationRow {
+    user_id: uuid::Uuid,
+    email: String,
+    role: String,
+    created_at: jiff_sqlx::Timestamp,
+    expires_at: jiff_sqlx::Timestamp,
+    accepted_at: Option<jiff_sqlx::Timestamp>,
+}
+
+impl InvitationRow {
+    fn into_invitation(self) -> Result<Invitation> {
         Ok(Invitation {
-            user: UserId::from_uuid(row.user_id),
-            email: row.email,
-            role: read(row.role.parse())?,
-            created_at: row.created_at.to_jiff(),
-            expires_at: row.expires_at.to_jiff(),
-            accepted_at: row.accepted_at.map(jiff_sqlx::Timestamp::to_jiff),
+            user: UserId::from_uuid(self.user_id),
+            email: self.email,
+            role: read(self.role.parse())?,
+            created_at: self.created_at.to_jiff(),
+            expires_at: self.expires_at.to_jiff(),
+            accepted_at: self.accepted_at.map(jiff_sqlx::Timestamp::to_jiff),
         })
-    })
-    .transpose()
+    }
 }
 
 /// Notes that an invitation was accepted.

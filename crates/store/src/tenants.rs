@@ -1,4 +1,4 @@
-//! Tenants, their users and sessions, and the directory that finds them by e-mail address.
+//! Tenants, their users, and the directory that finds them by e-mail address.
 
 use jiff::{Timestamp, tz::TimeZone};
 use jiff_sqlx::ToSqlx;
@@ -134,51 +134,4 @@ pub async fn user_by_id(tx: &mut TenantTx, id: UserId) -> Result<Option<User>> {
         })
     })
     .transpose()
-}
-
-/// Opens a session; `digest` is of the secret in the cookie.
-pub async fn insert_session(
-    tx: &mut TenantTx,
-    user: UserId,
-    digest: &[u8; 32],
-    expires_at: Timestamp,
-) -> Result<()> {
-    sqlx::query!(
-        "INSERT INTO sessions (tenant_id, digest, user_id, expires_at) VALUES ($1, $2, $3, $4)",
-        tx.tenant().as_uuid(),
-        &digest[..],
-        user.as_uuid(),
-        expires_at.to_sqlx() as _
-    )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
-}
-
-/// The user of a session that has not expired.
-pub async fn user_by_session(tx: &mut TenantTx, digest: &[u8; 32]) -> Result<Option<User>> {
-    let user = sqlx::query_scalar!(
-        "SELECT user_id FROM sessions WHERE tenant_id = $1 AND digest = $2 AND expires_at > clock_timestamp()",
-        tx.tenant().as_uuid(),
-        &digest[..]
-    )
-    .fetch_optional(tx.connection())
-    .await?;
-    match user {
-        Some(user) => user_by_id(tx, UserId::from_uuid(user)).await,
-        None => Ok(None),
-    }
-}
-
-/// Ends a session; says whether there was one.
-pub async fn delete_session(tx: &mut TenantTx, digest: &[u8; 32]) -> Result<bool> {
-    let deleted = sqlx::query!(
-        "DELETE FROM sessions WHERE tenant_id = $1 AND digest = $2",
-        tx.tenant().as_uuid(),
-        &digest[..]
-    )
-    .execute(tx.connection())
-    .await?
-    .rows_affected();
-    Ok(deleted > 0)
 }

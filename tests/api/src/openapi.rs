@@ -23,6 +23,22 @@ impl Operation {
         format!("{} {}", self.method, self.path)
     }
 
+    /// The path with these words in place of its parameters, in order; the last one stands for all that follow.
+    pub fn on(&self, words: &str) -> String {
+        let mut words = words.split(' ').peekable();
+        let step = |step: &str| {
+            if !step.starts_with('{') {
+                return step.to_owned();
+            }
+            let word = *words.peek().expect("splitting gives at least one word");
+            if words.clone().count() > 1 {
+                words.next();
+            }
+            word.to_owned()
+        };
+        self.path.split('/').map(step).collect::<Vec<_>>().join("/")
+    }
+
     /// The method as the client wants it.
     pub fn verb(&self) -> Method {
         self.method.parse().expect("the document names methods")

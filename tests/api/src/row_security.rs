@@ -9,8 +9,8 @@ use crate::TestDatabase;
 
 const ROLE: &str = "subgrant_app";
 
-/// Read before the tenant is known; they hold nothing but addresses and ids.
-const DIRECTORY: [&str; 2] = ["tenant_directory", "account_directory"];
+/// Read before the tenant is known, or for all tenants at once; they hold nothing but addresses, ids and times.
+const DIRECTORY: [&str; 4] = ["tenant_directory", "account_directory", "alert_directory", "outbox"];
 
 /// Everything that lets `visitor` reach rows of `other`. Empty: nothing does.
 pub async fn faults(database: &TestDatabase, visitor: Uuid, other: Uuid) -> Vec<String> {

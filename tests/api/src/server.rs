@@ -3,11 +3,14 @@
 use std::{net::SocketAddr, sync::atomic::AtomicU32, time::Duration};
 
 use serde_json::json;
-use subgrant_server::http::{HttpOptions, HttpState, router};
-use subgrant_service::{App, AppOptions, MasterKey};
+use subgrant_server::{
+    delivery::{self, Caller, Mailer, Senders, WebhookTargets},
+    http::{HttpOptions, HttpState, router},
+};
+use subgrant_service::{App, AppOptions, MailRoute, MasterKey};
 use subgrant_store::{Database, DatabaseOptions};
 
-use crate::{Api, TestDatabase};
+use crate::{Api, SmtpServer, TestDatabase};
 
 /// A running server with its database.
 pub struct TestServer {
@@ -75,6 +78,19 @@ impl TestServer {
         let service = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
         Self { api: Api::new(format!("http://{address}")), app, database, master_key, state }
+    }
+
+    /// A server that mails to `smtp`, whose webhooks may lead to this machine, and that sends what its outbox holds until
+    /// the test ends.
+    pub async fn start_mailing(smtp: &SmtpServer) -> Self {
+        let options = AppOptions { mail: MailRoute::Smtp, ..AppOptions::default() };
+        let http = HttpOptions { webhook_targets: WebhookTargets::Any, ..HttpOptions::default() };
+        let server = Self::start_with(http, options).await;
+        let mailer = Mailer::smtp(&smtp.url, "Subgrant <subgrant@server.example>").expect("a good URL");
+        let caller = Caller::new(WebhookTargets::Any).expect("the machine trusts somebody");
+        let senders = Senders { mailer, caller: Some(caller) };
+        tokio::spawn(delivery::run(server.app.clone(), senders));
+        server
     }
 
     /// What a signal to stop does first.

@@ -6,7 +6,7 @@ use embedded_postgres::{Cluster, Installation, Options};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use subgrant_domain::{AttributeText, Credits, DelegationId, TenantId};
 use subgrant_service::{
-    App, AppOptions, IdempotencyKey, MasterKey, MintRequest, Principal, SignupRequest, SpendRequest,
+    App, AppOptions, Browser, IdempotencyKey, MasterKey, MintRequest, Principal, SignupRequest, SpendRequest,
 };
 use subgrant_store::{Database, DatabaseOptions};
 use subgrant_tests::{Program, Running, Scratch, attenuate, mint_request};
@@ -138,7 +138,7 @@ pub(crate) async fn sign_up(app: &App, name: &str) -> Agent {
         email: format!("{name}@bench.example"),
         password: Zeroizing::new("bench-password".to_owned()),
         idempotency_key: None,
-        source_ip: None,
+        browser: Browser::default(),
         request_id: None,
     };
     let Ok(signed_up) = app.sign_up(request).await else {

@@ -3,19 +3,22 @@
 use std::{
     io::IsTerminal,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     time::Duration,
 };
 
 use axum_server::Handle;
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use hyper_util::rt::TokioTimer;
-use subgrant_service::{App, AppOptions};
+use subgrant_service::{App, AppOptions, MailRoute};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::{CliError, DatabaseArgs};
+use super::{CliError, DatabaseArgs, secret};
 use crate::{
-    background, demo,
+    background,
+    delivery::{self, Caller, Mailer, Senders, WebhookTargets},
+    demo,
     http::{self, HttpOptions, HttpState},
     launch::Launched,
 };
@@ -49,12 +52,45 @@ pub(super) struct Serve {
     /// How many children that were made offline one delegation may have in the ledger; further ones are refused.
     #[arg(long, env = "SUBGRANT_MAX_OFFLINE_CHILDREN", default_value_t = AppOptions::default().max_offline_children)]
     max_offline_children: u64,
+    #[command(flatten)]
+    mail: MailArgs,
+    /// Let webhooks lead to this machine and to private networks, by `http` as well. Always so with `--data-dir`.
+    #[arg(long, env = "SUBGRANT_WEBHOOK_ALLOW_PRIVATE", value_parser = BoolishValueParser::new())]
+    webhook_allow_private: bool,
     /// How log lines look.
     #[arg(long, env = "SUBGRANT_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
     /// Which log lines are written, as `tracing` filters: info, subgrant=debug, …
     #[arg(long, env = "SUBGRANT_LOG", default_value = "warn,subgrant_server=info,subgrant_service=info")]
     log: String,
+}
+
+/// How mail is sent.
+#[derive(Args)]
+struct MailArgs {
+    /// A mail server: `smtps://user:password@host`, or `smtp://user:password@host?tls=required` for STARTTLS. Without one,
+    /// no mail is sent; with `--data-dir` it is shown on the screen instead.
+    #[arg(long, env = "SUBGRANT_SMTP_URL", hide_env_values = true)]
+    smtp_url: Option<String>,
+    /// A file that holds the URL.
+    #[arg(long, env = "SUBGRANT_SMTP_URL_FILE", conflicts_with = "smtp_url")]
+    smtp_url_file: Option<PathBuf>,
+    /// Whom mail comes from, such as `Subgrant <subgrant@acme.example>`.
+    #[arg(long, env = "SUBGRANT_MAIL_FROM")]
+    mail_from: Option<String>,
+}
+
+impl MailArgs {
+    fn mailer(&self, is_embedded: bool) -> Result<(MailRoute, Mailer), CliError> {
+        let Some(url) = secret(self.smtp_url.as_deref(), self.smtp_url_file.as_ref())? else {
+            let nowhere = (MailRoute::Nowhere, Mailer::Nowhere);
+            return Ok(if is_embedded { (MailRoute::Screen, Mailer::Screen) } else { nowhere });
+        };
+        let from = self.mail_from.as_deref().ok_or_else(|| {
+            CliError::new("say whom mail comes from: --mail-from 'Subgrant <subgrant@acme.example>'")
+        })?;
+        Ok((MailRoute::Smtp, Mailer::smtp(&url, from).map_err(CliError::new)?))
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -88,10 +124,14 @@ impl Serve {
         launched: &Launched,
         signals: Signals,
     ) -> Result<(), CliError> {
+        let is_private = self.webhook_allow_private || self.database.data_dir.is_some();
+        let targets = if is_private { WebhookTargets::Any } else { WebhookTargets::Public };
+        let (mail, mailer) = self.mail.mailer(self.database.data_dir.is_some())?;
         let location = self.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let options = AppOptions {
             location: location.clone(),
             max_offline_children: self.max_offline_children,
+            mail,
             ..AppOptions::default()
         };
         let app = App::new(launched.database.clone(), launched.master_key.clone(), options);
@@ -102,9 +142,17 @@ impl Serve {
         }
         let state = HttpState::new(
             app.clone(),
-            HttpOptions { open_signup: !self.closed_signup, ..HttpOptions::default() },
+            HttpOptions {
+                open_signup: !self.closed_signup,
+                webhook_targets: targets,
+                ..HttpOptions::default()
+            },
         );
-        let housekeeping = tokio::spawn(background::keep_house(app));
+        let housekeeping = tokio::spawn(background::keep_house(app.clone()));
+        let alerts = tokio::spawn(background::watch_alerts(app.clone()));
+        let caller = Caller::new(targets);
+        let caller = caller.inspect_err(|error| tracing::warn!(%error, "webhooks cannot be called")).ok();
+        let delivery = tokio::spawn(delivery::run(app, Senders { mailer, caller }));
         let handle = Handle::new();
         let stopping = tokio::spawn(stop_on_signal(signals, handle.clone(), state.clone()));
         eprintln!("Listening on http://{address} (stop with Ctrl-C)");
@@ -119,6 +167,8 @@ impl Serve {
         let service = http::router(state).into_make_service_with_connect_info::<SocketAddr>();
         let ended = server.handle(handle).serve(service).await;
         housekeeping.abort();
+        alerts.abort();
+        delivery.abort();
         stopping.abort();
         ended.map_err(|error| CliError::new(format!("the server failed: {error}")))
     }

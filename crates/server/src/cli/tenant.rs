@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use rand::RngExt;
 use serde_json::json;
 use subgrant_domain::AttributeText;
-use subgrant_service::{App, AppOptions, SignupError, SignupRequest};
+use subgrant_service::{App, AppOptions, Browser, SignupError, SignupRequest};
 use zeroize::Zeroizing;
 
 use super::{CliError, DatabaseArgs, read_secret};
@@ -75,7 +75,7 @@ impl Create {
             email: self.email.trim().to_lowercase(),
             password: password.clone(),
             idempotency_key: None,
-            source_ip: None,
+            browser: Browser::default(),
             request_id: None,
         };
         let signed_up = app.sign_up(request).await.map_err(|error| match error {

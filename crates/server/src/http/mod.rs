@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+use crate::delivery::WebhookTargets;
 use subgrant_service::App;
 
 pub use openapi::document;
@@ -32,6 +33,8 @@ pub use router::router;
 pub struct HttpOptions {
     /// Whether anybody may create a tenant.
     pub open_signup: bool,
+    /// Where webhooks may lead.
+    pub webhook_targets: WebhookTargets,
     /// How long a caller waits for a handler. The handler's work goes on, so that nothing is half-done.
     pub handler_timeout: Duration,
     /// How long the body of a request may take to arrive.
@@ -46,6 +49,7 @@ impl Default for HttpOptions {
     fn default() -> Self {
         Self {
             open_signup: true,
+            webhook_targets: WebhookTargets::default(),
             handler_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(15),
             max_body_bytes: 1024 * 1024,

@@ -26,6 +26,8 @@ use super::{respond::SESSION_COOKIE, router::api_router};
         (name = "delegation", description = "The tree"),
         (name = "spend", description = "Debits and the ledger"),
         (name = "report", description = "For finance"),
+        (name = "alert", description = "Thresholds, and who is told"),
+        (name = "webhook", description = "Addresses that are told of events"),
         (name = "verify", description = "For resource servers"),
         (name = "health", description = "For load balancers")
     ),

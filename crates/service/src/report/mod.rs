@@ -4,6 +4,8 @@
 //! against what its debit was attributed to, at the time of the refund. A report reads sums as long as they fit into its
 //! range, and the ledger itself for the edges that none fits, so that it is exact for any range.
 
+mod budget;
+mod forecast;
 mod period;
 mod range;
 mod read;
@@ -14,15 +16,17 @@ mod verify;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{Timestamp, tz::TimeZone};
-use subgrant_domain::{Action, AttributeText, DelegationId, Period, Tally};
+use subgrant_domain::{Action, AttributeText, DelegationId, NodePath, Period, Tally};
 use subgrant_store::rollups::{
     self, Horizon,
     sums::{Nodes, Query, Sum},
 };
 
-use crate::{AccessError, App, Principal, delegation::visible_path, locked::ReadTenant};
+use crate::{AccessError, App, Principal, ServiceError, delegation::visible_path, locked::ReadTenant};
 use read::Reader;
 
+pub use budget::{BudgetGroup, BudgetLine, BudgetOwner, BudgetReport, BudgetReportRequest, BudgetSums};
+pub use forecast::{Forecast, ForecastReason, RunOutAt};
 pub use range::Bound;
 pub use subgrant_store::rollups::sums::GroupBy;
 pub use verify::{RollupCheck, RollupDifference};
@@ -115,6 +119,12 @@ pub enum ReportError {
     },
 }
 
+impl From<ServiceError> for ReportError {
+    fn from(error: ServiceError) -> Self {
+        AccessError::from(error).into()
+    }
+}
+
 impl From<subgrant_store::StoreError> for ReportError {
     fn from(error: subgrant_store::StoreError) -> Self {
         AccessError::from(error).into()
@@ -131,49 +141,58 @@ impl App {
         let mut read = self.read(principal).await?;
         principal.require(Action::Read)?;
         let within = visible_path(&mut read, principal, request.delegation).await?;
-        let horizon = rollups::horizon(&mut read.tx).await?;
-        let zone = &horizon.zone.0;
-        let (from, to) = range::resolve(request.from, request.to, read.tree.now(), zone)?;
-        let mut report = SpendReport {
-            from,
-            to,
-            time_zone: horizon.zone.clone(),
-            delegation: within.id(),
-            lines: Vec::new(),
-            total: Tally::default(),
-            unallocated: Tally::default(),
-            through: horizon.recorded_at.map(|recorded_at| (recorded_at, horizon.seq)),
-        };
-        let Some((first, last)) = range::with_entries((from, to), &horizon) else { return Ok(report) };
-        let intervals = match request.interval {
-            None => vec![(first, last)],
-            Some(period) => period::intervals(period, (first, last), zone, MAX_INTERVALS)
-                .ok_or(ReportError::TooManyIntervals)?,
-        };
-        let starts: Vec<_> = intervals.iter().map(|(start, _)| *start).collect();
-        let levels = segments::levels(request.interval, request.group_by, &within);
-        let segments = segments::split((first, last), levels, &horizon);
-        let reader = Reader {
-            horizon: &horizon,
-            query: Query {
-                within: &within,
-                nodes: Nodes::Within,
-                head: horizon.seq,
-                from: first,
-                to: last,
-                intervals: &starts,
-                group_by: request.group_by,
-                is_by_period: false,
-                limit: most_sums(request),
-            },
-            interval: request.interval,
-            max_lines: request.max_lines,
-        };
-        let sums = reader.read(&mut read, &segments).await?;
-        report.add(sums, request, &intervals, &horizon)?;
-        report.name_delegations(&mut read).await?;
-        Ok(report)
+        spend_in(&mut read, &within, request).await
     }
+}
+
+/// The report on the subtree at `within`, whatever node the request names, as of the instant of `read`.
+pub(crate) async fn spend_in(
+    read: &mut ReadTenant,
+    within: &NodePath,
+    request: &SpendReportRequest,
+) -> Result<SpendReport, ReportError> {
+    let horizon = rollups::horizon(&mut read.tx).await?;
+    let zone = &horizon.zone.0;
+    let (from, to) = range::resolve(request.from, request.to, read.tree.now(), zone)?;
+    let mut report = SpendReport {
+        from,
+        to,
+        time_zone: horizon.zone.clone(),
+        delegation: within.id(),
+        lines: Vec::new(),
+        total: Tally::default(),
+        unallocated: Tally::default(),
+        through: horizon.recorded_at.map(|recorded_at| (recorded_at, horizon.seq)),
+    };
+    let Some((first, last)) = range::with_entries((from, to), &horizon) else { return Ok(report) };
+    let intervals = match request.interval {
+        None => vec![(first, last)],
+        Some(period) => period::intervals(period, (first, last), zone, MAX_INTERVALS)
+            .ok_or(ReportError::TooManyIntervals)?,
+    };
+    let starts: Vec<_> = intervals.iter().map(|(start, _)| *start).collect();
+    let levels = segments::levels(request.interval, request.group_by, within);
+    let segments = segments::split((first, last), levels, &horizon);
+    let reader = Reader {
+        horizon: &horizon,
+        query: Query {
+            within,
+            nodes: Nodes::Within,
+            head: horizon.seq,
+            from: first,
+            to: last,
+            intervals: &starts,
+            group_by: request.group_by,
+            is_by_period: false,
+            limit: most_sums(request),
+        },
+        interval: request.interval,
+        max_lines: request.max_lines,
+    };
+    let sums = reader.read(read, &segments).await?;
+    report.add(sums, request, &intervals, &horizon)?;
+    report.name_delegations(read).await?;
+    Ok(report)
 }
 
 /// How many sums of a segment are enough to tell that a report has too many lines. Where lines are not distinguished by cost

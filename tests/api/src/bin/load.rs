@@ -5,7 +5,7 @@
 use clap::Parser;
 use serde_json::json;
 use subgrant_domain::AttributeText;
-use subgrant_service::{App, AppOptions, MasterKey, SignupRequest};
+use subgrant_service::{App, AppOptions, Browser, MasterKey, SignupRequest};
 use subgrant_store::{Database, DatabaseOptions};
 use subgrant_tests::{Size, load};
 use zeroize::Zeroizing;
@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         email: options.email,
         password: password.clone(),
         idempotency_key: None,
-        source_ip: None,
+        browser: Browser::default(),
         request_id: None,
     };
     let signed_up = app.sign_up(request).await?.value;

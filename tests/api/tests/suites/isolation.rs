@@ -26,6 +26,10 @@ struct Other {
     hold_id: String,
     leaf_token: String,
     user_id: String,
+    session_id: String,
+    alert_id: String,
+    webhook_id: String,
+    owner: Api,
     invitation: String,
 }
 
@@ -160,6 +164,18 @@ impl Caller {
                     "{text}"
                 );
             }
+            "GET /api/cloud/report/budget" => {
+                self.assert_unknown(Method::GET, "/report/budget?delegation_id={id}", ids, None).await;
+                let report = self.send(Method::GET, "/report/budget?group_by=delegation", None).await;
+                let text = report.body.to_string();
+                assert!(
+                    report.status == 200 && !text.contains(&other.id) && !text.contains("Their"),
+                    "{text}"
+                );
+            }
+            "GET /api/cloud/report/forecast" => {
+                self.assert_unknown(Method::GET, "/report/forecast?delegation_id={id}", ids, None).await;
+            }
             "GET /api/cloud/user" if self.cookie.is_some() => {
                 let list = self.send(Method::GET, "/user", None).await;
                 assert!(
@@ -187,7 +203,83 @@ impl Caller {
                 let body = (method == Method::PATCH).then_some(&body);
                 self.assert_unknown(method, "/user/{id}", ids, body).await;
             }
+            "GET /api/cloud/tenant" => {
+                let shown = self.send(Method::GET, "/tenant", None).await;
+                assert!([200, 403].contains(&shown.status), "{}", shown.body);
+                assert!(!shown.body.to_string().contains(&other.tenant.id), "{}", shown.body);
+            }
+            "PATCH /api/cloud/tenant" => {
+                let changed = self.send(Method::PATCH, "/tenant", Some(json!({ "currency": "CHF" }))).await;
+                assert_eq!(changed.status, if self.cookie.is_some() { 200 } else { 403 }, "{}", changed.body);
+                let theirs = other.root.get("/tenant").await;
+                assert_eq!(theirs.text("/currency"), "USD", "the other's settings are its own");
+            }
+            "GET /api/cloud/user/{id}/session"
+            | "DELETE /api/cloud/user/{id}/session"
+            | "DELETE /api/cloud/user/{id}/session/{session_id}"
+                if self.cookie.is_some() =>
+            {
+                let ids = [other.user_id.as_str(), "usr_01jd0000000000000000000001"];
+                let (method, path) = operation.split_once(" /api/cloud").expect("a method and a path");
+                let path = path.replace("{session_id}", &other.session_id);
+                self.assert_unknown(method.parse().expect("a method"), &path, ids, None).await;
+            }
+            "GET /api/cloud/alert" | "GET /api/cloud/webhook" if self.cookie.is_some() => {
+                let list = self.send(Method::GET, below_base(operation), None).await;
+                assert!(list.status == 200 && list.body["data"] == json!([]), "{}", list.body);
+            }
+            "POST /api/cloud/alert" if self.cookie.is_some() => {
+                let body = json!({ "kind": "spend", "credits": 1, "delegation_id": "{id}" });
+                self.assert_unknown(Method::POST, "/alert", ids, Some(&body)).await;
+                let body = json!({ "kind": "spend", "credits": 1, "recipients": [other.user_id] });
+                let reply = self.send(Method::POST, "/alert", Some(body)).await;
+                reply.assert_problem(422, "unknown_recipient", "the other's member");
+            }
+            "DELETE /api/cloud/alert/{id}" if self.cookie.is_some() => {
+                let ids = [other.alert_id.as_str(), "alr_01jd0000000000000000000001"];
+                self.assert_unknown(Method::DELETE, "/alert/{id}", ids, None).await;
+            }
+            "DELETE /api/cloud/webhook/{id}"
+            | "GET /api/cloud/webhook/{id}/delivery"
+            | "POST /api/cloud/webhook/{id}/test"
+                if self.cookie.is_some() =>
+            {
+                let ids = [other.webhook_id.as_str(), "whk_01jd0000000000000000000001"];
+                let (method, path) = operation.split_once(" /api/cloud").expect("a method and a path");
+                let body = (method == "POST").then(|| json!({}));
+                self.assert_unknown(method.parse().expect("a method"), path, ids, body.as_ref()).await;
+            }
+            "POST /api/cloud/webhook" if self.cookie.is_some() => {
+                let body = json!({ "url": "https://hooks.acme.example/" });
+                let made = self.send(Method::POST, "/webhook", Some(body)).await;
+                assert_eq!(made.status, 201, "{}", made.body);
+                let theirs = other.owner.get("/webhook").await;
+                assert!(!theirs.body.to_string().contains(&made.text("/id")), "{}", theirs.body);
+            }
+            "GET /api/cloud/alert"
+            | "POST /api/cloud/alert"
+            | "DELETE /api/cloud/alert/{id}"
+            | "GET /api/cloud/webhook"
+            | "POST /api/cloud/webhook"
+            | "DELETE /api/cloud/webhook/{id}"
+            | "GET /api/cloud/webhook/{id}/delivery"
+            | "POST /api/cloud/webhook/{id}/test" => {
+                let (method, path) = operation.split_once(" /api/cloud").expect("a method and a path");
+                let id = if path.starts_with("/alert") { &other.alert_id } else { &other.webhook_id };
+                let body = match path {
+                    "/alert" => json!({ "kind": "spend", "credits": 1 }),
+                    "/webhook" => json!({ "url": "https://hooks.acme.example/" }),
+                    _ => json!({}),
+                };
+                let body = (method == "POST").then_some(body);
+                let reply =
+                    self.send(method.parse().expect("a method"), &path.replace("{id}", id), body).await;
+                reply.assert_problem(403, "action_not_permitted", "a token is nobody who is told");
+            }
             "GET /api/cloud/user"
+            | "GET /api/cloud/user/{id}/session"
+            | "DELETE /api/cloud/user/{id}/session"
+            | "DELETE /api/cloud/user/{id}/session/{session_id}"
             | "POST /api/cloud/user"
             | "GET /api/cloud/user/{id}"
             | "PATCH /api/cloud/user/{id}"
@@ -199,7 +291,7 @@ impl Caller {
                     "PATCH" => Some(json!({ "role": "viewer" })),
                     _ => None,
                 };
-                let path = path.replace("{id}", &other.user_id);
+                let path = path.replace("{id}", &other.user_id).replace("{session_id}", &other.session_id);
                 let reply = self.send(method.parse().expect("a method"), &path, body).await;
                 reply.assert_problem(403, "action_not_permitted", "a token knows of nobody");
             }
@@ -207,6 +299,20 @@ impl Caller {
                 let body = json!({ "current_password": "guessed horse", "new_password": "stolen horse" });
                 let reply = self.send(Method::POST, "/password", Some(body)).await;
                 assert_eq!(reply.status, 403, "{}", reply.body);
+            }
+            "POST /api/cloud/password/reset" => {
+                let asked =
+                    self.send(Method::POST, "/password/reset", Some(json!({ "email": "x@x.example" }))).await;
+                assert_eq!(
+                    (asked.status, asked.body),
+                    (202, json!({})),
+                    "the answer tells nothing of anybody"
+                );
+            }
+            "POST /api/cloud/password/reset/accept" => {
+                let body = json!({ "token": other.invitation, "password": "stolen horse" });
+                let reply = self.send(Method::POST, "/password/reset/accept", Some(body)).await;
+                reply.assert_problem(401, "invalid_reset", "another kind of secret");
             }
             "POST /api/cloud/invite/accept" => {
                 let (_, secret) = other.invitation.split_once('.').expect("an invitation names its tenant");
@@ -292,10 +398,25 @@ async fn no_operation_reaches_another_tenant() {
     let id = their_leaf.text("/id");
     let owner = server.owner(&theirs);
     let user_id = owner.get("/session").await.text("/user/id");
+    let session_id = owner.get(&format!("/user/{user_id}/session")).await.text("/data/0/id");
+    let alert_id = owner.post("/alert", &json!({ "kind": "spend", "credits": 1_000 })).await.text("/id");
+    let webhook_id = owner.post("/webhook", &json!({ "url": "https://theirs.example/" })).await.text("/id");
     let invited = owner.post("/invite", &json!({ "email": "guest@tenant.example", "role": "owner" })).await;
     let invitation = invited.text("/token");
-    let other =
-        Other { tenant: theirs, root: their_root, id, spend_id, hold_id, leaf_token, user_id, invitation };
+    let other = Other {
+        tenant: theirs,
+        root: their_root,
+        id,
+        spend_id,
+        hold_id,
+        leaf_token,
+        user_id,
+        session_id,
+        alert_id,
+        webhook_id,
+        owner,
+        invitation,
+    };
     let caller = |name, api: Api, own_id: &str| {
         let (own_id, tenant) = (own_id.to_owned(), tenant.id.clone());
         Caller { name, api, cookie: None, own_id, tenant }
@@ -337,8 +458,8 @@ async fn the_others_credentials_open_nothing_of_ours() {
             let thing = match operation.path.split('/').nth(3) {
                 Some("spend") => &spend_id,
                 Some("hold") => &hold_id,
-                // People: no token reaches them at all.
-                Some("user") => continue,
+                // People, and what only people see: no token reaches them at all.
+                Some("user" | "alert" | "webhook") => continue,
                 _ => ours,
             };
             let path = operation.path.replace("/api/cloud", "").replace("{id}", thing);

@@ -51,7 +51,7 @@ async fn a_new_password_ends_every_other_session_and_renews_this_one() {
 
 #[tokio::test]
 async fn guessing_is_limited_per_account_over_all_servers_and_ends_with_the_window() {
-    let limits = AttemptLimits { window: Duration::from_secs(4), per_account: 3, per_address: 1_000 };
+    let limits = AttemptLimits { window: Duration::from_secs(4), per_account: 3, ..AttemptLimits::default() };
     let options = || AppOptions { attempts: limits, ..AppOptions::default() };
     let server = TestServer::start_with(HttpOptions::default(), options()).await;
     let replica = server.replica_with(options()).await;
@@ -86,7 +86,12 @@ async fn guessing_is_limited_per_account_over_all_servers_and_ends_with_the_wind
 
 #[tokio::test]
 async fn the_right_password_clears_the_account_and_does_not_count_against_the_address() {
-    let limits = AttemptLimits { window: Duration::from_mins(15), per_account: 3, per_address: 5 };
+    let limits = AttemptLimits {
+        window: Duration::from_mins(15),
+        per_account: 3,
+        per_address: 5,
+        ..AttemptLimits::default()
+    };
     let options = AppOptions { attempts: limits, ..AppOptions::default() };
     let server = TestServer::start_with(HttpOptions::default(), options).await;
     let owner = server.owner(&server.sign_up().await);

@@ -169,7 +169,8 @@ async fn another_role_holds_at_once_and_ends_the_members_sessions() {
     assert_eq!(ann.get("/session").await.status, 200, "a repetition changes nothing");
     // Who steps down by itself stays signed in, with less.
     let (bob, bob_id) = server.join(&owner, "bob@people.example", "admin").await;
-    assert_eq!(bob.patch(&format!("/user/{bob_id}"), &json!({ "role": "viewer" })).await.status, 200);
+    let stepped_down = bob.patch(&format!("/user/{bob_id}"), &json!({ "role": "viewer" })).await;
+    let bob = server.api.with_session(&stepped_down.session());
     assert_eq!(bob.get("/session").await.text("/user/role"), "viewer");
     assert_eq!(bob.mint("x", 1).await.refusal(), (403, "action_not_permitted"));
 }

@@ -43,7 +43,7 @@ use By::{
     Viewer,
 };
 
-/// Operation, who asks, on what (in place of the path's parameter, or a query), with which body, and how it is refused.
+/// Operation, who asks, on what (in place of the path's parameters, one after the other, or a query), with which body, and how it is refused.
 /// Words in braces stand for things on the stage.
 type Row = (&'static str, By, &'static str, &'static str, u16, &'static str);
 
@@ -108,6 +108,15 @@ const TABLE: &[Row] = &[
         410,
         "invitation_used",
     ),
+    ("post_password_reset", Nobody, "", r#"{"email": "nobody"}"#, 422, "validation"),
+    (
+        "post_password_reset_accept",
+        Nobody,
+        "",
+        r#"{"token": "{forged invitation}", "password": "long enough"}"#,
+        401,
+        "invalid_reset",
+    ),
     // Sessions and people.
     ("get_session", Nobody, "", "", 401, "missing"),
     ("get_session", Team, "", "", 401, "malformed"),
@@ -171,9 +180,41 @@ const TABLE: &[Row] = &[
         403,
         "action_not_permitted",
     ),
+    ("get_user_id_session", Viewer, "{owner}", "", 403, "action_not_permitted"),
+    ("get_user_id_session", Owner, "{unknown user}", "", 404, "not_found"),
+    ("delete_user_id_session", Admin, "{owner}", "", 403, "action_not_permitted"),
+    (
+        "delete_user_id_session_session_id",
+        Admin,
+        "{owner} {unknown session}",
+        "",
+        403,
+        "action_not_permitted",
+    ),
+    ("delete_user_id_session_session_id", Owner, "{viewer} {unknown session}", "", 404, "not_found"),
     // The tenant.
+    ("get_tenant", Team, "", "", 403, "action_not_permitted"),
+    ("patch_tenant", Viewer, "", r#"{"currency": "EUR"}"#, 403, "action_not_permitted"),
+    ("patch_tenant", Root, "", r#"{"currency": "EUR"}"#, 403, "action_not_permitted"),
+    ("patch_tenant", Owner, "", r#"{"currency": "x"}"#, 422, "validation"),
     ("post_root_rotate", Team, "", "{}", 404, "not_found"),
     ("post_root_rotate", Viewer, "", "{}", 403, "action_not_permitted"),
+    ("get_alert", Root, "", "", 403, "action_not_permitted"),
+    ("get_alert", Owner, "?limit=0", "", 422, "validation"),
+    ("post_alert", Viewer, "", r#"{"kind": "spend", "credits": 1}"#, 403, "action_not_permitted"),
+    ("post_alert", Root, "", r#"{"kind": "spend", "credits": 1}"#, 403, "action_not_permitted"),
+    ("post_alert", Owner, "", r#"{"kind": "budget", "percent": 80}"#, 422, "no_budget"),
+    ("delete_alert_id", Viewer, "alr_01jd0000000000000000000001", "", 403, "action_not_permitted"),
+    ("delete_alert_id", Owner, "alr_01jd0000000000000000000001", "", 404, "not_found"),
+    ("get_webhook", Viewer, "", "", 403, "action_not_permitted"),
+    ("post_webhook", Root, "", r#"{"url": "https://a.example/"}"#, 403, "action_not_permitted"),
+    ("post_webhook", Owner, "", r#"{"url": "https://127.0.0.1/"}"#, 422, "validation"),
+    ("delete_webhook_id", Viewer, "whk_01jd0000000000000000000001", "", 403, "action_not_permitted"),
+    ("delete_webhook_id", Owner, "whk_01jd0000000000000000000001", "", 404, "not_found"),
+    ("get_webhook_id_delivery", Viewer, "whk_01jd0000000000000000000001", "", 403, "action_not_permitted"),
+    ("get_webhook_id_delivery", Owner, "whk_01jd0000000000000000000001", "", 404, "not_found"),
+    ("post_webhook_id_test", Viewer, "whk_01jd0000000000000000000001", "{}", 403, "action_not_permitted"),
+    ("post_webhook_id_test", Owner, "whk_01jd0000000000000000000001", "{}", 404, "not_found"),
     ("get_audit", Team, "", "", 403, "action_not_permitted"),
     ("get_ledger_proof", Team, "", "", 403, "action_not_permitted"),
     ("get_event", Spender, "", "", 403, "action_not_permitted"),
@@ -233,6 +274,11 @@ const TABLE: &[Row] = &[
     ("get_report_spend", Team, "?delegation_id={sibling}", "", 404, "not_found"),
     ("get_report_spend", Spender, "", "", 403, "action_not_permitted"),
     ("get_report_spend", Root, "?from=soon", "", 422, "validation"),
+    ("get_report_budget", Team, "?delegation_id={sibling}", "", 404, "not_found"),
+    ("get_report_budget", Spender, "", "", 403, "action_not_permitted"),
+    ("get_report_budget", Root, "?group_by=colour", "", 422, "validation"),
+    ("get_report_forecast", Team, "?delegation_id={sibling}", "", 404, "not_found"),
+    ("get_report_forecast", Spender, "", "", 403, "action_not_permitted"),
     ("post_verify", Revoked, "", r#"{"token": "x"}"#, 401, "revoked"),
 ];
 
@@ -286,6 +332,7 @@ impl Stage {
             ("{sibling's hold}", hold),
             ("{owner}", owner_id),
             ("{viewer}", viewer_id),
+            ("{unknown session}", "ses_01jd0000000000000000000001".to_owned()),
             ("{unknown user}", "usr_01jd0000000000000000000001".to_owned()),
             ("{used invitation}", used),
             ("{forged invitation}", forged),
@@ -321,13 +368,7 @@ impl Stage {
     async fn send(&self, operation: &Operation, row: &Row) -> Reply {
         let (_, by, on, body, ..) = row;
         let (on, body) = (self.spoken(on), self.spoken(body));
-        let path = match (operation.path.find('{'), on.strip_prefix('?')) {
-            (Some(start), None) => {
-                let end = operation.path.find('}').expect("a parameter ends");
-                format!("{}{on}{}", &operation.path[..start], &operation.path[end + 1..])
-            }
-            (_, query) => format!("{}{}", operation.path, query.map(|q| format!("?{q}")).unwrap_or_default()),
-        };
+        let path = if on.starts_with('?') { format!("{}{on}", operation.path) } else { operation.on(&on) };
         let api = self.api(*by);
         let request = match path.strip_prefix("/api/cloud") {
             Some(path) => api.request(operation.verb(), path),

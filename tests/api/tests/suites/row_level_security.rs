@@ -3,12 +3,15 @@
 use serde_json::json;
 use sqlx::Executor;
 use subgrant_domain::TenantId;
+use subgrant_server::http::HttpOptions;
+use subgrant_service::{AppOptions, MailRoute};
 use subgrant_tests::{Tenant, TestServer, faults, role_faults};
 use uuid::Uuid;
 
 /// Two tenants that have rows in every table.
 async fn stage() -> (TestServer, Uuid, Uuid) {
-    let server = TestServer::start().await;
+    let options = AppOptions { mail: MailRoute::Screen, ..AppOptions::default() };
+    let server = TestServer::start_with(HttpOptions::default(), options).await;
     let (visitor, other) = (server.sign_up().await, server.sign_up().await);
     for tenant in [&visitor, &other] {
         let root = server.api.with_token(&tenant.root_token);
@@ -25,6 +28,16 @@ async fn stage() -> (TestServer, Uuid, Uuid) {
         assert_eq!(child.spend(1).await.status, 201);
         let id = tenant.id.parse().expect("a tenant's id");
         server.app.summarise_spend(id).await.expect("summaries can be made");
+        let owner = server.owner(tenant);
+        assert_eq!(owner.post("/alert", &json!({ "kind": "spend", "credits": 1 })).await.status, 201);
+        assert_eq!(owner.post("/webhook", &json!({ "url": "https://a.example/" })).await.status, 201);
+        assert_eq!(server.app.check_alerts(id).await.expect("alerts can be looked at"), 1);
+        let people = owner.get("/user").await;
+        let reset = json!({ "email": people.text("/data/0/email") });
+        assert_eq!(server.api.post("/password/reset", &reset).await.status, 202);
+    }
+    for item in server.app.claim_outbox(100).await.expect("the outbox can be read") {
+        assert!(server.app.compose(&item).await.expect("it can be written").is_some());
     }
     let uuid = |tenant: &Tenant| tenant.id.parse::<TenantId>().expect("a tenant's id").as_uuid();
     let (visitor, other) = (uuid(&visitor), uuid(&other));

@@ -12,7 +12,7 @@ async fn every_operation_that_takes_a_credential_is_401_missing_without_one() {
     let before = root.snapshot().await;
     let all = operations(&server.api).await;
     for operation in all.iter().filter(|operation| operation.takes_credential) {
-        let path = operation.path.replace("{id}", &tenant.root_id);
+        let path = operation.on(&tenant.root_id);
         let request = || server.api.request_at(operation.verb(), &path);
         let garbled = || request().header("Content-Type", "text/plain").body("{{{");
         for (case, request) in [
@@ -43,7 +43,7 @@ async fn every_operation_is_401_with_a_session_that_does_not_exist() {
     let (owner, _) = tenant.session.split_once('.').unwrap();
     let cookie = format!("__Host-session={owner}.{}", "00".repeat(32));
     for operation in operations(&server.api).await.iter().filter(|operation| operation.takes_credential) {
-        let path = operation.path.replace("{id}", &tenant.root_id);
+        let path = operation.on(&tenant.root_id);
         let request = server.api.request_at(operation.verb(), &path).header("Cookie", &cookie);
         let reply = Reply::of(request.header("Origin", &server.api.origin).json(&json!({}))).await;
         reply.assert_problem(401, "expired", &operation.name());
@@ -55,7 +55,7 @@ async fn a_bad_token_is_not_forgiven_because_of_a_good_session() {
     let server = TestServer::start().await;
     let tenant = server.sign_up().await;
     for operation in operations(&server.api).await.iter().filter(|operation| operation.takes_credential) {
-        let path = operation.path.replace("{id}", &tenant.root_id);
+        let path = operation.on(&tenant.root_id);
         let request = server.api.request_at(operation.verb(), &path).header("Authorization", "Bearer x");
         let request = request.header("Cookie", format!("__Host-session={}", tenant.session));
         let reply = Reply::of(request.header("Origin", &server.api.origin).json(&json!({}))).await;

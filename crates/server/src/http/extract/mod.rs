@@ -6,35 +6,51 @@ mod query;
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{HeaderName, request::Parts},
+    http::{HeaderName, header, request::Parts},
 };
 use std::{
     convert::Infallible,
     net::{IpAddr, SocketAddr},
 };
 use subgrant_domain::RequestId;
+use subgrant_service::Browser;
 
 use super::problem::Problem;
 
 pub(crate) use if_match::IfMatch;
 pub(crate) use principal::{Authenticated, check_same_origin, session_cookie};
-pub(crate) use query::{PathId, Query};
+pub(crate) use query::{PathId, PathIds, Query};
 
 /// From where and in which request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Origin {
     pub(crate) source_ip: Option<IpAddr>,
+    pub(crate) user_agent: Option<String>,
     pub(crate) request_id: Option<RequestId>,
+}
+
+/// So much of what a browser calls itself is kept.
+const MAX_USER_AGENT: usize = 256;
+
+impl Origin {
+    /// What a session remembers.
+    pub(crate) fn browser(&self) -> Browser {
+        Browser { source_ip: self.source_ip, user_agent: self.user_agent.clone() }
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Origin {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        // A header's text is visible ASCII, so that any byte ends a character.
+        let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        let user_agent = user_agent.map(|text| text[..text.len().min(MAX_USER_AGENT)].to_owned());
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         Ok(Self {
             // An IPv4 client of a dual-stack socket is the same client.
             source_ip: peer.map(|ConnectInfo(address)| address.ip().to_canonical()),
+            user_agent,
             request_id: parts.extensions.get::<RequestId>().copied(),
         })
     }

@@ -16,7 +16,7 @@ impl FromRequestParts<HttpState> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Self::Rejection> {
-        let Ok(Origin { source_ip, request_id }) = Origin::from_request_parts(parts, state).await;
+        let Ok(Origin { source_ip, request_id, .. }) = Origin::from_request_parts(parts, state).await;
         if let Some(token) = bearer_token(&parts.headers)? {
             return Ok(Self(state.app.authenticate_token(token, source_ip, request_id).await?));
         }

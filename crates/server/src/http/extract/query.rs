@@ -43,3 +43,19 @@ impl<S: Send + Sync, K: IdKind> FromRequestParts<S> for PathId<K> {
         text.parse().map(Self).map_err(|_| Problem::not_found())
     }
 }
+
+/// The two ids in the path, likewise.
+pub(crate) struct PathIds<A: IdKind, B: IdKind>(pub(crate) Id<A>, pub(crate) Id<B>);
+
+impl<S: Send + Sync, A: IdKind, B: IdKind> FromRequestParts<S> for PathIds<A, B> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let path = Path::from_request_parts(parts, state).await;
+        let Path((first, second)): Path<(String, String)> = path.map_err(|_| Problem::not_found())?;
+        match (first.parse(), second.parse()) {
+            (Ok(first), Ok(second)) => Ok(Self(first, second)),
+            _ => Err(Problem::not_found()),
+        }
+    }
+}

@@ -1,9 +1,8 @@
-//! Invitations, and passwords.
+//! Invitations.
 
 use axum::{
-    Json,
     extract::{OriginalUri, State},
-    http::{HeaderValue, StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use subgrant_api as api;
@@ -28,7 +27,7 @@ use crate::http::{
 };
 
 /// Invites somebody for seven days, in place of an earlier invitation of the same address. Owners may; admins, except to
-/// owner. Hand the token to the person: it is shown once.
+/// owner. The person is mailed a link where a mail server is configured; hand the token over yourself otherwise: it is shown once.
 #[utoipa::path(
     post,
     path = "/invite",
@@ -54,17 +53,23 @@ pub(in crate::http) async fn create(
     let email = validator.email("/email", &body.email);
     validator.finish()?;
     let outcome = state.app.invite(&principal, noted(email)?, role(body.role), key).await?;
-    Ok(Answer { status: StatusCode::CREATED, location: None, etag: None, outcome: outcome.map(invitation) }
-        .into_response())
+    Ok(Answer {
+        status: StatusCode::CREATED,
+        location: None,
+        etag: None,
+        outcome: outcome.map(|invited| invitation(invited, state.app.mails_people())),
+    }
+    .into_response())
 }
 
-fn invitation(invited: Invited) -> api::Invitation {
+fn invitation(invited: Invited, mailed: bool) -> api::Invitation {
     api::Invitation {
         id: invited.user.to_string(),
         email: invited.email,
         role: wire_role(invited.role),
         token: invited.secret.to_text().to_string(),
         expires_at: time(invited.expires_at),
+        mailed,
     }
 }
 
@@ -92,42 +97,11 @@ pub(in crate::http) async fn accept(
     validator.password("/password", &password);
     validator.finish()?;
     let secret = InvitationSecret::parse(&body.token).ok_or(PeopleError::UnknownInvitation)?;
-    let Origin { source_ip, request_id } = origin;
-    let acceptance = Acceptance { secret, password, source_ip, request_id };
+    let acceptance =
+        Acceptance { secret, password, browser: origin.browser(), request_id: origin.request_id };
     let outcome = state.app.accept_invitation(acceptance).await?;
     let session = outcome.value.1.clone();
     let outcome = outcome.map(|(signed_in, _)| document(signed_in));
     let answer = Answer { status: StatusCode::CREATED, location: None, etag: None, outcome };
     Ok(with_session(answer.into_response(), &session))
-}
-
-/// Replaces the password of whoever is signed in. All other sessions end; this one goes on under a new cookie.
-#[utoipa::path(
-    post,
-    path = "/password",
-    tag = "people",
-    request_body = api::ChangePassword,
-    security(("session" = [])),
-    responses(
-        (status = 200, description = "Replaced", body = api::Session),
-        (status = 429, description = "Too many wrong passwords: see `Retry-After`", body = api::Problem, content_type = "application/problem+json"),
-        Problems, Refusals, BodyProblems
-    )
-)]
-pub(in crate::http) async fn change_password(
-    State(state): State<HttpState>,
-    Authenticated(principal): Authenticated,
-    JsonBody(body): JsonBody<api::ChangePassword>,
-) -> Result<Response, Problem> {
-    let (current, new) = (Zeroizing::new(body.current_password), Zeroizing::new(body.new_password));
-    let mut validator = Validator::default();
-    validator.password("/new_password", &new);
-    validator.finish()?;
-    // Longer ones cannot have been chosen; hashing them would only cost time.
-    if current.len() > 1024 {
-        return Err(PeopleError::WrongPassword.into());
-    }
-    let (signed_in, session) = state.app.change_password(&principal, current, new).await?;
-    let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    Ok(with_session((no_store, Json(document(signed_in))).into_response(), &session))
 }

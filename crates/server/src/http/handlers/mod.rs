@@ -1,5 +1,6 @@
 //! Handlers: parse at the boundary, call one use case, translate its answer.
 
+pub(super) mod alert;
 pub(super) mod batch;
 pub(super) mod books;
 pub(super) mod delegation;
@@ -7,12 +8,16 @@ pub(super) mod event;
 pub(super) mod health;
 pub(super) mod hold;
 pub(super) mod invitation;
+pub(super) mod password;
 pub(super) mod people;
 pub(super) mod report;
 pub(super) mod session;
+pub(super) mod sessions;
+pub(super) mod settings;
 pub(super) mod spend;
 pub(super) mod tenant;
 pub(super) mod verify;
+pub(super) mod webhook;
 
 use super::{problem::Problem, validate::Validator};
 

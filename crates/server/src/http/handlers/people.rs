@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{OriginalUri, State},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 use subgrant_api as api;
@@ -21,7 +21,7 @@ use crate::http::{
     idempotency,
     openapi::{BodyProblems, Problems, Refusals},
     problem::Problem,
-    respond::{Answer, no_content},
+    respond::{Answer, no_content, with_session},
     validate::Validator,
 };
 
@@ -115,7 +115,8 @@ pub(in crate::http) async fn create(
     Ok(Answer::created(location, outcome.map(created)))
 }
 
-/// Gives a member another role, at once: the member's sessions end. Owners may; admins, except to and from owner.
+/// Gives a member another role, at once: the member's sessions end. Who changes the own role goes on under a new cookie.
+/// Owners may; admins, except to and from owner.
 #[utoipa::path(
     patch,
     path = "/user/{id}",
@@ -139,10 +140,15 @@ pub(in crate::http) async fn update(
     PathId(id): PathId<kind::User>,
     key: IdempotencyHeader,
     JsonBody(body): JsonBody<api::UpdateUser>,
-) -> Result<Answer<api::Member>, Problem> {
+) -> Result<Response, Problem> {
     let key = idempotency::key(key, uri.path(), &body);
     let outcome = state.app.change_role(&principal, id, role(body.role), key).await?;
-    Ok(Answer::ok(outcome.map(member)))
+    let renewed = outcome.value.1.clone();
+    let response = Answer::ok(outcome.map(|(changed, _)| member(changed))).into_response();
+    Ok(match renewed {
+        Some(session) => with_session(response, &session),
+        None => response,
+    })
 }
 
 /// Ends a membership with its sessions. Everybody may leave, except the last owner; owners may remove everybody, admins

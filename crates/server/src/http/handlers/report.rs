@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use jiff::{Timestamp, civil::Date};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::Deserialize;
 use subgrant_api as api;
 use subgrant_domain::{AttributeText, Period, Tally};
@@ -22,7 +22,9 @@ use crate::http::{
     validate::Validator,
 };
 
+pub(in crate::http) mod budget;
 mod csv;
+pub(in crate::http) mod forecast;
 
 /// How many lines a JSON document has at most; a table may have more, since nobody nests it in memory.
 const MAX_LINES: usize = 10_000;
@@ -82,35 +84,44 @@ pub(in crate::http) async fn spend(
     headers: HeaderMap,
     Query(query): Query<SpendReportQuery>,
 ) -> Result<Response, Problem> {
-    let is_table = match accept::preferred(&headers, &["application/json", "text/csv"]) {
-        None => return Err(not_acceptable()),
-        Some(offer) => offer == 1,
-    };
+    let is_table = is_table(&headers)?;
     let mut request = request(query)?;
     request.max_lines = if is_table { MAX_ROWS } else { MAX_LINES };
     let report = state.app.spend_report(&principal, &request).await?;
-    let name = file_name(&report);
+    let name = format!("subgrant-spend-{}.csv", dates(report.from, report.to, &report.time_zone.0));
     let document = document(report, &request);
-    let mut response =
-        if is_table { csv::response(&document, &name)? } else { Json(document).into_response() };
+    let mut response = if is_table { csv::spend(&document, &name)? } else { Json(document).into_response() };
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
-fn not_acceptable() -> Problem {
-    let detail = "A report can be had as application/json or text/csv: see the header Accept.";
-    Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail)
+/// Whether the caller wants a table rather than a document.
+fn is_table(headers: &HeaderMap) -> Result<bool, Problem> {
+    let preferred = accept::preferred(headers, &["application/json", "text/csv"]);
+    preferred.map(|offer| offer == 1).ok_or_else(|| {
+        let detail = "A report can be had as application/json or text/csv: see the header Accept.";
+        Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail)
+    })
 }
 
-fn request(query: SpendReportQuery) -> Result<SpendReportRequest, Problem> {
-    let mut validator = Validator::default();
+/// Both ends of a range.
+fn range(
+    validator: &mut Validator,
+    from: Option<String>,
+    to: Option<String>,
+) -> (Option<Bound>, Option<Bound>) {
     let mut bound = |pointer, text: Option<String>| {
         let parsed = parse_bound(&text?)
             .ok_or("must be a time such as 2026-12-21T17:00:00Z or a date such as 2026-12-21");
         validator.check(pointer, "invalid_time", parsed)
     };
-    let (from, to) = (bound("?from", query.from), bound("?to", query.to));
+    (bound("?from", from), bound("?to", to))
+}
+
+fn request(query: SpendReportQuery) -> Result<SpendReportRequest, Problem> {
+    let mut validator = Validator::default();
+    let (from, to) = range(&mut validator, query.from, query.to);
     let group_by = query
         .group_by
         .map_or(Ok(GroupBy { cost_center: true, ..GroupBy::default() }), |text| parse_group_by(&text));
@@ -150,10 +161,10 @@ fn parse_group_by(text: &str) -> Result<GroupBy, &'static str> {
     Ok(group_by)
 }
 
-/// `subgrant-spend-2026-10-01-to-2026-11-01.csv`, by the tenant's calendar.
-fn file_name(report: &SpendReport) -> String {
-    let date = |at: Timestamp| at.to_zoned(report.time_zone.0.clone()).date();
-    format!("subgrant-spend-{}-to-{}.csv", date(report.from), date(report.to))
+/// `2026-10-01-to-2026-11-01`, by the tenant's calendar.
+fn dates(from: Timestamp, to: Timestamp, zone: &TimeZone) -> String {
+    let date = |at: Timestamp| at.to_zoned(zone.clone()).date();
+    format!("{}-to-{}", date(from), date(to))
 }
 
 fn document(report: SpendReport, request: &SpendReportRequest) -> api::SpendReport {

@@ -44,7 +44,7 @@ pub(in crate::http) async fn create(
     if password.len() > 1024 || email.len() > 254 || email.contains('\0') {
         return Err(SignInError::Wrong.into());
     }
-    let (signed_in, session) = state.app.sign_in(&email, password, origin.source_ip).await?;
+    let (signed_in, session) = state.app.sign_in(&email, password, &origin.browser()).await?;
     let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     let response = (StatusCode::CREATED, no_store, Json(document(signed_in))).into_response();
     Ok(with_session(response, &session))

@@ -47,7 +47,7 @@ pub(in crate::http) async fn sign_up(
         let detail = "Sign-up is closed here. Ask the operator for an account.";
         return Err(Problem::new(StatusCode::FORBIDDEN, "signup_closed", detail));
     }
-    let request = sign_up_request(body, origin, key)?;
+    let request = sign_up_request(body, &origin, key)?;
     let Outcome { value, replayed } = state.app.sign_up(request).await?;
     let session = value.session.clone();
     let outcome = Outcome { value: signed_up(&value), replayed };
@@ -57,7 +57,7 @@ pub(in crate::http) async fn sign_up(
 
 fn sign_up_request(
     body: api::SignUp,
-    origin: Origin,
+    origin: &Origin,
     key: IdempotencyHeader,
 ) -> Result<SignupRequest, Problem> {
     let mut validator = Validator::default();
@@ -71,7 +71,7 @@ fn sign_up_request(
         email: noted(email)?,
         password,
         idempotency_key: key.0,
-        source_ip: origin.source_ip,
+        browser: origin.browser(),
         request_id: origin.request_id,
     })
 }

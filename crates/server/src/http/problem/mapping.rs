@@ -4,9 +4,10 @@ use axum::http::StatusCode;
 use subgrant_api::FieldError;
 use subgrant_domain::{ChangeDenial, ChangeRequest, Credits, DelegationId, Denial, MintDenial};
 use subgrant_service::{
-    AccessError, BlockedAt, CredentialError, EngineError, FreezeError, ListError, MAX_INTERVALS, MintError,
-    PeopleError, Principal, ReportError, RestrictError, RevokeError, RotateDelegationError, RotateError,
-    ServiceError, SignInError, SignupError, SpendError, UpdateError,
+    AccessError, AlertError, BlockedAt, CredentialError, EngineError, FreezeError, ListError, MAX_INTERVALS,
+    MintError, PeopleError, Principal, ReportError, ResetError, RestrictError, RevokeError,
+    RotateDelegationError, RotateError, ServiceError, SignInError, SignupError, SpendError, UpdateError,
+    WebhookError,
 };
 use subgrant_store::StoreError;
 
@@ -116,7 +117,7 @@ impl From<SignInError> for Problem {
 }
 
 fn too_many_attempts(left: std::time::Duration) -> Problem {
-    let detail = "Too many attempts to sign in have failed. Try again later.";
+    let detail = "There were too many attempts. Try again later.";
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", detail).retry_after(left.as_secs() + 1)
 }
 
@@ -151,6 +152,57 @@ impl From<PeopleError> for Problem {
             PeopleError::InvitationUsed => {
                 Self::new(StatusCode::GONE, "invitation_used", "The invitation was used already: sign in.")
             }
+        }
+    }
+}
+
+impl From<AlertError> for Problem {
+    fn from(error: AlertError) -> Self {
+        match error {
+            AlertError::People(error) => error.into(),
+            AlertError::NoBudget => Self::field(
+                "no_budget",
+                "/kind",
+                "the delegation is unlimited: watch what is spent".to_owned(),
+            ),
+            AlertError::NoSuchLimit => Self::field(
+                "no_such_limit",
+                "/per",
+                "the delegation has no window limit of this period".to_owned(),
+            ),
+            AlertError::UnknownRecipient(place) => Self::field(
+                "unknown_recipient",
+                &format!("/recipients/{place}"),
+                "names no member".to_owned(),
+            ),
+            AlertError::TooMany => Self::field("too_many_alerts", "", format!("{error}: delete some first")),
+        }
+    }
+}
+
+impl From<WebhookError> for Problem {
+    fn from(error: WebhookError) -> Self {
+        match error {
+            WebhookError::People(error) => error.into(),
+            WebhookError::TooMany => {
+                Self::field("too_many_webhooks", "", format!("{error}: delete some first"))
+            }
+        }
+    }
+}
+
+impl From<ResetError> for Problem {
+    fn from(error: ResetError) -> Self {
+        match error {
+            ResetError::Unknown => {
+                let detail = "There is no such token, or it was used or replaced: ask for a new mail.";
+                Self::unauthorized("invalid_reset", detail)
+            }
+            ResetError::Expired => {
+                Self::new(StatusCode::GONE, "reset_expired", "The token has expired: ask for a new mail.")
+            }
+            ResetError::TooManyAttempts(left) => too_many_attempts(left),
+            ResetError::Service(error) => error.into(),
         }
     }
 }

@@ -5,11 +5,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use csv::{Terminator, WriterBuilder};
-use subgrant_api::SpendReport;
+use subgrant_api::{BudgetReport, SpendReport, Status};
 
 use crate::http::problem::Problem;
 
-const HEADER: [&str; 13] = [
+const SPEND: [&str; 13] = [
     "start",
     "end",
     "period",
@@ -25,9 +25,41 @@ const HEADER: [&str; 13] = [
     "data_through",
 ];
 
+const BUDGET: [&str; 20] = [
+    "cost_center",
+    "department",
+    "delegation_id",
+    "parent_id",
+    "label",
+    "status",
+    "unallocated",
+    "delegations",
+    "budget_credits",
+    "spent_credits",
+    "held_credits",
+    "reserved_credits",
+    "remaining_credits",
+    "capped_credits",
+    "overcommit_credits",
+    "utilisation",
+    "spent_in_range_credits",
+    "from",
+    "to",
+    "data_through",
+];
+
 /// A report as a table, one row for each line. `name` is what the file is called.
-pub(super) fn response(report: &SpendReport, name: &str) -> Result<Response, Problem> {
-    let bytes = table(report).map_err(|error| {
+pub(super) fn spend(report: &SpendReport, name: &str) -> Result<Response, Problem> {
+    response(spend_table(report), name)
+}
+
+/// The same for a report on budgets.
+pub(super) fn budget(report: &BudgetReport, name: &str) -> Result<Response, Problem> {
+    response(budget_table(report), name)
+}
+
+fn response(table: Result<Vec<u8>, csv::Error>, name: &str) -> Result<Response, Problem> {
+    let bytes = table.map_err(|error| {
         tracing::error!(error = &error as &dyn std::error::Error, "a table could not be written");
         Problem::internal()
     })?;
@@ -41,9 +73,51 @@ pub(super) fn response(report: &SpendReport, name: &str) -> Result<Response, Pro
     Ok(response)
 }
 
-fn table(report: &SpendReport) -> Result<Vec<u8>, csv::Error> {
+fn budget_table(report: &BudgetReport) -> Result<Vec<u8>, csv::Error> {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(HEADER)?;
+    writer.write_record(BUDGET)?;
+    let text = |text: &Option<String>| text.as_deref().map(inert).unwrap_or_default();
+    let number = |number: Option<u128>| number.map(|number| number.to_string()).unwrap_or_default();
+    for line in &report.data {
+        writer.write_record([
+            text(&line.cost_center),
+            text(&line.department),
+            text(&line.delegation_id),
+            text(&line.parent_id),
+            text(&line.label),
+            line.status.map(status).unwrap_or_default().to_owned(),
+            line.unallocated.to_string(),
+            line.delegations.to_string(),
+            number(line.budget_credits),
+            line.spent_credits.to_string(),
+            line.held_credits.to_string(),
+            line.reserved_credits.to_string(),
+            number(line.remaining_credits),
+            line.capped_credits.to_string(),
+            number(line.overcommit_credits),
+            line.utilisation.map(|ratio| format!("{ratio:.4}")).unwrap_or_default(),
+            line.spent_in_range_credits.to_string(),
+            report.from.clone(),
+            report.to.clone(),
+            text(&report.data_through),
+        ])?;
+    }
+    writer.into_inner().map_err(|error| error.into_error().into())
+}
+
+fn status(status: Status) -> &'static str {
+    match status {
+        Status::Active => "active",
+        Status::Frozen => "frozen",
+        Status::Revoked => "revoked",
+        Status::Expired => "expired",
+        Status::Exhausted => "exhausted",
+    }
+}
+
+fn spend_table(report: &SpendReport) -> Result<Vec<u8>, csv::Error> {
+    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
+    writer.write_record(SPEND)?;
     let text = |text: &Option<String>| text.as_deref().map(inert).unwrap_or_default();
     for line in &report.data {
         writer.write_record([

@@ -1,0 +1,134 @@
+//! What is to be sent: written with what asks for it, taken by whoever sends, at least once.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use subgrant_domain::TenantId;
+use uuid::Uuid;
+
+use crate::{Database, Result, StoreError, TenantTx};
+
+/// What kind of thing is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A mail with which somebody sets a new password, if the address is somebody's.
+    Reset,
+    /// A mail that invites somebody.
+    Invitation,
+    /// A mail that tells of an alert.
+    Alert,
+    /// A call of a webhook.
+    Webhook,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Reset, Self::Invitation, Self::Alert, Self::Webhook];
+
+    /// The word used in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reset => "reset",
+            Self::Invitation => "invitation",
+            Self::Alert => "alert",
+            Self::Webhook => "webhook",
+        }
+    }
+}
+
+/// Something to be sent, which whoever has claimed it has for itself for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it is, if that is known.
+    pub tenant: Option<TenantId>,
+    /// What it is.
+    pub kind: Kind,
+    /// What it is about.
+    pub subject: Uuid,
+    /// Where mail goes to.
+    pub recipient: Option<String>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// How often it was attempted, this time included.
+    pub attempts: i32,
+}
+
+/// Asks for something to be sent once the transaction commits.
+pub async fn insert(tx: &mut TenantTx, kind: Kind, subject: Uuid, recipient: Option<&str>) -> Result<()> {
+    let tenant = tx.tenant().as_uuid();
+    sqlx::query!(
+        "INSERT INTO outbox (id, tenant_id, kind, subject_id, recipient) VALUES ($1, $2, $3, $4, $5)",
+        Uuid::now_v7(),
+        tenant,
+        kind.as_str(),
+        subject,
+        recipient
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Asks for a mail to whoever has this address, if anybody has.
+pub async fn insert_reset(database: &Database, recipient: &str) -> Result<()> {
+    let id = Uuid::now_v7();
+    sqlx::query!(
+        "INSERT INTO outbox (id, kind, subject_id, recipient) VALUES ($1, 'reset', $1, $2)",
+        id,
+        recipient
+    )
+    .execute(database.directory())
+    .await?;
+    Ok(())
+}
+
+/// Takes what is due, oldest first, at most `limit`. Nobody else gets it before `lease` is over; then it counts as failed.
+/// What is due is told by `now()`, which an index can be asked for: the statement is its own transaction.
+pub async fn claim(database: &Database, limit: i64, lease: Duration) -> Result<Vec<Item>> {
+    let rows = sqlx::query!(
+        r#"UPDATE outbox o SET attempts = o.attempts + 1,
+               next_attempt_at = clock_timestamp() + make_interval(secs => $2)
+           FROM (SELECT id FROM outbox WHERE next_attempt_at <= now()
+                 ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED) due
+           WHERE o.id = due.id
+           RETURNING o.id, o.tenant_id, o.kind, o.subject_id, o.recipient, o.attempts,
+               o.created_at AS "created_at: jiff_sqlx::Timestamp""#,
+        limit,
+        lease.as_secs_f64()
+    )
+    .fetch_all(database.directory())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == row.kind);
+            Ok(Item {
+                id: row.id,
+                tenant: row.tenant_id.map(TenantId::from_uuid),
+                kind: kind.ok_or_else(|| StoreError::Malformed(format!("the kind {}", row.kind)))?,
+                subject: row.subject_id,
+                recipient: row.recipient,
+                created_at: row.created_at.to_jiff(),
+                attempts: row.attempts,
+            })
+        })
+        .collect()
+}
+
+/// Forgets what was sent, or never will be.
+pub async fn remove(database: &Database, id: Uuid) -> Result<()> {
+    sqlx::query!("DELETE FROM outbox WHERE id = $1", id).execute(database.directory()).await?;
+    Ok(())
+}
+
+/// Puts off what could not be sent.
+pub async fn put_off(database: &Database, id: Uuid, wait: Duration) -> Result<()> {
+    sqlx::query!(
+        "UPDATE outbox SET next_attempt_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1",
+        id,
+        wait.as_secs_f64()
+    )
+    .execute(database.directory())
+    .await?;
+    Ok(())
+}
