@@ -22,6 +22,8 @@ export interface Level {
 const PAGE = 100;
 
 export const delegationKey = (id: string) => ['delegation', id] as const;
+/** A number that changes when nodes may have got their first child. */
+export const shapeKey = ['shape'] as const;
 export const levelKey = (parent: string) => ['level', parent] as const;
 
 export const delegationQuery = (id: string) =>

@@ -1,6 +1,6 @@
 import type { QueryClient } from '@tanstack/react-query';
 import { createParser } from 'eventsource-parser';
-import { delegationKey, keep, levelKey, type Level, type Node } from './delegations';
+import { delegationKey, keep, levelKey, shapeKey, type Level, type Node } from './delegations';
 import type { Event } from './schema';
 
 export type LiveState = 'connecting' | 'live' | 'stale';
@@ -120,6 +120,7 @@ export function apply(client: QueryClient, event: Event): void {
 
 function addToLevel(client: QueryClient, node: Node): void {
   if (!node.parent_id) return;
+  client.setQueryData<number>(shapeKey, (shape = 0) => shape + 1);
   client.setQueryData<Level>(levelKey(node.parent_id), (level) => {
     // A level of which more is to come gets the newest child, which is its last, with its last page.
     if (!level || level.next !== null || level.ids.includes(node.id)) return level;

@@ -1,0 +1,3 @@
+export function FirstRun(_: { root: string }) {
+  return null;
+}

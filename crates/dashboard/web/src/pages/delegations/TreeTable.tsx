@@ -1,0 +1,141 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { useEffect, useMemo, type ReactNode } from 'react';
+import { Button as AriaButton, Cell, Collection, Column, ResizableTableContainer, Row as AriaRow, Table, TableBody, TableHeader, TableLayout, Virtualizer } from 'react-aria-components';
+import { levelKey, loadMore } from '../../api/delegations';
+import { useMedia } from '../../lib/hooks';
+import { Button } from '../../parts/Button';
+import { ChevronIcon } from '../../parts/icons';
+import { AmountCell, BudgetCell, ExpiryCell, LastUsedCell, NameCell, StatusCell, TextCell } from './cells';
+import type { Row } from './rows';
+import styles from './TreeTable.module.css';
+
+interface TreeColumn {
+  id: string;
+  name: string;
+  width: `${number}fr` | number;
+  minWidth: number;
+  align?: 'end';
+  cell: (id: string) => ReactNode;
+}
+
+const NAME: Omit<TreeColumn, 'cell'> = { id: 'name', name: 'Delegation', width: '3fr', minWidth: 240 };
+const BUDGET: TreeColumn = { id: 'budget', name: 'Spent and remaining', width: '2fr', minWidth: 190, cell: (id) => <BudgetCell id={id} /> };
+const OWN: TreeColumn = { id: 'own', name: 'Own spend', width: '1fr', minWidth: 92, align: 'end', cell: (id) => <AmountCell id={id} of="own_spent_credits" /> };
+const SUBTREE: TreeColumn = { id: 'subtree', name: 'Subtree spend', width: '1fr', minWidth: 112, align: 'end', cell: (id) => <AmountCell id={id} of="spent_credits" /> };
+const EXPIRY: TreeColumn = { id: 'expiry', name: 'Expires', width: '1fr', minWidth: 96, cell: (id) => <ExpiryCell id={id} /> };
+const STATUS: TreeColumn = { id: 'status', name: 'Status', width: 116, minWidth: 116, cell: (id) => <StatusCell id={id} /> };
+const WIDE: TreeColumn[] = [
+  { id: 'cost-centre', name: 'Cost centre', width: '1.2fr', minWidth: 104, cell: (id) => <TextCell id={id} of="cost_center" /> },
+  { id: 'department', name: 'Department', width: '1.2fr', minWidth: 104, cell: (id) => <TextCell id={id} of="department" /> },
+  BUDGET,
+  OWN,
+  SUBTREE,
+  EXPIRY,
+  { id: 'last-used', name: 'Last used', width: '1fr', minWidth: 96, cell: (id) => <LastUsedCell id={id} /> },
+  STATUS,
+];
+
+interface TreeTableProps {
+  top: Row;
+  expanded: ReadonlySet<string>;
+  onExpandedChange: (keys: ReadonlySet<string>) => void;
+  /** Which nodes fit the filters; absent: no filter is on. */
+  matching?: ReadonlySet<string> | undefined;
+}
+
+/** The tree as an accessible `treegrid`, of which only the visible rows exist. */
+export function TreeTable({ top, expanded, onExpandedChange, matching }: TreeTableProps) {
+  const wide = useMedia('(min-width: 1280px)');
+  const narrow = useMedia('(max-width: 720px)');
+  const columns = useMemo<TreeColumn[]>(() => {
+    const isMatch = (id: string) => matching === undefined || matching.has(id);
+    const name: TreeColumn = { ...NAME, ...(narrow ? { minWidth: 150 } : {}), cell: (id) => <NameCell id={id} badge={narrow ? 'with' : 'without'} isMatch={isMatch(id)} /> };
+    if (narrow) return [name, { ...BUDGET, minWidth: 165 }];
+    return wide ? [name, ...WIDE] : [name, BUDGET, SUBTREE, EXPIRY, STATUS];
+  }, [wide, narrow, matching]);
+  const items = useMemo(() => [top], [top]);
+
+  return (
+    <ResizableTableContainer className={styles.container ?? ''}>
+      <Virtualizer layout={TableLayout} layoutOptions={{ rowHeight: 46, headingHeight: 34 }}>
+        <Table
+          aria-label="Delegations"
+          treeColumn="name"
+          className={styles.table ?? ''}
+          expandedKeys={expanded}
+          onExpandedChange={(keys) => onExpandedChange(new Set([...keys].map(String)))}
+        >
+          <TableHeader columns={columns} className={styles.header ?? ''}>
+            {(column: TreeColumn) => (
+              <Column id={column.id} isRowHeader={column.id === 'name'} width={column.width} minWidth={column.minWidth} className={`${styles.column} ${place(column)}`}>
+                {column.name}
+              </Column>
+            )}
+          </TableHeader>
+          <TableBody items={items} dependencies={[columns]}>
+            {(row: Row) => <TreeRow row={row} columns={columns} />}
+          </TableBody>
+        </Table>
+      </Virtualizer>
+    </ResizableTableContainer>
+  );
+}
+
+function place(column: TreeColumn): string {
+  if (column.id === 'name') return styles.first ?? '';
+  return column.align === 'end' ? (styles.end ?? '') : '';
+}
+
+function TreeRow({ row, columns }: { row: Row; columns: TreeColumn[] }) {
+  if (row.kind !== 'node') {
+    return (
+      <AriaRow id={row.key} textValue={row.kind === 'failed' ? 'Could not be loaded' : 'Loading more'} className={styles.row ?? ''}>
+        <Cell colSpan={columns.length} className={styles.cell ?? ''}>
+          {({ level }) => <span className={styles.extra} style={{ paddingInlineStart: level * 20 + 8 }}><Extra row={row} /></span>}
+        </Cell>
+      </AriaRow>
+    );
+  }
+  return (
+    <AriaRow id={row.key} hasChildItems={row.hasChildren} href={`/delegations/${row.id}`} className={styles.row ?? ''}>
+      {columns.map((column) => (
+        <Cell key={column.id} className={`${styles.cell} ${place(column)}`}>
+          {column.id === 'name' ? (cell) => <TreeCell {...cell}>{column.cell(row.id)}</TreeCell> : column.cell(row.id)}
+        </Cell>
+      ))}
+      <Collection items={row.children} dependencies={[columns]}>{(child: Row) => <TreeRow row={child} columns={columns} />}</Collection>
+    </AriaRow>
+  );
+}
+
+function TreeCell({ level, hasChildItems, isExpanded, children }: { level: number; hasChildItems: boolean; isExpanded: boolean; children: ReactNode }) {
+  return (
+    <span className={styles.tree} style={{ paddingInlineStart: (level - 1) * 20 }}>
+      {hasChildItems ? (
+        <AriaButton slot="chevron" className={`${styles.chevron} ${isExpanded ? styles.open : ''}`}>
+          <ChevronIcon size={14} />
+        </AriaButton>
+      ) : (
+        <span className={styles.chevron} aria-hidden="true" />
+      )}
+      {children}
+    </span>
+  );
+}
+
+/** The end of what is loaded of a level. It is drawn when it comes into sight, which is when the rest is asked for. */
+function Extra({ row }: { row: Row }) {
+  const client = useQueryClient();
+  const { kind, id } = row;
+  useEffect(() => {
+    if (kind === 'more') void loadMore(client, id).catch(() => {});
+  }, [client, kind, id]);
+  if (kind === 'failed') {
+    return (
+      <>
+        Could not be loaded. <Button size="small" onPress={() => void client.refetchQueries({ queryKey: levelKey(id) })}>Try again</Button>
+      </>
+    );
+  }
+  return <>Loading…</>;
+}

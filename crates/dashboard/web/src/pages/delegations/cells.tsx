@@ -1,0 +1,76 @@
+import { useQuery } from '@tanstack/react-query';
+import { delegationQuery, type Node } from '../../api/delegations';
+import { BudgetBar } from '../../parts/BudgetBar';
+import { StatusBadge } from '../../parts/StatusBadge';
+import { Ago, CreditAmount, Label, None } from '../../parts/text';
+import styles from './TreeTable.module.css';
+
+/** The node as it is now. Each cell follows its node by itself, so that a debit redraws a few cells and not the table. */
+export function useNode(id: string): Node | undefined {
+  return useQuery({ ...delegationQuery(id), staleTime: Infinity }).data;
+}
+
+interface CellProps {
+  id: string;
+}
+
+export function NameCell({ id, badge, isMatch }: CellProps & { badge: 'with' | 'without'; isMatch: boolean }) {
+  const node = useNode(id);
+  if (!node) return null;
+  return (
+    <span className={`${styles.name} ${isMatch ? '' : styles.way} ${node.status === 'revoked' || node.status === 'expired' ? styles.over : ''}`}>
+      <Label>{node.label}</Label>
+      {badge === 'with' && node.status !== 'active' ? <StatusBadge status={node.status} /> : null}
+    </span>
+  );
+}
+
+export function TextCell({ id, of }: CellProps & { of: 'cost_center' | 'department' }) {
+  const text = useNode(id)?.[of];
+  return text ? <Label>{text}</Label> : <None />;
+}
+
+/** What is spent and what is left, in words and as a bar. */
+export function BudgetCell({ id }: CellProps) {
+  const node = useNode(id);
+  if (!node) return null;
+  return (
+    <span className={styles.budget}>
+      <span className={styles.amounts}>
+        <span><CreditAmount value={node.spent_credits} /> <span className={styles.dim}>spent</span></span>
+        <span>
+          {node.remaining_credits === null || node.remaining_credits === undefined ? (
+            <span className={styles.dim}>no limit</span>
+          ) : (
+            <>
+              <CreditAmount value={node.remaining_credits} /> <span className={styles.dim}>left</span>
+            </>
+          )}
+        </span>
+      </span>
+      <BudgetBar of={node} />
+    </span>
+  );
+}
+
+export function AmountCell({ id, of }: CellProps & { of: 'own_spent_credits' | 'spent_credits' | 'budget_credits' }) {
+  const node = useNode(id);
+  const value = node?.[of];
+  if (of !== 'budget_credits' && value === undefined) return <None>not known</None>;
+  return <CreditAmount value={value} />;
+}
+
+export function ExpiryCell({ id }: CellProps) {
+  const at = useNode(id)?.expires_at;
+  return at ? <Ago at={at} /> : <None>never</None>;
+}
+
+export function LastUsedCell({ id }: CellProps) {
+  const at = useNode(id)?.last_used_at;
+  return at ? <Ago at={at} /> : <None>not used yet</None>;
+}
+
+export function StatusCell({ id }: CellProps) {
+  const node = useNode(id);
+  return node ? <StatusBadge status={node.status} inherited={node.deactivated_by ? 'inherited' : 'own'} /> : null;
+}
