@@ -1,0 +1,117 @@
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { useRef, useState } from 'react';
+import { Form } from 'react-aria-components';
+import { api, newKey, ok } from '../../api/client';
+import { delegationQuery } from '../../api/delegations';
+import { asProblem } from '../../api/problem';
+import type { CreatedDelegation } from '../../api/schema';
+import { parseCredits, credits, moment } from '../../lib/format';
+import { useNow } from '../../lib/hooks';
+import { Button, ButtonLink } from '../../parts/Button';
+import { Choice, TextField } from '../../parts/Field';
+import { Card } from '../../parts/Page';
+import { FormProblem, Notice } from '../../parts/States';
+import { bodyOf, endOf, faultsOf, PRESETS, type Draft } from './form';
+import { Inheritance } from './Inheritance';
+import { ParentField } from './ParentField';
+import { Scope } from './Scope';
+import styles from './CreatePage.module.css';
+
+interface CreateFormProps {
+  initial: Draft;
+  root: string;
+  onCreated: (created: CreatedDelegation) => void;
+}
+
+export function CreateForm({ initial, root, onCreated }: CreateFormProps) {
+  const [draft, setDraft] = useState(initial);
+  const [tried, setTried] = useState(false);
+  const parent = useQuery(delegationQuery(draft.parent));
+  const now = useNow();
+  const key = useRef(newKey());
+  const create = useMutation({
+    mutationFn: () => {
+      const body = bodyOf(draft, parent.data ?? {}, Date.now());
+      return ok(api.POST('/api/cloud/delegation', { body, headers: { 'Idempotency-Key': key.current } }));
+    },
+    onSuccess: onCreated,
+    // Where the answer was lost the same key brings it back; a refused request is another one when it is changed.
+    onError: (error) => {
+      if (asProblem(error).status !== 0) key.current = newKey();
+    },
+  });
+  const set = (part: Partial<Draft>) => {
+    setDraft((before) => ({ ...before, ...part }));
+    if (!create.isPending) create.reset();
+  };
+
+  const life = parent.data ?? {};
+  const faults = faultsOf(draft, life, now);
+  const refused = create.error ? asProblem(create.error) : undefined;
+  const fault = (pointer: string) => refused?.field(pointer) ?? (tried ? faults[pointer] : undefined);
+  const end = endOf(draft, life, now);
+  const amount = parseCredits(draft.budget);
+  const left = parent.data?.available_credits;
+  const tooMuch = draft.allocation === 'carve' && amount !== null && typeof left === 'number' && amount > left;
+
+  return (
+    <Form
+      className={styles.layout ?? ''}
+      onSubmit={(event) => {
+        event.preventDefault();
+        setTried(true);
+        if (Object.keys(faults).length === 0 && parent.data) create.mutate();
+      }}
+    >
+      <div className={styles.main}>
+        <FormProblem error={refused} />
+        <Card title="Who">
+          <ParentField value={draft.parent} root={root} onChange={(id) => set({ parent: id, actions: null })} error={fault('/parent_id') ?? (parent.isError ? asProblem(parent.error).problem.detail : undefined)} />
+          <TextField label="Name" isRequired value={draft.label} onChange={(label) => set({ label })} error={fault('/label')} maxLength={256} placeholder="code-reviewer" />
+          <div className={styles.pair}>
+            <Attribution label="Cost centre" inherited={parent.data?.cost_center} value={draft.costCenter} onChange={(costCenter) => set({ costCenter })} error={fault('/cost_center')} />
+            <Attribution label="Department" inherited={parent.data?.department} value={draft.department} onChange={(department) => set({ department })} error={fault('/department')} />
+          </div>
+        </Card>
+        <Card title="How much">
+          <TextField
+            label="Budget" isRequired inputMode="numeric" suffix="credits" value={draft.budget} onChange={(budget) => set({ budget })} error={fault('/budget_credits')}
+            description={typeof left === 'number' ? `${credits(left)} credits are available of the parent's budget.` : 'The parent has no limit of its own.'}
+          />
+          {tooMuch ? <Notice tone="warn">That is more than the parent has available: {credits(left)} credits. Lower it, raise the parent, or choose <em>cap</em>.</Notice> : null}
+          <Choice
+            label="Allocation" value={draft.allocation} onChange={(allocation) => set({ allocation })} error={fault('/allocation')}
+            options={[
+              { id: 'carve', name: 'Carve', note: 'The budget is set aside now, so that nobody else can spend it.' },
+              { id: 'cap', name: 'Cap', note: 'Nothing is set aside: it shares with its siblings and stops at this amount, or earlier where they were faster.' },
+            ]}
+          />
+        </Card>
+        <Card title="How long">
+          <Choice
+            label="Expires after" look="segments" value={draft.expiry} onChange={(expiry) => set({ expiry })}
+            options={[...PRESETS, { id: 'never' as const, name: parent.data?.expires_at ? 'With its parent' : 'Never' }, { id: 'custom' as const, name: 'Custom' }]}
+            error={draft.expiry === 'custom' ? undefined : fault('/expiry')}
+            description={end.at === null ? 'It lives until it is revoked.' : `Ends ${moment(end.at)}${end.capped ? ', with its parent' : ''}.`}
+          />
+          {draft.expiry === 'custom' ? (
+            <TextField label="Ends at" type="datetime-local" value={draft.customExpiry} onChange={(customExpiry) => set({ customExpiry })} error={fault('/expiry')}
+              description={parent.data?.expires_at ? `At the latest ${moment(parent.data.expires_at)}, when its parent ends.` : 'In your time zone.'} />
+          ) : null}
+        </Card>
+        <Scope draft={draft} parent={parent.data} set={set} fault={fault} faults={refused?.problem.errors ?? []} />
+        <div className={styles.submit}>
+          <ButtonLink to="/delegations">Cancel</ButtonLink>
+          <Button type="submit" tone="primary" isPending={create.isPending} isDisabled={!parent.data}>Delegate</Button>
+        </div>
+      </div>
+      <Inheritance draft={draft} end={end.at} />
+    </Form>
+  );
+}
+
+/** Set once along a path and inherited below: where the parent has one, there is nothing to choose. */
+function Attribution({ label, inherited, ...props }: { label: string; inherited: string | null | undefined; value: string; onChange: (value: string) => void; error: string | undefined }) {
+  if (inherited) return <TextField label={label} value={inherited} onChange={() => {}} isDisabled description="Inherited from its parent." />;
+  return <TextField label={label} {...props} maxLength={256} description="Optional; inherited by all below." />;
+}
