@@ -67,19 +67,18 @@ export interface Forecast {
 export interface ListedHold {
   id: string;
   delegation_id: string;
-  delegation_label?: string;
+  delegation_label: string;
   amount_credits: number;
-  captured_credits: number | null;
   status: string;
-  created_at?: string;
+  created_at: string;
   expires_at: string;
+  closed_at: string | null;
 }
 
 export interface IssuedToken {
   issued_at: string;
-  reason: string;
   valid_until: string | null;
-  current: boolean;
+  is_valid: boolean;
 }
 
 export interface Page<T> {
