@@ -3,7 +3,8 @@ import { Link as RouterLink } from 'react-router';
 import type { ReactNode } from 'react';
 import styles from './Button.module.css';
 
-export type Tone = 'primary' | 'plain' | 'danger' | 'quiet';
+/** `danger` does what cannot be undone; `grave` leads there. */
+export type Tone = 'primary' | 'plain' | 'danger' | 'grave' | 'quiet';
 
 interface ButtonProps extends Omit<AriaButtonProps, 'className' | 'style'> {
   tone?: Tone;

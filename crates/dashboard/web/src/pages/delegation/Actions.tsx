@@ -45,7 +45,7 @@ export function Actions({ node }: { node: Node }) {
             <Button onPress={() => setAsking('freeze')} isDisabled={node.status === 'frozen'}>Freeze…</Button>
           )}
           <Button onPress={() => setAsking('rotate')}>Rotate…</Button>
-          <Button tone="danger" onPress={() => setAsking('revoke')}>Revoke…</Button>
+          <Button tone="grave" onPress={() => setAsking('revoke')}>Revoke…</Button>
         </>
       )}
       {asking === 'change' ? <ChangeDialog node={node} onClose={close} /> : null}

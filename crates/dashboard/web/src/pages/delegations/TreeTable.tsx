@@ -97,7 +97,7 @@ function TreeRow({ row, columns }: { row: Row; columns: TreeColumn[] }) {
     );
   }
   return (
-    <AriaRow id={row.key} hasChildItems={row.hasChildren} href={`/delegations/${row.id}`} className={styles.row ?? ''}>
+    <AriaRow id={row.key} {...expandable(row)} href={`/delegations/${row.id}`} className={styles.row ?? ''}>
       {columns.map((column) => (
         <Cell key={column.id} className={`${styles.cell} ${place(column)}`}>
           {column.id === 'name' ? (cell) => <TreeCell {...cell}>{column.cell(row.id)}</TreeCell> : column.cell(row.id)}
@@ -106,6 +106,11 @@ function TreeRow({ row, columns }: { row: Row; columns: TreeColumn[] }) {
       <Collection items={row.children} dependencies={[columns]}>{(child: Row) => <TreeRow row={child} columns={columns} />}</Collection>
     </AriaRow>
   );
+}
+
+/** The second name is what React Aria's keyboard handling and `aria-expanded` look at where the children are not loaded. */
+function expandable(row: Row) {
+  return { hasChildItems: row.hasChildren, hasChildRows: row.hasChildren };
 }
 
 function TreeCell({ level, hasChildItems, isExpanded, children }: { level: number; hasChildItems: boolean; isExpanded: boolean; children: ReactNode }) {

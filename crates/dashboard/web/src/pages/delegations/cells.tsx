@@ -55,7 +55,8 @@ export function BudgetCell({ id }: CellProps) {
 
 export function AmountCell({ id, of }: CellProps & { of: 'own_spent_credits' | 'spent_credits' | 'budget_credits' }) {
   const node = useNode(id);
-  const value = node?.[of];
+  // Where nothing is below it, all that it has spent is its own.
+  const value = of === 'own_spent_credits' && node?.descendants === 0 ? node.spent_credits : node?.[of];
   if (of !== 'budget_credits' && value === undefined) return <None>not known</None>;
   return <CreditAmount value={value} />;
 }
@@ -67,7 +68,7 @@ export function ExpiryCell({ id }: CellProps) {
 
 export function LastUsedCell({ id }: CellProps) {
   const at = useNode(id)?.last_used_at;
-  return at ? <Ago at={at} /> : <None>not used yet</None>;
+  return at ? <Ago at={at} /> : <None>{at === null ? 'never' : 'not known'}</None>;
 }
 
 export function StatusCell({ id }: CellProps) {
