@@ -6,6 +6,7 @@
 //! Deliberately absent: rules. A request that has the right shape may still be refused.
 
 mod audit;
+mod config;
 mod delegation;
 mod event;
 mod export;
@@ -19,18 +20,20 @@ mod spend;
 mod tenant;
 mod verify;
 
-pub use audit::{AuditEntry, AuditList};
+pub use audit::{AuditEntry, AuditList, AuditOrder};
+pub use config::Configuration;
 pub use delegation::{
     Action, Allocation, CreateDelegation, CreatedDelegation, Delegation, DelegationList, DelegationTree,
-    FreezeDelegation, Limit, Period, RestrictDelegation, RestrictedDelegation, Revocation, RevokeDelegation,
-    RotateDelegation, RotatedDelegation, Status, UpdateDelegation, UpdatedDelegation,
+    FreezeDelegation, IssuedToken, IssuedTokenList, Limit, Period, RestrictDelegation, RestrictedDelegation,
+    Revocation, RevokeDelegation, RotateDelegation, RotatedDelegation, Status, UpdateDelegation,
+    UpdatedDelegation,
 };
 pub use event::{
     AdoptedFacts, ClosedFacts, CreatedFacts, Event, EventBody, FrozenFacts, HoldFacts, NoFacts, RevokedFacts,
     RotatedFacts, SpentBy, SummaryFacts, UserFacts,
 };
 pub use export::{ExportDelegation, ExportEnd, ExportEntry, ExportHeader, ExportLine, LEDGER_FORMAT};
-pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, ReleaseHold};
+pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, HoldList, HoldStatus, ListedHold, ReleaseHold};
 pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof, LedgerStretch};
 pub use object::Object;
 pub use people::{

@@ -19,8 +19,10 @@ mod event;
 mod export;
 mod freeze;
 mod hold;
+mod hold_list;
 mod idempotency;
 mod invitation;
+mod issued;
 mod ledger;
 mod list;
 mod locked;
@@ -52,10 +54,12 @@ pub use engine::EngineError;
 pub use event::{Delivery, EventContent, EventView, SpentBy, Start, SubscribeError};
 pub use export::{ExportPiece, LedgerExport};
 pub use freeze::{Freeze, FreezeError};
+pub use hold_list::{HoldListRequest, HoldPage};
 pub use idempotency::{IdempotencyKey, Outcome};
 pub use invitation::{Acceptance, InvitationSecret, Invited};
+pub use issued::IssuedToken;
 pub use ledger::{LedgerPage, LedgerRequest};
-pub use list::{DelegationPage, ListError, ListRequest};
+pub use list::{DelegationPage, ListError, ListRequest, With};
 pub use master_key::{MasterKey, MasterKeyError};
 pub use mint::{ExpiryRequest, MintError, MintRequest, Minted};
 pub use people::{CreatedMember, MemberPage, NewMember, PeopleError};
@@ -71,7 +75,12 @@ pub use rotate::{RestrictError, RotateDelegationError, RotatedDelegation};
 pub use session::{SessionSecret, SignInError, SignedIn};
 pub use signup::{SignedUp, SignupError, SignupRequest};
 pub use spend::{BatchSpend, SpendRequest};
-pub use subgrant_store::{audit::Recorded, delegations::StatusFilter, people::Member};
+pub use subgrant_store::{
+    audit::{AuditFilter, Order, Recorded},
+    delegations::StatusFilter,
+    holds::{HoldEntry, HoldStatus},
+    people::Member,
+};
 pub use tree::Branch;
 pub use update::{UpdateError, UpdateRequest, Updated};
 pub use verify::{Verification, VerifyRequest};
