@@ -1,10 +1,12 @@
 import { keepPreviousData, queryOptions, type QueryClient } from '@tanstack/react-query';
 import { api, ok } from './client';
-import type { Usage } from './pending';
-import type { Delegation, DelegationTree, Status } from './schema';
+import type { Delegation, DelegationList, DelegationTree, Status } from './schema';
 
 /** A node as the pages keep it. */
-export type Node = Delegation & Usage;
+export interface Node extends Delegation {
+  /** When it was last debited itself; `null`: never. Not every answer says so. */
+  last_used_at?: string | null;
+}
 
 export interface Filters {
   q: string;
@@ -40,6 +42,12 @@ export function keep(client: QueryClient, node: Node): void {
   client.setQueryData<Node>(delegationKey(node.id), (old) => (old ? { ...old, ...node } : node));
 }
 
+/** Keeps a page's nodes, and those above them, with what it says of their use. */
+function keepAll(client: QueryClient, page: DelegationList): void {
+  const used = page.last_used ?? {};
+  for (const node of [...page.data, ...(page.ancestors ?? [])]) keep(client, { ...node, last_used_at: used[node.id] ?? null });
+}
+
 /** The children of one node, as far as they were loaded. */
 export const levelQuery = (client: QueryClient, parent: string) =>
   queryOptions({
@@ -69,10 +77,10 @@ function append(level: Level, more: Level): Level {
 }
 
 async function fetchLevel(client: QueryClient, parent: string, cursor: string | null, signal?: AbortSignal): Promise<Level> {
-  const parameters = { parent_id: parent, limit: PAGE, ...(cursor === null ? {} : { cursor }) };
+  const parameters = { parent_id: parent, limit: PAGE, with: 'last_used', ...(cursor === null ? {} : { cursor }) };
   const options = { params: { query: parameters }, ...(signal ? { signal } : {}) };
   const page = await ok(api.GET('/api/cloud/delegation', options));
-  for (const node of page.data) keep(client, node);
+  keepAll(client, page);
   return { ids: page.data.map((node) => node.id), next: page.next_cursor ?? null };
 }
 
@@ -115,16 +123,17 @@ export const matchesQuery = (client: QueryClient, root: string, filters: Filters
     placeholderData: keepPreviousData,
     queryFn: async ({ signal }): Promise<Matches> => {
       const found: Node[] = [];
+      const known = new Map<string, Node>();
       let cursor: string | null | undefined;
       do {
-        const parameters = { ...wire(filters), limit: PAGE, ...(cursor ? { cursor } : {}) };
+        const parameters = { ...wire(filters), with: 'ancestors,last_used', limit: PAGE, ...(cursor ? { cursor } : {}) };
         const page = await ok(api.GET('/api/cloud/delegation', { params: { query: parameters }, signal }));
+        keepAll(client, page);
         found.push(...page.data);
+        for (const node of [...page.data, ...(page.ancestors ?? [])]) known.set(node.id, node);
         cursor = page.next_cursor;
       } while (cursor && found.length < 2 * PAGE);
-      for (const node of found) keep(client, node);
-      const parents = await ancestors(client, found, root);
-      return { ids: found.map((node) => node.id), below: withAncestors(found, parents), more: Boolean(cursor) };
+      return { ids: found.map((node) => node.id), below: withAncestors(found, known), more: Boolean(cursor) };
     },
   });
 
@@ -135,19 +144,6 @@ function wire(filters: Filters) {
     ...(filters.costCenter === '' ? {} : { cost_center: filters.costCenter }),
     ...(filters.department === '' ? {} : { department: filters.department }),
   };
-}
-
-/** Every node above the given ones, level by level, from memory where it is there. */
-async function ancestors(client: QueryClient, nodes: Node[], root: string): Promise<Map<string, Node>> {
-  const known = new Map(nodes.map((node) => [node.id, node]));
-  let wanted = new Set(nodes.map((node) => node.parent_id));
-  while (wanted.size > 0) {
-    const ids = [...wanted].filter((id): id is string => typeof id === 'string' && !known.has(id));
-    const loaded = await Promise.all(ids.map((id) => client.ensureQueryData(delegationQuery(id))));
-    for (const node of loaded) known.set(node.id, node);
-    wanted = new Set(loaded.filter((node) => node.id !== root).map((node) => node.parent_id));
-  }
-  return known;
 }
 
 /** For each node on a path to a match: its children on such paths, in the order of the matches. */

@@ -79,13 +79,7 @@ export function follow(onEvent: (event: Event) => void, onState: (state: LiveSta
 
 /** Brings what is in memory up to date with one event. */
 export function apply(client: QueryClient, event: Event): void {
-  const nodes: Node[] = event.delegations;
-  for (const node of nodes) keep(client, node);
-  // Where the event's nodes say their own spending, it is not counted up a second time.
-  const told = new Set(nodes.filter((node) => node.own_spent_credits !== undefined).map((node) => node.id));
-  const count = (id: string, credits: number) => {
-    if (!told.has(id)) countOwn(client, id, credits, event.at);
-  };
+  for (const node of event.delegations) keep(client, node);
   switch (event.kind) {
     case 'stream.reset':
       void client.invalidateQueries();
@@ -106,13 +100,11 @@ export function apply(client: QueryClient, event: Event): void {
       void client.invalidateQueries({ queryKey: ['delegation'], refetchType: 'active' });
       break;
     case 'spend.recorded':
-      count(event.data.delegation_id, event.data.amount_credits);
-      break;
     case 'spend.refunded':
-      count(event.data.delegation_id, -event.data.amount_credits);
+      markUsed(client, event.data.delegation_id, event.at);
       break;
     case 'spend.summary':
-      for (const sum of event.data.by_delegation) count(sum.delegation_id, sum.spent_credits - sum.refunded_credits);
+      for (const sum of event.data.by_delegation) markUsed(client, sum.delegation_id, event.at);
       break;
   }
   outdate(client, event.kind);
@@ -128,12 +120,8 @@ function addToLevel(client: QueryClient, node: Node): void {
   });
 }
 
-function countOwn(client: QueryClient, id: string, credits: number, at: string): void {
-  client.setQueryData<Node>(delegationKey(id), (node) => {
-    if (!node) return node;
-    const own = node.own_spent_credits === undefined ? {} : { own_spent_credits: node.own_spent_credits + credits };
-    return { ...node, ...own, last_used_at: at };
-  });
+function markUsed(client: QueryClient, id: string, at: string): void {
+  client.setQueryData<Node>(delegationKey(id), (node) => (node ? { ...node, last_used_at: at } : node));
 }
 
 const waiting = new Set<string>();

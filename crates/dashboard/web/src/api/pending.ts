@@ -64,30 +64,7 @@ export interface Forecast {
   days: { date: string; spent_credits: number }[];
 }
 
-export interface ListedHold {
-  id: string;
-  delegation_id: string;
-  delegation_label: string;
-  amount_credits: number;
-  status: string;
-  created_at: string;
-  expires_at: string;
-  closed_at: string | null;
-}
-
-export interface IssuedToken {
-  issued_at: string;
-  valid_until: string | null;
-  is_valid: boolean;
-}
-
 export interface Page<T> {
   data: T[];
   next_cursor?: string | null;
-}
-
-/** What a node of the tree says beyond `Delegation`, where the server tells. */
-export interface Usage {
-  own_spent_credits?: number;
-  last_used_at?: string | null;
 }

@@ -1,8 +1,7 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
-import { pending, query } from '../../api/client';
-import type { ListedHold, Page } from '../../api/pending';
-import { isMissing } from '../../api/problem';
+import { api, ok } from '../../api/client';
+import type { ListedHold } from '../../api/schema';
 import { Button } from '../../parts/Button';
 import { DataTable, type Column } from '../../parts/DataTable';
 import { Empty, Failed, Loading } from '../../parts/States';
@@ -23,13 +22,14 @@ export function Holds({ id }: { id: string }) {
   const holds = useInfiniteQuery({
     queryKey: ['hold', id],
     initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam, signal }) => pending<Page<ListedHold>>('GET', `/hold${query({ delegation_id: id, limit: 50, cursor: pageParam })}`, undefined, signal),
+    queryFn: ({ pageParam, signal }) => {
+      const parameters = { delegation_id: id, limit: 50, ...(pageParam ? { cursor: pageParam } : {}) };
+      return ok(api.GET('/api/cloud/hold', { params: { query: parameters }, signal }));
+    },
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
   if (holds.isPending) return <Loading what="the holds" />;
-  if (holds.isError) {
-    return isMissing(holds.error) ? <Empty title="Holds cannot be listed">This server does not offer it.</Empty> : <Failed error={holds.error} what="The holds" onRetry={() => void holds.refetch()} />;
-  }
+  if (holds.isError) return <Failed error={holds.error} what="The holds" onRetry={() => void holds.refetch()} />;
   const rows = holds.data.pages.flatMap((page) => page.data);
   return (
     <>

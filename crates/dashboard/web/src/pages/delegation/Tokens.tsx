@@ -1,7 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
-import { pending } from '../../api/client';
-import type { IssuedToken, Page } from '../../api/pending';
-import { isMissing } from '../../api/problem';
+import { api, ok } from '../../api/client';
+import type { IssuedToken } from '../../api/schema';
 import { DataTable, type Column } from '../../parts/DataTable';
 import { Empty, Failed, Loading } from '../../parts/States';
 import { Moment } from '../../parts/text';
@@ -16,11 +15,9 @@ const COLUMNS: Column<IssuedToken>[] = [
 export function Tokens({ id }: { id: string }) {
   const tokens = useQuery({
     queryKey: ['token', id],
-    queryFn: ({ signal }) => pending<Page<IssuedToken>>('GET', `/delegation/${id}/token`, undefined, signal),
+    queryFn: ({ signal }) => ok(api.GET('/api/cloud/delegation/{id}/token', { params: { path: { id } }, signal })),
   });
   if (tokens.isPending) return <Loading what="the tokens" />;
-  if (tokens.isError) {
-    return isMissing(tokens.error) ? <Empty title="Tokens cannot be listed">This server does not offer it.</Empty> : <Failed error={tokens.error} what="The tokens" onRetry={() => void tokens.refetch()} />;
-  }
+  if (tokens.isError) return <Failed error={tokens.error} what="The tokens" onRetry={() => void tokens.refetch()} />;
   return <DataTable caption="Tokens" columns={COLUMNS} rows={tokens.data.data} rowKey={(token) => token.issued_at} empty={<Empty title="No tokens">None was written for it yet.</Empty>} />;
 }

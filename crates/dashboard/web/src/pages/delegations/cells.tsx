@@ -55,10 +55,7 @@ export function BudgetCell({ id }: CellProps) {
 
 export function AmountCell({ id, of }: CellProps & { of: 'own_spent_credits' | 'spent_credits' | 'budget_credits' }) {
   const node = useNode(id);
-  // Where nothing is below it, all that it has spent is its own.
-  const value = of === 'own_spent_credits' && node?.descendants === 0 ? node.spent_credits : node?.[of];
-  if (of !== 'budget_credits' && value === undefined) return <None>not known</None>;
-  return <CreditAmount value={value} />;
+  return node ? <CreditAmount value={node[of]} /> : null;
 }
 
 export function ExpiryCell({ id }: CellProps) {
