@@ -1,4 +1,5 @@
-import { queryOptions, useQueryClient, useSuspenseQuery } from '@tanstack/react-query';
+import { queryOptions, useQueryClient } from '@tanstack/react-query';
+import { createContext, useContext } from 'react';
 import { api, ok } from './client';
 import { asProblem } from './problem';
 import type { Role, Session } from './schema';
@@ -19,11 +20,14 @@ export const sessionQuery = queryOptions({
   },
 });
 
+/** Who is signed in, for the pages inside. They keep it while they are being left: the query is `null` before they are gone. */
+export const SessionContext = createContext<Session | null>(null);
+
 /** The session, on pages that only signed-in people see. */
 export function useSession(): Session {
-  const { data } = useSuspenseQuery(sessionQuery);
-  if (data === null) throw new Error('this page is shown to signed-in people only');
-  return data;
+  const session = useContext(SessionContext);
+  if (session === null) throw new Error('this page is shown to signed-in people only');
+  return session;
 }
 
 export interface May {

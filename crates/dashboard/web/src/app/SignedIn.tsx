@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Suspense } from 'react';
 import { Navigate, Outlet, useLocation } from 'react-router';
-import { sessionQuery } from '../api/session';
+import { SessionContext, sessionQuery } from '../api/session';
 import { Failed, Loading } from '../parts/States';
 import { LiveProvider } from './Live';
 import { Shell } from './Shell';
@@ -19,12 +19,14 @@ export function SignedIn() {
     return <Navigate to={next === '/' || next === '/delegations' ? '/sign-in' : `/sign-in?next=${encodeURIComponent(next)}`} replace />;
   }
   return (
-    <LiveProvider>
-      <Shell>
-        <Suspense fallback={<Loading what="the page" />}>
-          <Outlet />
-        </Suspense>
-      </Shell>
-    </LiveProvider>
+    <SessionContext value={session.data}>
+      <LiveProvider>
+        <Shell>
+          <Suspense fallback={<Loading what="the page" />}>
+            <Outlet />
+          </Suspense>
+        </Shell>
+      </LiveProvider>
+    </SessionContext>
   );
 }
