@@ -13,11 +13,17 @@ interface ButtonProps extends Omit<AriaButtonProps, 'className' | 'style'> {
   children?: ReactNode;
 }
 
-export function Button({ tone = 'plain', size = 'regular', icon, children, ...props }: ButtonProps) {
+/**
+ * While it is pending it keeps the focus and does nothing. React Aria's own `isPending` is not used: what it announces by
+ * reference to the button outlives a button that goes away with its page, and is then an image without a name.
+ */
+export function Button({ tone = 'plain', size = 'regular', icon, children, isPending = false, ...props }: ButtonProps) {
+  const inert = isPending ? { onPress: () => {}, type: 'button' as const } : {};
   return (
-    <AriaButton {...props} className={classes(tone, size, children !== undefined)}>
+    <AriaButton {...props} {...inert} className={`${classes(tone, size, children !== undefined)} ${isPending ? styles.pending : ''}`}>
       {icon}
       {children}
+      {isPending ? '…' : null}
     </AriaButton>
   );
 }

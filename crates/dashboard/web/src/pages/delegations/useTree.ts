@@ -1,10 +1,13 @@
-import { skipToken, useQueries, useQuery, useQueryClient } from '@tanstack/react-query';
+import { skipToken, useQueries, useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { useCallback, useMemo, useRef, useState } from 'react';
-import { delegationKey, isFiltered, levelQuery, matchesQuery, shapeKey, treeQuery, type Filters, type Level, type Node } from '../../api/delegations';
+import { delegationKey, isFiltered, levelKey, levelQuery, matchesQuery, shapeKey, treeQuery, type Filters, type Level, type Node } from '../../api/delegations';
 import { rowsFrom, type Row } from './rows';
 
 /** What was opened, kept while one looks at another page. */
-let remembered: ReadonlySet<string> = new Set();
+let remembered: { root: string; opened: ReadonlySet<string> } | undefined;
+
+/** Trees up to this size open with two levels instead of one. */
+const SMALL = 40;
 
 /** The tree as it is shown: what is loaded, what is open, what fits the filters. */
 export function useTree(root: string, filters: Filters) {
@@ -14,7 +17,9 @@ export function useTree(root: string, filters: Filters) {
   const found = useQuery({ ...matchesQuery(client, root, filters), enabled: filtered && tree.isSuccess });
   const matches = filtered ? found.data : undefined;
 
-  const [opened, setOpened] = useState<ReadonlySet<string>>(() => (remembered.size > 0 ? remembered : new Set([root])));
+  const [chosen, setOpened] = useState(remembered?.root === root ? remembered.opened : undefined);
+  const first = useMemo(() => (tree.isSuccess ? firstOpen(client, root) : new Set([root])), [client, root, tree.isSuccess]);
+  const opened = chosen ?? first;
   // While filters are on, everything on the way to a match is open, except what was closed since.
   const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
 
@@ -29,7 +34,7 @@ export function useTree(root: string, filters: Filters) {
         setClosed(new Set([...closed, ...expanded].filter((id) => !keys.has(id))));
         setOpened(new Set([...opened, ...[...keys].filter((id) => !(id in matches.below))]));
       } else {
-        remembered = keys;
+        remembered = { root, opened: keys };
         setOpened(keys);
       }
     },
@@ -65,4 +70,10 @@ export function useTree(root: string, filters: Filters) {
   }, [tree.isSuccess, lazy, levels, shape, root, expanded, matches, client]);
 
   return { tree, found, matches, filtered, top, expanded, onExpandedChange };
+}
+
+function firstOpen(client: QueryClient, root: string): ReadonlySet<string> {
+  const size = client.getQueryData<Node>(delegationKey(root))?.descendants ?? 0;
+  const below = client.getQueryData<Level>(levelKey(root))?.ids ?? [];
+  return new Set(size > SMALL ? [root] : [root, ...below]);
 }
