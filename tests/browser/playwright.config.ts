@@ -17,7 +17,7 @@ export default defineConfig({
   forbidOnly: true,
   // A test that fails once in a while is a defect of the page or of the test.
   retries: 0,
-  timeout: 60_000,
+  timeout: 120_000,
   expect: { timeout: 10_000 },
   reporter: [['list']],
   use: {

@@ -64,8 +64,10 @@ test('sign up, delegate, spend by curl, watch the bar move, revoke, and the toke
   await agentRow(page).getByText('code-reviewer').click();
   await settled(page);
   await page.getByRole('button', { name: /^Revoke/ }).click();
-  const dialog = page.getByRole('alertdialog').or(page.getByRole('dialog'));
-  await expect(dialog).toContainText('599');
+  const dialog = page.getByRole('alertdialog');
+  await expect(dialog).toContainText('frees 599 cr');
+  await expect(dialog.getByRole('button', { name: /^Revoke/ })).toBeDisabled();
+  await dialog.getByRole('textbox', { name: 'Type its name to confirm' }).fill('code-reviewer');
   await dialog.getByRole('button', { name: /^Revoke/ }).click();
   await expect(page.getByText('Revoked', { exact: true }).first()).toBeVisible();
   await expectDead(token);
@@ -110,8 +112,9 @@ test('the same by the keyboard alone', async ({ page }) => {
   await page.keyboard.press('Enter');
   await settled(page);
   await press(page, page.getByRole('button', { name: /^Revoke/ }));
-  const dialog = page.getByRole('alertdialog').or(page.getByRole('dialog'));
-  await expect(dialog).toContainText('600');
+  const dialog = page.getByRole('alertdialog');
+  await expect(dialog).toContainText('frees 600 cr');
+  await typeInto(page, dialog.getByRole('textbox', { name: 'Type its name to confirm' }), 'code-reviewer');
   await press(page, dialog.getByRole('button', { name: /^Revoke/ }));
   await expect(page.getByText('Revoked', { exact: true }).first()).toBeVisible();
   await expectDead(token);

@@ -7,7 +7,7 @@ test('a new root token works, and the old one does not', async ({ page, tenant, 
   await page.getByRole('button', { name: 'Replace…' }).click();
   await page.getByRole('dialog').getByText('End it now').click();
   await page.getByRole('button', { name: 'Make a new token' }).click();
-  const token = await page.getByLabel('Root token').inputValue();
+  const token = await page.getByRole('textbox', { name: 'Root token' }).inputValue();
   expect((await attempt('GET', '/delegation/self', token)).status).toBe(200);
   expect((await attempt('GET', '/delegation/self', tenant.rootToken)).status).toBe(401);
   await expect(page.getByRole('button', { name: 'Done' })).toBeDisabled();
