@@ -33,7 +33,7 @@ export function Webhooks() {
     onError: complain,
   });
   const test = useMutation({
-    mutationFn: (webhook: Webhook) => pending<Delivery>('POST', `/webhook/${webhook.id}/test`),
+    mutationFn: (webhook: Webhook) => pending<Delivery>('POST', `/webhook/${webhook.id}/test`, {}),
     onSuccess: (_, webhook) => {
       refresh();
       setShown(webhook);
