@@ -6,6 +6,7 @@ import { Button } from '../../parts/Button';
 import { CsvButton, DataTable } from '../../parts/DataTable';
 import { Card, Page } from '../../parts/Page';
 import { Empty, Failed, Loading } from '../../parts/States';
+import styles from './Activity.module.css';
 import { useColumns } from './columns';
 import { Filters, filtersOf, isNarrowed } from './Filters';
 
@@ -28,11 +29,11 @@ export function ActivityPage() {
   const columns = useColumns();
   return (
     <Page title="Activity" lead="Who did what, when and from where. Entries can be neither changed nor deleted.">
-      <Card
-        title={<Filters filters={filters} onChange={setSearch} />}
-        actions={<CsvButton name="activity" columns={columns} rows={entries} />}
-        padding="none"
-      >
+      <div className={styles.bar}>
+        <Filters filters={filters} onChange={setSearch} />
+        <CsvButton name="activity" columns={columns} rows={entries} />
+      </div>
+      <Card padding="none">
         {log.isPending ? <Loading what="the activity" /> : null}
         {log.isError && entries.length === 0 ? <Failed error={log.error} what="The activity" onRetry={() => void log.refetch()} /> : null}
         {log.isSuccess || entries.length > 0 ? (

@@ -50,11 +50,11 @@ export function Filters({ filters, onChange }: { filters: AuditFilters; onChange
   };
   const known = THINGS.find((thing) => thing.id === filters.action)?.id ?? 'all';
   return (
-    <span className={styles.filters}>
+    <div className={styles.filters} role="search" aria-label="Filter the activity">
       <Select label="What was done" look="filter" value={known} options={THINGS} onChange={(thing: Thing) => set('action', thing === 'all' ? undefined : thing)} />
       {filters.actor ? <Chip what="By" id={filters.actor} onRemove={() => set('actor', undefined)} /> : null}
       {filters.target ? <Chip what="On" id={filters.target} onRemove={() => set('target', undefined)} /> : null}
-    </span>
+    </div>
   );
 }
 

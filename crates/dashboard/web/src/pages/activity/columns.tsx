@@ -50,6 +50,7 @@ export function useColumns(): Column<AuditEntry>[] {
     {
       id: 'actor',
       name: 'By',
+      importance: 'wide',
       cell: (entry) => <Named id={entry.actor} known={entry.actor_email} onNarrow={() => narrow('actor', entry.actor)} />,
       csv: (entry) => entry.actor_email ?? entry.actor,
     },
