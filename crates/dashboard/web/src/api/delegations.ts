@@ -21,7 +21,8 @@ export interface Level {
   next: string | null;
 }
 
-const PAGE = 100;
+/** Enough to fill the tallest screen; the rest of a level comes when one scrolls there. */
+const PAGE = 50;
 
 export const delegationKey = (id: string) => ['delegation', id] as const;
 /** A number that changes when nodes may have got their first child. */
@@ -132,7 +133,7 @@ export const matchesQuery = (client: QueryClient, root: string, filters: Filters
         found.push(...page.data);
         for (const node of [...page.data, ...(page.ancestors ?? [])]) known.set(node.id, node);
         cursor = page.next_cursor;
-      } while (cursor && found.length < 2 * PAGE);
+      } while (cursor && found.length < 4 * PAGE);
       return { ids: found.map((node) => node.id), below: withAncestors(found, known), more: Boolean(cursor) };
     },
   });

@@ -1,7 +1,7 @@
-import { useQueryClient } from '@tanstack/react-query';
+import { useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { useEffect, useMemo, type ReactNode } from 'react';
 import { Button as AriaButton, Cell, Collection, Column, ResizableTableContainer, Row as AriaRow, Table, TableBody, TableHeader, TableLayout, Virtualizer } from 'react-aria-components';
-import { levelKey, loadMore } from '../../api/delegations';
+import { levelKey, levelQuery, loadMore } from '../../api/delegations';
 import { useMedia } from '../../lib/hooks';
 import { Button } from '../../parts/Button';
 import { ChevronIcon } from '../../parts/icons';
@@ -18,15 +18,15 @@ interface TreeColumn {
   cell: (id: string) => ReactNode;
 }
 
-const NAME: Omit<TreeColumn, 'cell'> = { id: 'name', name: 'Delegation', width: '3fr', minWidth: 240 };
+const NAME: Omit<TreeColumn, 'cell'> = { id: 'name', name: 'Delegation', width: '4fr', minWidth: 260 };
 const BUDGET: TreeColumn = { id: 'budget', name: 'Spent and remaining', width: '2fr', minWidth: 190, cell: (id) => <BudgetCell id={id} /> };
 const OWN: TreeColumn = { id: 'own', name: 'Own spend', width: '1fr', minWidth: 92, align: 'end', cell: (id) => <AmountCell id={id} of="own_spent_credits" /> };
 const SUBTREE: TreeColumn = { id: 'subtree', name: 'Subtree spend', width: '1fr', minWidth: 112, align: 'end', cell: (id) => <AmountCell id={id} of="spent_credits" /> };
 const EXPIRY: TreeColumn = { id: 'expiry', name: 'Expires', width: '1fr', minWidth: 96, cell: (id) => <ExpiryCell id={id} /> };
 const STATUS: TreeColumn = { id: 'status', name: 'Status', width: 116, minWidth: 116, cell: (id) => <StatusCell id={id} /> };
 const WIDE: TreeColumn[] = [
-  { id: 'cost-centre', name: 'Cost centre', width: '1.2fr', minWidth: 104, cell: (id) => <TextCell id={id} of="cost_center" /> },
-  { id: 'department', name: 'Department', width: '1.2fr', minWidth: 104, cell: (id) => <TextCell id={id} of="department" /> },
+  { id: 'cost-centre', name: 'Cost centre', width: '1.3fr', minWidth: 104, cell: (id) => <TextCell id={id} of="cost_center" /> },
+  { id: 'department', name: 'Department', width: '1.3fr', minWidth: 104, cell: (id) => <TextCell id={id} of="department" /> },
   BUDGET,
   OWN,
   SUBTREE,
@@ -87,6 +87,7 @@ function place(column: TreeColumn): string {
 }
 
 function TreeRow({ row, columns }: { row: Row; columns: TreeColumn[] }) {
+  const client = useQueryClient();
   if (row.kind !== 'node') {
     return (
       <AriaRow id={row.key} textValue={row.kind === 'failed' ? 'Could not be loaded' : 'Loading more'} className={styles.row ?? ''}>
@@ -97,7 +98,7 @@ function TreeRow({ row, columns }: { row: Row; columns: TreeColumn[] }) {
     );
   }
   return (
-    <AriaRow id={row.key} {...expandable(row)} href={`/delegations/${row.id}`} className={styles.row ?? ''}>
+    <AriaRow id={row.key} {...expandable(row)} href={`/delegations/${row.id}`} className={styles.row ?? ''} onHoverStart={() => prefetch(client, row)}>
       {columns.map((column) => (
         <Cell key={column.id} className={`${styles.cell} ${place(column)}`}>
           {column.id === 'name' ? (cell) => <TreeCell {...cell}>{column.cell(row.id)}</TreeCell> : column.cell(row.id)}
@@ -106,6 +107,11 @@ function TreeRow({ row, columns }: { row: Row; columns: TreeColumn[] }) {
       <Collection items={row.children} dependencies={[columns]}>{(child: Row) => <TreeRow row={child} columns={columns} />}</Collection>
     </AriaRow>
   );
+}
+
+/** Whoever points at a row may open it next: what is below it is then there already. */
+function prefetch(client: QueryClient, row: Row): void {
+  if (row.hasChildren) void client.prefetchQuery(levelQuery(client, row.id));
 }
 
 /** The second name is what React Aria's keyboard handling and `aria-expanded` look at where the children are not loaded. */
