@@ -101,7 +101,8 @@ function plant(client: QueryClient, tree: DelegationTree): void {
   const { children, children_next_cursor: next, ...node } = tree;
   keep(client, node);
   if (!children) return;
-  client.setQueryData<Level>(levelKey(tree.id), { ids: children.map((child) => child.id), next: next ?? null });
+  // The tree does not tell when its nodes were last used: open levels are shown at once, and asked for once more.
+  client.setQueryData<Level>(levelKey(tree.id), { ids: children.map((child) => child.id), next: next ?? null }, { updatedAt: 1 });
   for (const child of children) plant(client, child);
 }
 

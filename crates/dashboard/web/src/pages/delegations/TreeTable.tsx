@@ -18,12 +18,12 @@ interface TreeColumn {
   cell: (id: string) => ReactNode;
 }
 
-const NAME: Omit<TreeColumn, 'cell'> = { id: 'name', name: 'Delegation', width: '4fr', minWidth: 260 };
-const BUDGET: TreeColumn = { id: 'budget', name: 'Spent and remaining', width: '2fr', minWidth: 190, cell: (id) => <BudgetCell id={id} /> };
+const NAME: Omit<TreeColumn, 'cell'> = { id: 'name', name: 'Delegation', width: '4fr', minWidth: 230 };
+const BUDGET: TreeColumn = { id: 'budget', name: 'Spent and remaining', width: '2fr', minWidth: 180, cell: (id) => <BudgetCell id={id} /> };
 const OWN: TreeColumn = { id: 'own', name: 'Own spend', width: '1fr', minWidth: 92, align: 'end', cell: (id) => <AmountCell id={id} of="own_spent_credits" /> };
 const SUBTREE: TreeColumn = { id: 'subtree', name: 'Subtree spend', width: '1fr', minWidth: 112, align: 'end', cell: (id) => <AmountCell id={id} of="spent_credits" /> };
-const EXPIRY: TreeColumn = { id: 'expiry', name: 'Expires', width: '1fr', minWidth: 96, cell: (id) => <ExpiryCell id={id} /> };
-const STATUS: TreeColumn = { id: 'status', name: 'Status', width: 116, minWidth: 116, cell: (id) => <StatusCell id={id} /> };
+const EXPIRY: TreeColumn = { id: 'expiry', name: 'Expires', width: '1fr', minWidth: 88, cell: (id) => <ExpiryCell id={id} /> };
+const STATUS: TreeColumn = { id: 'status', name: 'Status', width: 112, minWidth: 112, cell: (id) => <StatusCell id={id} /> };
 const WIDE: TreeColumn[] = [
   { id: 'cost-centre', name: 'Cost centre', width: '1.3fr', minWidth: 104, cell: (id) => <TextCell id={id} of="cost_center" /> },
   { id: 'department', name: 'Department', width: '1.3fr', minWidth: 104, cell: (id) => <TextCell id={id} of="department" /> },
@@ -31,7 +31,7 @@ const WIDE: TreeColumn[] = [
   OWN,
   SUBTREE,
   EXPIRY,
-  { id: 'last-used', name: 'Last used', width: '1fr', minWidth: 96, cell: (id) => <LastUsedCell id={id} /> },
+  { id: 'last-used', name: 'Last used', width: '1fr', minWidth: 88, cell: (id) => <LastUsedCell id={id} /> },
   STATUS,
 ];
 

@@ -48,7 +48,8 @@ export function BudgetCell({ id }: CellProps) {
           )}
         </span>
       </span>
-      <BudgetBar of={node} />
+      {/* A row that now shows another node starts with that node's bar, and does not glide there. */}
+      <BudgetBar key={id} of={node} />
     </span>
   );
 }
