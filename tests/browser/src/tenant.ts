@@ -58,8 +58,7 @@ export class Tenant {
     this.#cookie = cookie;
   }
 
-  static async signUp(organization = 'Acme Robotics'): Promise<Tenant> {
-    const email = `owner-${randomUUID()}@acme.example`;
+  static async signUp(organization = 'Acme Robotics', email = `owner-${randomUUID()}@acme.example`): Promise<Tenant> {
     const response = await attempt('POST', '/signup', undefined, { organization, email, password: PASSWORD });
     if (response.status !== 201) {
       throw new Error(`POST /signup: ${response.status} ${await response.text()}`);
