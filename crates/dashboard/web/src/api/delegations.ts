@@ -85,13 +85,13 @@ async function fetchLevel(client: QueryClient, parent: string, cursor: string | 
   return { ids: page.data.map((node) => node.id), next: page.next_cursor ?? null };
 }
 
-/** The root and the levels that the page opens with, in one request. */
+/** The root and what is right below it, in one request. */
 export const treeQuery = (client: QueryClient, root: string) =>
   queryOptions({
     queryKey: ['tree', root],
     staleTime: Infinity,
     queryFn: async ({ signal }): Promise<string> => {
-      const tree = await ok(api.GET('/api/cloud/delegation/tree', { params: { query: { root, depth: 2 } }, signal }));
+      const tree = await ok(api.GET('/api/cloud/delegation/tree', { params: { query: { root, depth: 1 } }, signal }));
       plant(client, tree);
       return tree.id;
     },

@@ -20,6 +20,11 @@ export function shortCredits(value: number): string {
   return compact.format(value);
 }
 
+/** In full as long as it is short; where it is not, the full amount belongs beside it as a title. */
+export function brief(value: number): string {
+  return value < 10_000_000 ? whole.format(value) : compact.format(value);
+}
+
 export function share(part: number, of: number): string {
   return of === 0 ? '0%' : percent.format(part / of);
 }

@@ -45,7 +45,7 @@ interface TreeTableProps {
 
 /** The tree as an accessible `treegrid`, of which only the visible rows exist. */
 export function TreeTable({ top, expanded, onExpandedChange, matching }: TreeTableProps) {
-  const wide = useMedia('(min-width: 1280px)');
+  const wide = useMedia('(min-width: 1420px)');
   const narrow = useMedia('(max-width: 720px)');
   const columns = useMemo<TreeColumn[]>(() => {
     const isMatch = (id: string) => matching === undefined || matching.has(id);

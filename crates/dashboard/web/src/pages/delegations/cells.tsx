@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { delegationQuery, type Node } from '../../api/delegations';
-import { BudgetBar } from '../../parts/BudgetBar';
+import { brief } from '../../lib/format';
+import { BudgetBar, summary } from '../../parts/BudgetBar';
 import { StatusBadge } from '../../parts/StatusBadge';
 import { Ago, CreditAmount, Label, None } from '../../parts/text';
 import styles from './TreeTable.module.css';
@@ -35,15 +36,15 @@ export function BudgetCell({ id }: CellProps) {
   const node = useNode(id);
   if (!node) return null;
   return (
-    <span className={styles.budget}>
+    <span className={styles.budget} title={summary(node)}>
       <span className={styles.amounts}>
-        <span><CreditAmount value={node.spent_credits} /> <span className={styles.dim}>spent</span></span>
+        <span>{brief(node.spent_credits)} <span className={styles.dim}>spent</span></span>
         <span>
           {node.remaining_credits === null || node.remaining_credits === undefined ? (
             <span className={styles.dim}>no limit</span>
           ) : (
             <>
-              <CreditAmount value={node.remaining_credits} /> <span className={styles.dim}>left</span>
+              {brief(node.remaining_credits)} <span className={styles.dim}>left</span>
             </>
           )}
         </span>
