@@ -29,7 +29,8 @@ export function Ago({ at }: { at: string }) {
   const now = useNow();
   return (
     <time dateTime={at} title={moment(at)} className={styles.time}>
-      {ago(at, now)}
+      {/* What has just happened is not in the future, although the shared clock moves in steps. */}
+      {ago(at, Math.max(now, Date.now()))}
     </time>
   );
 }

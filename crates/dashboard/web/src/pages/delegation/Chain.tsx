@@ -46,10 +46,13 @@ export function Chain({ id }: { id: string }) {
   if (chain.isPending) return <Card title="Effective limits"><Loading what="the levels above" /></Card>;
   const levels = effectiveLevels(chain.nodes);
   const binding = levels.find((level) => level.binds);
+  const status = chain.nodes.at(-1)?.status;
   return (
     <Card title="Effective limits" padding="none">
       <p className={styles.lead}>
-        {binding === undefined ? 'Nothing limits what it spends, up to the root.' : binding.node.id === id ? (
+        {status === 'revoked' || status === 'expired' || status === 'frozen' ? (
+          `It is ${status}: nothing can be spent.`
+        ) : binding === undefined ? 'Nothing limits what it spends, up to the root.' : binding.node.id === id ? (
           <>Its own budget binds: {credits(binding.allows)} credits can still be spent.</>
         ) : (
           <><bdi>{binding.node.label}</bdi>, {count(levels.length - 1 - levels.indexOf(binding), 'level')} above, binds: {credits(binding.allows)} credits can still be spent.</>

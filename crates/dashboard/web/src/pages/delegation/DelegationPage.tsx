@@ -49,8 +49,12 @@ function Shown({ node }: { node: Node }) {
           <Fact name="Held"><CreditAmount value={node.held_credits} /></Fact>
           <Fact name="Set aside for children"><CreditAmount value={node.reserved_for_children_credits} /></Fact>
           {node.capped_for_children_credits > 0 ? <Fact name="Promised to cap children"><CreditAmount value={node.capped_for_children_credits} />{overcommit(node)}</Fact> : null}
-          <Fact name="Available"><CreditAmount value={node.available_credits} /></Fact>
-          <Fact name="Effectively remaining"><CreditAmount value={node.effective_remaining_credits} /></Fact>
+          {isOver(node) ? null : (
+            <>
+              <Fact name="Available"><CreditAmount value={node.available_credits} /></Fact>
+              <Fact name="Effectively remaining"><CreditAmount value={node.effective_remaining_credits} /></Fact>
+            </>
+          )}
         </Facts>
       </Card>
       <div className={styles.columns}>
@@ -61,6 +65,11 @@ function Shown({ node }: { node: Node }) {
       <Terms node={node} />
     </Page>
   );
+}
+
+/** What it had left is its parent's again. */
+function isOver(node: Node): boolean {
+  return node.status === 'revoked' || node.status === 'expired';
 }
 
 function overcommit(node: Node): string {

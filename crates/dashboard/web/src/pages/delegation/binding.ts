@@ -10,9 +10,10 @@ export interface Level {
 /**
  * What each level of a chain (root first) leaves to its last node: its own remaining budget and, above every `cap` edge, what
  * the parent has available. What was carved for the child is set aside, so that the parent does not limit it further. The
- * same rule as `domain::effective_remaining`.
+ * same rule as `domain::effective_remaining`. Nothing binds what is over.
  */
 export function effectiveLevels(chain: Node[]): Level[] {
+  const dead = chain.at(-1)?.status === 'revoked' || chain.at(-1)?.status === 'expired';
   const levels = chain.map((node, at): Level => {
     const next = chain[at + 1];
     const allows = next === undefined ? node.remaining_credits : next.allocation === 'cap' ? node.available_credits : null;
@@ -20,6 +21,7 @@ export function effectiveLevels(chain: Node[]): Level[] {
   });
   let least: Level | undefined;
   // Of equals the one nearest to the node is named.
+  if (dead) return levels;
   for (const level of levels) if (level.allows !== null && level.allows <= (least?.allows ?? Infinity)) least = level;
   return levels.map((level) => (level === least ? { ...level, binds: true } : level));
 }

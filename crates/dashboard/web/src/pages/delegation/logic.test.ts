@@ -21,6 +21,10 @@ test('nothing binds an unlimited root', () => {
   expect(binding(node('root', 'carve', null, null))).toBeUndefined();
 });
 
+test('nothing binds what is over', () => {
+  expect(binding(node('root', 'carve', null, null), { ...node('agent', 'carve', 50, 50), status: 'revoked' })).toBeUndefined();
+});
+
 const receipt = { id: 'dlg_1', dry_run: true, descendants: 14, holds_voided: 0, held_credits_voided: 0, credits_freed: 3_210, active_last_hour: 3, version: 1 };
 
 test('the impact of a revocation is one sentence', () => {
