@@ -4,13 +4,13 @@ import { levelQuery, loadMore } from '../../api/delegations';
 import { Button } from '../../parts/Button';
 import { DataTable, type Column } from '../../parts/DataTable';
 import { Empty, Failed, Loading } from '../../parts/States';
-import { BudgetCell, ExpiryCell, NameCell, StatusCell, AmountCell } from '../delegations/cells';
+import { BudgetCell, ExpiryCell, NameCell, SpendCell, StatusCell } from '../delegations/cells';
 import styles from './DelegationPage.module.css';
 
 const COLUMNS: Column<string>[] = [
   { id: 'name', name: 'Delegation', cell: (id) => <Link to={`/delegations/${id}`}><NameCell id={id} badge="without" isMatch /></Link> },
   { id: 'budget', name: 'Spent and remaining', cell: (id) => <span className={styles.childBudget}><BudgetCell id={id} /></span> },
-  { id: 'spent', name: 'Subtree spend', align: 'end', importance: 'wide', cell: (id) => <AmountCell id={id} of="spent_credits" /> },
+  { id: 'spent', name: 'Subtree, own spend', align: 'end', importance: 'wide', cell: (id) => <SpendCell id={id} /> },
   { id: 'expiry', name: 'Expires', importance: 'wide', cell: (id) => <ExpiryCell id={id} /> },
   { id: 'status', name: 'Status', cell: (id) => <StatusCell id={id} /> },
 ];

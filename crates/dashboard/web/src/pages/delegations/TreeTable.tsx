@@ -5,7 +5,7 @@ import { levelKey, levelQuery, loadMore } from '../../api/delegations';
 import { useMedia } from '../../lib/hooks';
 import { Button } from '../../parts/Button';
 import { ChevronIcon } from '../../parts/icons';
-import { AmountCell, BudgetCell, ExpiryCell, LastUsedCell, NameCell, StatusCell, TextCell } from './cells';
+import { AttributionCell, BudgetCell, LifeCell, NameCell, SpendCell, StatusCell } from './cells';
 import type { Row } from './rows';
 import styles from './TreeTable.module.css';
 
@@ -20,18 +20,14 @@ interface TreeColumn {
 
 const NAME: Omit<TreeColumn, 'cell'> = { id: 'name', name: 'Delegation', width: '4fr', minWidth: 230 };
 const BUDGET: TreeColumn = { id: 'budget', name: 'Spent and remaining', width: '2fr', minWidth: 180, cell: (id) => <BudgetCell id={id} /> };
-const OWN: TreeColumn = { id: 'own', name: 'Own spend', width: '1fr', minWidth: 92, align: 'end', cell: (id) => <AmountCell id={id} of="own_spent_credits" /> };
-const SUBTREE: TreeColumn = { id: 'subtree', name: 'Subtree spend', width: '1fr', minWidth: 112, align: 'end', cell: (id) => <AmountCell id={id} of="spent_credits" /> };
-const EXPIRY: TreeColumn = { id: 'expiry', name: 'Expires', width: '1fr', minWidth: 88, cell: (id) => <ExpiryCell id={id} /> };
+const SPEND: TreeColumn = { id: 'spend', name: 'Subtree, own spend', width: '1fr', minWidth: 152, align: 'end', cell: (id) => <SpendCell id={id} /> };
 const STATUS: TreeColumn = { id: 'status', name: 'Status', width: 112, minWidth: 112, cell: (id) => <StatusCell id={id} /> };
+/** Two facts share a column where they belong together: each cell costs time when a level is opened. */
 const WIDE: TreeColumn[] = [
-  { id: 'cost-centre', name: 'Cost centre', width: '1.3fr', minWidth: 104, cell: (id) => <TextCell id={id} of="cost_center" /> },
-  { id: 'department', name: 'Department', width: '1.3fr', minWidth: 104, cell: (id) => <TextCell id={id} of="department" /> },
+  { id: 'attribution', name: 'Cost centre, department', width: '1.6fr', minWidth: 164, cell: (id) => <AttributionCell id={id} /> },
   BUDGET,
-  OWN,
-  SUBTREE,
-  EXPIRY,
-  { id: 'last-used', name: 'Last used', width: '1fr', minWidth: 88, cell: (id) => <LastUsedCell id={id} /> },
+  SPEND,
+  { id: 'life', name: 'Expires, last used', width: '1fr', minWidth: 136, cell: (id) => <LifeCell id={id} /> },
   STATUS,
 ];
 
@@ -45,13 +41,13 @@ interface TreeTableProps {
 
 /** The tree as an accessible `treegrid`, of which only the visible rows exist. */
 export function TreeTable({ top, expanded, onExpandedChange, matching }: TreeTableProps) {
-  const wide = useMedia('(min-width: 1420px)');
+  const wide = useMedia('(min-width: 1240px)');
   const narrow = useMedia('(max-width: 720px)');
   const columns = useMemo<TreeColumn[]>(() => {
     const isMatch = (id: string) => matching === undefined || matching.has(id);
     const name: TreeColumn = { ...NAME, ...(narrow ? { minWidth: 150 } : {}), cell: (id) => <NameCell id={id} badge={narrow ? 'with' : 'without'} isMatch={isMatch(id)} /> };
     if (narrow) return [name, { ...BUDGET, minWidth: 165 }];
-    return wide ? [name, ...WIDE] : [name, BUDGET, SUBTREE, EXPIRY, STATUS];
+    return wide ? [name, ...WIDE] : [name, BUDGET, SPEND, STATUS];
   }, [wide, narrow, matching]);
   const items = useMemo(() => [top], [top]);
 

@@ -26,9 +26,15 @@ export function NameCell({ id, badge, isMatch }: CellProps & { badge: 'with' | '
   );
 }
 
-export function TextCell({ id, of }: CellProps & { of: 'cost_center' | 'department' }) {
-  const text = useNode(id)?.[of];
-  return text ? <Label>{text}</Label> : <None />;
+export function AttributionCell({ id }: CellProps) {
+  const node = useNode(id);
+  if (!node?.cost_center && !node?.department) return <None />;
+  return (
+    <span className={styles.pair}>
+      {node.cost_center ? <Label>{node.cost_center}</Label> : <None>no cost centre</None>}
+      {node.department ? <span className={styles.second}><Label>{node.department}</Label></span> : null}
+    </span>
+  );
 }
 
 /** What is spent and what is left, in words and as a bar. */
@@ -40,7 +46,9 @@ export function BudgetCell({ id }: CellProps) {
       <span className={styles.amounts}>
         <span>{brief(node.spent_credits)} <span className={styles.dim}>spent</span></span>
         <span>
-          {node.remaining_credits === null || node.remaining_credits === undefined ? (
+          {node.status === 'revoked' || node.status === 'expired' ? (
+            <span className={styles.dim}>over</span>
+          ) : node.remaining_credits === null || node.remaining_credits === undefined ? (
             <span className={styles.dim}>no limit</span>
           ) : (
             <>
@@ -55,19 +63,34 @@ export function BudgetCell({ id }: CellProps) {
   );
 }
 
-export function AmountCell({ id, of }: CellProps & { of: 'own_spent_credits' | 'spent_credits' | 'budget_credits' }) {
+/** What it spent with all below it, and itself. */
+export function SpendCell({ id }: CellProps) {
   const node = useNode(id);
-  return node ? <CreditAmount value={node[of]} /> : null;
+  if (!node) return null;
+  return (
+    <span className={styles.pair}>
+      <CreditAmount value={node.spent_credits} />
+      {node.descendants > 0 ? <span className={styles.second}>own <CreditAmount value={node.own_spent_credits} /></span> : null}
+    </span>
+  );
+}
+
+/** When it ends, and when it was last used itself. */
+export function LifeCell({ id }: CellProps) {
+  const node = useNode(id);
+  if (!node) return null;
+  const used = node.last_used_at;
+  return (
+    <span className={styles.pair}>
+      {node.expires_at ? <Ago at={node.expires_at} /> : <span>never</span>}
+      {used === undefined ? null : <span className={styles.second}>{used === null ? 'not used yet' : <>used <Ago at={used} /></>}</span>}
+    </span>
+  );
 }
 
 export function ExpiryCell({ id }: CellProps) {
   const at = useNode(id)?.expires_at;
   return at ? <Ago at={at} /> : <None>never</None>;
-}
-
-export function LastUsedCell({ id }: CellProps) {
-  const at = useNode(id)?.last_used_at;
-  return at ? <Ago at={at} /> : <None>{at === null ? 'never' : 'not known'}</None>;
 }
 
 export function StatusCell({ id }: CellProps) {
