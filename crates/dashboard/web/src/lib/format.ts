@@ -1,5 +1,5 @@
 /** Credits are whole and at most 2^53 − 1. */
-export const MAX_CREDITS = Number.MAX_SAFE_INTEGER;
+const MAX_CREDITS = Number.MAX_SAFE_INTEGER;
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });

@@ -27,5 +27,4 @@ export const DownloadIcon = icon(<path d="M8 2v8M4.5 7 8 10.5 11.5 7M2.5 13.5h11
 export const MoonIcon = icon(<path d="M13.5 9.5A6 6 0 0 1 6.5 2.5a6 6 0 1 0 7 7Z" />);
 export const SunIcon = icon(<path d="M8 10.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5ZM8 1.5v1M8 13.5v1M1.5 8h1M13.5 8h1M3.400 3.400l.7.7M11.900 11.900l.7.7M12.6 3.400l-.7.7M4.100 11.900l-.7.7" />);
 export const ExitIcon = icon(<path d="M6 2.5H2.5v11H6M10.5 5l3 3-3 3M13 8H6" />);
-export const PauseIcon = icon(<path d="M5.5 3v10M10.5 3v10" />);
 export const TableIcon = icon(<path d="M2 3h12v10H2zM2 6.5h12M2 10h12M6.5 6.5V13" />);

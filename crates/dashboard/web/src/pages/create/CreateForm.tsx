@@ -5,13 +5,13 @@ import { api, newKey, ok } from '../../api/client';
 import { delegationQuery } from '../../api/delegations';
 import { asProblem } from '../../api/problem';
 import type { CreatedDelegation } from '../../api/schema';
-import { parseCredits, credits, moment } from '../../lib/format';
 import { useNow } from '../../lib/hooks';
 import { Button, ButtonLink } from '../../parts/Button';
-import { Choice, TextField } from '../../parts/Field';
+import { TextField } from '../../parts/Field';
 import { Card } from '../../parts/Page';
-import { FormProblem, Notice } from '../../parts/States';
-import { bodyOf, endOf, faultsOf, PRESETS, type Draft } from './form';
+import { FormProblem } from '../../parts/States';
+import { bodyOf, endOf, faultsOf, type Draft } from './form';
+import { HowLong, HowMuch } from './Amounts';
 import { Inheritance } from './Inheritance';
 import { ParentField } from './ParentField';
 import { Scope } from './Scope';
@@ -50,9 +50,6 @@ export function CreateForm({ initial, root, onCreated }: CreateFormProps) {
   const refused = create.error ? asProblem(create.error) : undefined;
   const fault = (pointer: string) => refused?.field(pointer) ?? (tried ? faults[pointer] : undefined);
   const end = endOf(draft, life, now);
-  const amount = parseCredits(draft.budget);
-  const left = parent.data?.available_credits;
-  const tooMuch = draft.allocation === 'carve' && amount !== null && typeof left === 'number' && amount > left;
 
   return (
     <Form
@@ -73,32 +70,8 @@ export function CreateForm({ initial, root, onCreated }: CreateFormProps) {
             <Attribution label="Department" inherited={parent.data?.department} value={draft.department} onChange={(department) => set({ department })} error={fault('/department')} />
           </div>
         </Card>
-        <Card title="How much">
-          <TextField
-            label="Budget" isRequired inputMode="numeric" suffix="credits" value={draft.budget} onChange={(budget) => set({ budget })} error={fault('/budget_credits')}
-            description={typeof left === 'number' ? `${credits(left)} credits are available of the parent's budget.` : 'The parent has no limit of its own.'}
-          />
-          {tooMuch ? <Notice tone="warn">That is more than the parent has available: {credits(left)} credits. Lower it, raise the parent, or choose <em>cap</em>.</Notice> : null}
-          <Choice
-            label="Allocation" value={draft.allocation} onChange={(allocation) => set({ allocation })} error={fault('/allocation')}
-            options={[
-              { id: 'carve', name: 'Carve', note: 'The budget is set aside now, so that nobody else can spend it.' },
-              { id: 'cap', name: 'Cap', note: 'Nothing is set aside: it shares with its siblings and stops at this amount, or earlier where they were faster.' },
-            ]}
-          />
-        </Card>
-        <Card title="How long">
-          <Choice
-            label="Expires after" look="segments" value={draft.expiry} onChange={(expiry) => set({ expiry })}
-            options={[...PRESETS, { id: 'never' as const, name: parent.data?.expires_at ? 'With its parent' : 'Never' }, { id: 'custom' as const, name: 'Custom' }]}
-            error={draft.expiry === 'custom' ? undefined : fault('/expiry')}
-            description={end.at === null ? 'It lives until it is revoked.' : `Ends ${moment(end.at)}${end.capped ? ', with its parent' : ''}.`}
-          />
-          {draft.expiry === 'custom' ? (
-            <TextField label="Ends at" type="datetime-local" value={draft.customExpiry} onChange={(customExpiry) => set({ customExpiry })} error={fault('/expiry')}
-              description={parent.data?.expires_at ? `At the latest ${moment(parent.data.expires_at)}, when its parent ends.` : 'In your time zone.'} />
-          ) : null}
-        </Card>
+        <HowMuch draft={draft} parent={parent.data} set={set} fault={fault} />
+        <HowLong draft={draft} parent={parent.data} set={set} fault={fault} now={now} />
         <Scope draft={draft} parent={parent.data} set={set} fault={fault} faults={refused?.problem.errors ?? []} />
         <div className={styles.submit}>
           <ButtonLink to="/delegations">Cancel</ButtonLink>

@@ -1,8 +1,7 @@
 import type { Node } from '../../api/delegations';
-import type { Action, FieldError, Period } from '../../api/schema';
-import { Button } from '../../parts/Button';
-import { Checkbox, Select, TextField } from '../../parts/Field';
-import { CrossIcon, PlusIcon } from '../../parts/icons';
+import type { Action, FieldError } from '../../api/schema';
+import { Checkbox, TextField } from '../../parts/Field';
+import { LimitFields } from '../../parts/LimitFields';
 import { Card } from '../../parts/Page';
 import { ACTIONS, type Draft } from './form';
 import styles from './CreatePage.module.css';
@@ -15,13 +14,6 @@ interface ScopeProps {
   faults: FieldError[];
 }
 
-const PERIODS = [
-  { id: 'hour', name: 'per hour' },
-  { id: 'day', name: 'per day' },
-  { id: 'week', name: 'per week' },
-  { id: 'month', name: 'per month' },
-] as const;
-
 /** Limits, actions and further caveats: what many delegations do without. */
 export function Scope({ draft, parent, set, fault, faults }: ScopeProps) {
   const inCaveats = faults.filter((one) => one.pointer.startsWith('/caveats')).map((one) => `${one.pointer.replace('/caveats/', 'Line of entry ')}: ${one.detail}`);
@@ -29,17 +21,7 @@ export function Scope({ draft, parent, set, fault, faults }: ScopeProps) {
     <>
       <Card title="Limits">
         {draft.limits.length === 0 ? <p className={styles.hint}>No window limit: it may spend its whole budget at any pace.</p> : null}
-        {draft.limits.map((limit, at) => (
-          <div key={limit.key} className={styles.limit}>
-            <TextField label={`Limit ${at + 1}`} inputMode="numeric" suffix="credits" value={limit.credits} error={fault(`/limits/${at}/credits`) ?? fault(`/limits/${at}`)}
-              onChange={(credits) => set({ limits: replaced(draft.limits, at, { ...limit, credits }) })} />
-            <Select label="Window" value={limit.per} options={PERIODS} onChange={(per: Period) => set({ limits: replaced(draft.limits, at, { ...limit, per }) })} error={fault(`/limits/${at}/per`)} />
-            <Button tone="quiet" aria-label={`Remove limit ${at + 1}`} icon={<CrossIcon />} onPress={() => set({ limits: draft.limits.filter((other) => other !== limit) })} />
-          </div>
-        ))}
-        <div>
-          <Button size="small" icon={<PlusIcon />} onPress={() => set({ limits: [...draft.limits, { key: Date.now(), credits: '', per: 'day' }] })}>Add a window limit</Button>
-        </div>
+        <LimitFields limits={draft.limits} onChange={(limits) => set({ limits })} fault={fault} />
         <div className={styles.pair}>
           <TextField label="Most in one spend" inputMode="numeric" suffix="credits" value={draft.maxPerSpend} onChange={(maxPerSpend) => set({ maxPerSpend })} error={fault('/max_per_spend')} description="Empty: as much as is there." />
           <TextField label="Levels below it" inputMode="numeric" value={draft.maxDepth} onChange={(maxDepth) => set({ maxDepth })} error={fault('/max_depth')} description="Empty: as many as its parent may have; 0: none." />
@@ -74,8 +56,4 @@ function ActionBox({ action, draft, parent, set }: { action: { id: Action; name:
       {may ? '' : ' (its parent may not)'}
     </Checkbox>
   );
-}
-
-function replaced<T>(list: T[], at: number, item: T): T[] {
-  return list.map((old, index) => (index === at ? item : old));
 }

@@ -35,6 +35,6 @@ test('what the path has already is not sent again', () => {
 });
 
 test('amounts that are none are faults where they stand', () => {
-  const wrong = { ...draft('label=&budget=1.5'), maxPerSpend: '0', limits: [{ key: 1, credits: '', per: 'day' as const }], actions: [] };
+  const wrong = { ...draft('label=&budget=1.5'), maxPerSpend: '0', limits: [{ key: '1', credits: '', per: 'day' as const }], actions: [] };
   expect(Object.keys(faultsOf(wrong, {}, NOW)).sort()).toEqual(['/actions', '/budget_credits', '/label', '/limits/0/credits', '/max_per_spend']);
 });

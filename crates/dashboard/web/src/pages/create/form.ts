@@ -1,5 +1,6 @@
-import type { Action, Allocation, CreateDelegation, Period } from '../../api/schema';
+import type { Action, Allocation, CreateDelegation } from '../../api/schema';
 import { parseCredits } from '../../lib/format';
+import type { LimitDraft } from '../../parts/LimitFields';
 
 export const PRESETS = [
   { id: '1h', name: '1 hour', hours: 1 },
@@ -16,12 +17,6 @@ export const ACTIONS: readonly { id: Action; name: string }[] = [
   { id: 'delegate', name: 'Delegate: create delegations below it' },
   { id: 'read', name: 'Read: see its own balance, ledger and what is below it' },
 ];
-
-export interface LimitDraft {
-  key: number;
-  credits: string;
-  per: Period;
-}
 
 /** The form as it is typed. */
 export interface Draft {

@@ -4,61 +4,17 @@ import { Form } from 'react-aria-components';
 import { api, ok } from '../../api/client';
 import { keep, type Node } from '../../api/delegations';
 import { asProblem } from '../../api/problem';
-import type { Limit, Period, UpdateDelegation } from '../../api/schema';
+import type { UpdateDelegation } from '../../api/schema';
 import { credits, parseCredits } from '../../lib/format';
 import { Button } from '../../parts/Button';
 import { Dialog } from '../../parts/Dialog';
-import { Select, TextField } from '../../parts/Field';
-import { CrossIcon, PlusIcon } from '../../parts/icons';
+import { TextField } from '../../parts/Field';
+import { LimitFields } from '../../parts/LimitFields';
 import { FormProblem, Notice } from '../../parts/States';
 import { announce } from '../../parts/Toast';
 import { TokenDialog } from '../../parts/TokenDialog';
+import { changes, draftOf, type Draft } from './change';
 import styles from './DelegationPage.module.css';
-
-const PERIODS: readonly { id: Period; name: string }[] = [
-  { id: 'hour', name: 'per hour' },
-  { id: 'day', name: 'per day' },
-  { id: 'week', name: 'per week' },
-  { id: 'month', name: 'per month' },
-];
-
-interface Draft {
-  label: string;
-  budget: string;
-  maxPerSpend: string;
-  limits: { key: string; credits: string; per: Period }[];
-}
-
-function draftOf(node: Node): Draft {
-  return {
-    label: node.label,
-    budget: String(node.budget_credits ?? ''),
-    maxPerSpend: String(node.max_per_spend ?? ''),
-    limits: node.limits.map((limit, at) => ({ key: `old ${at}`, credits: String(limit.credits), per: limit.per })),
-  };
-}
-
-/** Only what was changed, so that nothing else is overwritten; `null` where something is not a number. */
-function changes(draft: Draft, node: Node): UpdateDelegation | null {
-  const update: UpdateDelegation = {};
-  if (draft.label.trim() !== node.label) update.label = draft.label.trim();
-  const budget = parseCredits(draft.budget);
-  if (node.budget_credits !== null && node.budget_credits !== undefined) {
-    if (budget === null) return null;
-    if (budget !== node.budget_credits) update.budget_credits = budget;
-  }
-  const most = draft.maxPerSpend.trim() === '' ? null : parseCredits(draft.maxPerSpend);
-  if (most === null && draft.maxPerSpend.trim() !== '') return null;
-  if (most !== (node.max_per_spend ?? null)) update.max_per_spend = most;
-  const limits: Limit[] = [];
-  for (const limit of draft.limits) {
-    const amount = parseCredits(limit.credits);
-    if (amount === null) return null;
-    limits.push({ per: limit.per, credits: amount });
-  }
-  if (JSON.stringify(limits) !== JSON.stringify(node.limits.map(({ per, credits: amount }) => ({ per, credits: amount })))) update.limits = limits;
-  return update;
-}
 
 /** Budget, limits and name. What somebody else changed in the meantime is not overwritten: the version seen goes along. */
 export function ChangeDialog({ node, onClose }: { node: Node; onClose: () => void }) {
@@ -122,19 +78,7 @@ export function ChangeDialog({ node, onClose }: { node: Node; onClose: () => voi
             description={`Not below what is spent, held and set aside: ${credits(seen.spent_credits + seen.held_credits + seen.reserved_for_children_credits)} credits.`} />
         )}
         <TextField label="Most in one spend" inputMode="numeric" suffix="credits" value={draft.maxPerSpend} onChange={(maxPerSpend) => set({ maxPerSpend })} error={problem?.field('/max_per_spend')} description="Empty: no such limit." />
-        {draft.limits.map((limit, at) => {
-          const replace = (part: Partial<typeof limit>) => set({ limits: draft.limits.map((old) => (old === limit ? { ...old, ...part } : old)) });
-          return (
-            <div key={limit.key} className={styles.limit}>
-              <TextField label={`Limit ${at + 1}`} inputMode="numeric" suffix="credits" value={limit.credits} onChange={(amount) => replace({ credits: amount })} error={problem?.field(`/limits/${at}/credits`)} />
-              <Select label="Window" value={limit.per} options={PERIODS} onChange={(per) => replace({ per })} error={problem?.field(`/limits/${at}/per`)} />
-              <Button tone="quiet" aria-label={`Remove limit ${at + 1}`} icon={<CrossIcon />} onPress={() => set({ limits: draft.limits.filter((old) => old !== limit) })} />
-            </div>
-          );
-        })}
-        <div>
-          <Button size="small" icon={<PlusIcon />} onPress={() => set({ limits: [...draft.limits, { key: `new ${Date.now()}`, credits: '', per: 'day' }] })}>Add a window limit</Button>
-        </div>
+        <LimitFields limits={draft.limits} onChange={(limits) => set({ limits })} fault={(pointer) => problem?.field(pointer)} />
       </Form>
     </Dialog>
   );
