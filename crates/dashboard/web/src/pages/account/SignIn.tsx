@@ -1,4 +1,4 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Form } from 'react-aria-components';
 import { Link, useNavigate, useSearchParams } from 'react-router';
@@ -24,9 +24,10 @@ export function SignIn() {
       void navigate(within(search.get('next')), { replace: true });
     },
   });
+  const config = useQuery({ queryKey: ['config'], staleTime: Infinity, queryFn: ({ signal }) => ok(api.GET('/api/cloud/config', { signal })) });
   const foot = (
     <>
-      <Link to="/sign-up">Create an organisation</Link>
+      {config.data?.open_signup === false ? null : <Link to="/sign-up">Create an organisation</Link>}
       <Link to="/reset">Forgot your password?</Link>
     </>
   );
