@@ -49,7 +49,7 @@ async fn whoever_navigates_gets_the_page_at_any_address_that_is_not_the_apis() {
     ] {
         Reply::of(at(path)).await.assert_problem(404, "not_found", path);
     }
-    for path in ["/nothing", "/delegations", "/.built-from", "/../Cargo.toml", "/assets/../index.html"] {
+    for path in ["/nothing", "/delegations", "/.built-from", "/../Cargo.toml"] {
         Reply::of(server.api.request_at(Method::GET, path)).await.assert_problem(404, "not_found", path);
     }
     let posted = server.api.request_at(Method::POST, "/delegations").header(header::ACCEPT, HTML);
@@ -128,7 +128,8 @@ async fn files_of_the_page_are_kept_for_ever_and_sent_compressed() {
         assert_eq!(value(&plain, "cache-control"), "public, max-age=31536000, immutable", "{path}");
         assert!(!value(&plain, "content-type").starts_with("text/html"), "{path}");
         let (tag, size) = (value(&plain, "etag").to_owned(), plain.bytes().await.unwrap().len());
-        for encoding in ["br", "gzip"] {
+        // What is small has no smaller copy.
+        for encoding in ["br", "gzip"].into_iter().filter(|_| size > 1_024) {
             let small = send(get(encoding)).await;
             assert_eq!(
                 (value(&small, "content-encoding"), value(&small, "vary")),
