@@ -57,14 +57,15 @@ export function FormProblem({ error }: { error: unknown }) {
   const { problem } = asProblem(error);
   return (
     <Notice tone="bad" title={problem.title}>
-      {problem.detail}
       {problem.errors && problem.errors.length > 0 ? (
         <ul className={styles.faults}>
           {problem.errors.map((fault) => (
             <li key={`${fault.pointer} ${fault.code}`}><code>{fault.pointer.replace(/^[/?]/, '')}</code> {fault.detail}</li>
           ))}
         </ul>
-      ) : null}
+      ) : (
+        problem.detail
+      )}
     </Notice>
   );
 }

@@ -1,5 +1,5 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { useRef, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { Form } from 'react-aria-components';
 import { api, newKey, ok } from '../../api/client';
 import { delegationQuery } from '../../api/delegations';
@@ -25,10 +25,11 @@ interface CreateFormProps {
 
 export function CreateForm({ initial, root, onCreated }: CreateFormProps) {
   const [draft, setDraft] = useState(initial);
-  const [tried, setTried] = useState(false);
+  const [tries, setTries] = useState(0);
   const parent = useQuery(delegationQuery(draft.parent));
   const now = useNow();
   const key = useRef(newKey());
+  const form = useRef<HTMLFormElement>(null);
   const create = useMutation({
     mutationFn: () => {
       const body = bodyOf(draft, parent.data ?? {}, Date.now());
@@ -47,17 +48,23 @@ export function CreateForm({ initial, root, onCreated }: CreateFormProps) {
 
   const life = parent.data ?? {};
   const faults = faultsOf(draft, life, now);
+  const isComplete = Object.keys(faults).length === 0;
+  // After each try, once what is wrong with it is drawn.
+  useEffect(() => {
+    if (tries > 0 && (create.error || !isComplete)) showFault(form.current);
+  }, [tries, create.error]);
   const refused = create.error ? asProblem(create.error) : undefined;
-  const fault = (pointer: string) => refused?.field(pointer) ?? (tried ? faults[pointer] : undefined);
+  const fault = (pointer: string) => refused?.field(pointer) ?? (tries > 0 ? faults[pointer] : undefined);
   const end = endOf(draft, life, now);
 
   return (
     <Form
+      ref={form}
       className={styles.layout ?? ''}
       onSubmit={(event) => {
         event.preventDefault();
-        setTried(true);
-        if (Object.keys(faults).length === 0 && parent.data) create.mutate();
+        setTries(tries + 1);
+        if (isComplete && parent.data) create.mutate();
       }}
     >
       <div className={styles.main}>
@@ -81,6 +88,13 @@ export function CreateForm({ initial, root, onCreated }: CreateFormProps) {
       <Inheritance draft={draft} end={end.at} />
     </Form>
   );
+}
+
+/** Goes to the first field that is marked as wrong, or else to what the server says at the top. */
+function showFault(form: HTMLFormElement | null): void {
+  const field = form?.querySelector<HTMLElement>('input[aria-invalid="true"], textarea[aria-invalid="true"]');
+  if (field) field.focus();
+  else form?.scrollIntoView({ block: 'start' });
 }
 
 /** Set once along a path and inherited below: where the parent has one, there is nothing to choose. */

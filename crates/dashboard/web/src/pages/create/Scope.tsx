@@ -16,7 +16,7 @@ interface ScopeProps {
 
 /** Limits, actions and further caveats: what many delegations do without. */
 export function Scope({ draft, parent, set, fault, faults }: ScopeProps) {
-  const inCaveats = faults.filter((one) => one.pointer.startsWith('/caveats')).map((one) => `${one.pointer.replace('/caveats/', 'Line of entry ')}: ${one.detail}`);
+  const inCaveats = faults.filter((one) => one.pointer.startsWith('/caveats')).map((one) => `Caveat ${Number(one.pointer.replace('/caveats/', '')) + 1} ${one.detail}.`);
   return (
     <>
       <Card title="Limits">

@@ -74,13 +74,14 @@ function Area({ node, color, onOpen }: { node: HierarchyRectangularNode<Plot>; c
   const used = size > 0 ? Math.min(1, spent / size) : 0;
   const letters = Math.floor((width - 12) / 7);
   return (
-    <g transform={`translate(${node.x0} ${node.y0})`} onClick={onOpen} className={styles.area}>
+    // An <svg> of its own cuts off what does not fit, whatever a name is made of.
+    <svg x={node.x0} y={node.y0} width={width} height={height} onClick={onOpen} className={styles.area}>
       <title>{`${label}: ${credits(size)} credits, ${credits(spent)} spent (${share(spent, size)})`}</title>
       <rect width={width} height={height} rx={3} fill={`color-mix(in srgb, ${color} ${isLeaf ? 24 : 12}%, var(--surface))`} />
       {isLeaf ? <rect y={height * (1 - used)} width={width} height={height * used} rx={3} fill={`color-mix(in srgb, ${color} 48%, var(--surface))`} /> : null}
       {letters >= 4 && height >= 16 ? <text x={7} y={14} className={styles.areaName}>{cut(label, letters)}</text> : null}
       {isLeaf && letters >= 6 && height >= 36 ? <text x={7} y={30} className={styles.areaSize}>{credits(size)}</text> : null}
-    </g>
+    </svg>
   );
 }
 
