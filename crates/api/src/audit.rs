@@ -28,10 +28,20 @@ pub struct AuditEntry {
     pub request_id: Option<String>,
 }
 
+/// In which order the audit log is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditOrder {
+    /// As things happened.
+    Oldest,
+    /// What happened last comes first.
+    Newest,
+}
+
 /// A page of the audit log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AuditList {
-    /// Oldest first.
+    /// In the order asked for.
     pub data: Vec<AuditEntry>,
     /// Where the next page begins; `null` on the last one.
     pub next_cursor: Option<String>,

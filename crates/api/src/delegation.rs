@@ -1,5 +1,7 @@
 //! Delegations.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -119,6 +121,8 @@ pub struct Delegation {
     pub budget_credits: Option<u64>,
     /// Spent by the node and its whole subtree.
     pub spent_credits: u64,
+    /// What it has spent itself, without the delegations below it.
+    pub own_spent_credits: u64,
     /// Held by the node and its whole subtree.
     pub held_credits: u64,
     /// Set aside for live carve children.
@@ -235,6 +239,32 @@ pub struct DelegationList {
     pub data: Vec<Delegation>,
     /// Where the next page begins; `null` on the last one.
     pub next_cursor: Option<String>,
+    /// Only `with=ancestors`: what is above those of the page, from the caller's own down; without those of the page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ancestors: Option<Vec<Delegation>>,
+    /// Only `with=last_used`: when each delegation, by id, was last debited or refunded itself. Without those that never
+    /// were. Ancestors are among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!({"dlg_01kaq2v0j8e4kbhgdw2n4cmxf1": "2026-11-22T00:55:02.68261Z"}))]
+    pub last_used: Option<BTreeMap<String, String>>,
+}
+
+/// A token that was issued for a delegation. The token itself is shown once, when it is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IssuedToken {
+    /// When it was issued, or first used where it was made offline: RFC 3339, UTC.
+    pub issued_at: String,
+    /// From when on it is refused although the delegation may live on, where it is replaced: RFC 3339, UTC.
+    pub valid_until: Option<String>,
+    /// Whether it has not been replaced for good. What it is worth depends on the delegation's status, too.
+    pub is_valid: bool,
+}
+
+/// The tokens of a delegation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IssuedTokenList {
+    /// Newest first; at most 100.
+    pub data: Vec<IssuedToken>,
 }
 
 /// How to revoke.
@@ -328,8 +358,6 @@ pub struct DelegationTree {
     /// The delegation.
     #[serde(flatten)]
     pub delegation: Delegation,
-    /// What it has spent itself, without the delegations below it.
-    pub own_spent_credits: u64,
     /// The first delegations below it, oldest first; absent where the picture ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(no_recursion)]

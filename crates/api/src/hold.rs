@@ -35,6 +35,53 @@ pub struct Hold {
     pub effective_remaining_credits: Option<u64>,
 }
 
+/// A hold in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ListedHold {
+    /// `hold_…`.
+    #[schema(example = "hold_01kaq2v0j8e4kbhgdw2n4cmxf1")]
+    pub id: String,
+    /// Whose credits are, or were, held.
+    pub delegation_id: String,
+    /// That delegation's name.
+    pub delegation_label: String,
+    /// How much.
+    pub amount_credits: u64,
+    /// What it is now.
+    pub status: HoldStatus,
+    /// RFC 3339, UTC.
+    pub created_at: String,
+    /// When it stops counting: RFC 3339, UTC.
+    pub expires_at: String,
+    /// When it was captured, released or otherwise closed: RFC 3339, UTC.
+    pub closed_at: Option<String>,
+}
+
+/// A page of holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HoldList {
+    /// Newest first.
+    pub data: Vec<ListedHold>,
+    /// Where the next page begins; `null` on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// What has become of a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HoldStatus {
+    /// It counts.
+    Held,
+    /// Spent, wholly or in part.
+    Captured,
+    /// Returned unused.
+    Released,
+    /// Ended by its time.
+    Expired,
+    /// Ended by a revocation or a freeze.
+    Voided,
+}
+
 /// What the work has cost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

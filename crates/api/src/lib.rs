@@ -8,6 +8,7 @@
 mod alert;
 mod audit;
 mod budget;
+mod config;
 mod delegation;
 mod event;
 mod export;
@@ -23,22 +24,24 @@ mod verify;
 mod webhook;
 
 pub use alert::{Alert, AlertKind, AlertList, CreateAlert};
-pub use audit::{AuditEntry, AuditList};
+pub use audit::{AuditEntry, AuditList, AuditOrder};
 pub use budget::{
     BudgetGroup, BudgetLine, BudgetReport, DailyCredits, DaySpent, Forecast, ForecastBasis, ForecastReason,
     RunOut,
 };
+pub use config::Configuration;
 pub use delegation::{
     Action, Allocation, CreateDelegation, CreatedDelegation, Delegation, DelegationList, DelegationTree,
-    FreezeDelegation, Limit, Period, RestrictDelegation, RestrictedDelegation, Revocation, RevokeDelegation,
-    RotateDelegation, RotatedDelegation, Status, UpdateDelegation, UpdatedDelegation,
+    FreezeDelegation, IssuedToken, IssuedTokenList, Limit, Period, RestrictDelegation, RestrictedDelegation,
+    Revocation, RevokeDelegation, RotateDelegation, RotatedDelegation, Status, UpdateDelegation,
+    UpdatedDelegation,
 };
 pub use event::{
     AdoptedFacts, ClosedFacts, CreatedFacts, Event, EventBody, FrozenFacts, HoldFacts, NoFacts, RevokedFacts,
     RotatedFacts, SpentBy, SummaryFacts, UserFacts,
 };
 pub use export::{ExportDelegation, ExportEnd, ExportEntry, ExportHeader, ExportLine, LEDGER_FORMAT};
-pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, ReleaseHold};
+pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, HoldList, HoldStatus, ListedHold, ReleaseHold};
 pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof, LedgerStretch};
 pub use object::Object;
 pub use people::{

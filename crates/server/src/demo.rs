@@ -183,6 +183,9 @@ Revoke Engineering, and with it everything below:
 
     curl {url}/api/cloud/delegation/self -H "Authorization: Bearer $REVIEWER_TOKEN"
 
+The dashboard: {url}
+    as {EMAIL}, with the password {PASSWORD}
+
 The API's documentation: {url}/docs
 "#,
             root_token = *self.root_token,

@@ -20,8 +20,10 @@ mod event;
 mod export;
 mod freeze;
 mod hold;
+mod hold_list;
 mod idempotency;
 mod invitation;
+mod issued;
 mod ledger;
 mod list;
 mod locked;
@@ -60,10 +62,12 @@ pub use engine::EngineError;
 pub use event::{Delivery, EventContent, EventView, SpentBy, Start, SubscribeError};
 pub use export::{ExportPiece, LedgerExport};
 pub use freeze::{Freeze, FreezeError};
+pub use hold_list::{HoldListRequest, HoldPage};
 pub use idempotency::{IdempotencyKey, Outcome};
 pub use invitation::{Acceptance, InvitationSecret, Invited};
+pub use issued::IssuedToken;
 pub use ledger::{LedgerPage, LedgerRequest};
-pub use list::{DelegationPage, ListError, ListRequest};
+pub use list::{DelegationPage, ListError, ListRequest, With};
 pub use master_key::{MasterKey, MasterKeyError};
 pub use mint::{ExpiryRequest, MintError, MintRequest, Minted};
 pub use outbox::{Mail, MailRoute, Outgoing};
@@ -85,8 +89,9 @@ pub use signup::{SignedUp, SignupError, SignupRequest};
 pub use spend::{BatchSpend, SpendRequest};
 pub use subgrant_store::{
     alerts::Threshold,
-    audit::Recorded,
+    audit::{AuditFilter, Order, Recorded},
     delegations::StatusFilter,
+    holds::{HoldEntry, HoldStatus},
     outbox::Item as OutboxItem,
     people::Member,
     sessions::Session,

@@ -6,8 +6,14 @@
 
 mod walk;
 
+use std::collections::HashSet;
+
+use jiff::Timestamp;
 use subgrant_domain::{Action, DelegationId, NodePath};
-use subgrant_store::delegations::{self, Candidates, Filter, Place, Rows, Span, StatusFilter};
+use subgrant_store::{
+    delegations::{self, Candidates, Filter, Place, Rows, Span, StatusFilter},
+    ledger,
+};
 
 use crate::{
     AccessError, App, DelegationView, Principal, ServiceError, delegation::visible_path, locked::ReadTenant,
@@ -36,6 +42,17 @@ pub struct ListRequest {
     pub after: Option<DelegationId>,
     /// At most this many.
     pub limit: u8,
+    /// What else to tell of the page's nodes.
+    pub with: Vec<With>,
+}
+
+/// What a page tells only on request, because it costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum With {
+    /// The nodes above those of the page.
+    Ancestors,
+    /// When each node was last debited itself.
+    LastUsed,
 }
 
 /// A page of delegations.
@@ -45,6 +62,10 @@ pub struct DelegationPage {
     pub delegations: Vec<DelegationView>,
     /// Where the next page begins.
     pub next: Option<DelegationId>,
+    /// The nodes above those of the page, from the caller's own down, without those of the page.
+    pub ancestors: Option<Vec<DelegationView>>,
+    /// When each node, above or on the page, was last debited itself; those that never were are left out.
+    pub last_used: Option<Vec<(DelegationId, Timestamp)>>,
 }
 
 /// Why there is no page.
@@ -129,7 +150,8 @@ impl App {
             is_rare,
         };
         let stretch = search.run(&mut read).await?;
-        page(&mut read, principal, stretch).await
+        let page = page(&mut read, principal, stretch).await?;
+        complete(&mut read, principal, page, &request.with).await
     }
 }
 
@@ -168,7 +190,33 @@ async fn page(
             read.rows.get(id).ok_or_else(|| ServiceError::Inconsistent(format!("{id} was not loaded")))?;
         Ok(DelegationView::new(&read.tree, row, principal))
     });
-    Ok(DelegationPage { delegations: views.collect::<Result<_, ServiceError>>()?, next: stretch.next })
+    let delegations = views.collect::<Result<_, ServiceError>>()?;
+    Ok(DelegationPage { delegations, next: stretch.next, ancestors: None, last_used: None })
+}
+
+/// Adds what was asked for besides.
+async fn complete(
+    read: &mut ReadTenant,
+    principal: &Principal,
+    mut page: DelegationPage,
+    with: &[With],
+) -> Result<DelegationPage, ListError> {
+    let listed: HashSet<_> = page.delegations.iter().map(|view| view.id).collect();
+    if with.contains(&With::Ancestors) {
+        let paths = listed.iter().filter_map(|id| read.rows.get(id)).map(|row| &row.node.path);
+        let above: HashSet<_> = paths.flat_map(|path| &path.ids()[principal.path.depth()..]).collect();
+        let above = above.into_iter().filter(|id| !listed.contains(id)).filter_map(|id| read.rows.get(id));
+        let mut above: Vec<_> = above.collect();
+        above.sort_by_key(|row| (row.node.path.depth(), row.node.id()));
+        page.ancestors =
+            Some(above.into_iter().map(|row| DelegationView::new(&read.tree, row, principal)).collect());
+    }
+    if with.contains(&With::LastUsed) {
+        let above = page.ancestors.iter().flatten().map(|view| view.id);
+        let ids: Vec<_> = listed.iter().copied().chain(above).collect();
+        page.last_used = Some(ledger::last_entries(&mut read.tx, &ids).await?);
+    }
+    Ok(page)
 }
 
 impl Search<'_> {

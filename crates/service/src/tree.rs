@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use subgrant_domain::{Action, Credits, DelegationId};
+use subgrant_domain::{Action, DelegationId};
 use subgrant_store::delegations;
 
 use crate::{
@@ -20,8 +20,6 @@ const NODES: usize = 500;
 pub struct Branch {
     /// The node.
     pub delegation: DelegationView,
-    /// What it has spent itself, without its children.
-    pub own_spent: Credits,
     /// Its first children; `None` where the picture ends.
     pub children: Option<Vec<Branch>>,
     /// The last child shown, where there are more.
@@ -88,12 +86,11 @@ fn branch(
 ) -> Result<Branch, AccessError> {
     let row = read.rows.get(&id).ok_or_else(|| ServiceError::Inconsistent(format!("{id} was not loaded")))?;
     let delegation = DelegationView::new(&read.tree, row, principal);
-    let own_spent = row.node.own_spent;
     let Some(found) = children.get(&id) else {
-        return Ok(Branch { delegation, own_spent, children: None, more_after: None });
+        return Ok(Branch { delegation, children: None, more_after: None });
     };
     let shown: Vec<_> = found.iter().take(CHILDREN).copied().collect();
     let more_after = shown.last().copied().filter(|_| found.len() > CHILDREN);
     let branches = shown.into_iter().map(|child| branch(read, principal, child, children));
-    Ok(Branch { delegation, own_spent, children: Some(branches.collect::<Result<_, _>>()?), more_after })
+    Ok(Branch { delegation, children: Some(branches.collect::<Result<_, _>>()?), more_after })
 }

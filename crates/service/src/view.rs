@@ -26,6 +26,9 @@ pub struct DelegationView {
     pub budget: Option<Credits>,
     /// Spent by the node and its subtree.
     pub spent: Credits,
+    /// Spent by the node itself.
+    #[serde(default)]
+    pub own_spent: Credits,
     /// Held by the node and its subtree.
     pub held: Credits,
     /// Set aside for live carve children.
@@ -91,6 +94,7 @@ impl DelegationView {
             deactivated_by: deactivated_by(status, path, principal),
             budget: node.budget,
             spent: node.spent,
+            own_spent: node.own_spent,
             held: node.held,
             reserved_for_children: node.reserved,
             capped_for_children: u64::try_from(node.capped).unwrap_or(u64::MAX),

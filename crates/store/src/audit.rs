@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
 use subgrant_domain::RequestId;
 use uuid::Uuid;
 
@@ -68,30 +69,103 @@ pub struct Recorded {
     pub request_id: Option<RequestId>,
 }
 
-/// Lists entries, oldest first, from the one after `after` on; at most `limit`.
-pub async fn list(tx: &mut TenantTx, after: Option<Uuid>, limit: i64) -> Result<Vec<Recorded>> {
-    let rows = sqlx::query!(
-        r#"SELECT id, at AS "at: jiff_sqlx::Timestamp", actor, action, target, details::text AS "details!",
-               host(source_ip) AS source_ip, request_id
-           FROM audit WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3"#,
-        tx.tenant().as_uuid(),
-        after,
-        limit
-    )
-    .fetch_all(tx.connection())
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Recorded {
-                id: row.id,
-                at: row.at.to_jiff(),
-                actor: row.actor,
-                action: row.action,
-                target: row.target,
-                details: row.details,
-                source_ip: row.source_ip.map(|text| read(text.parse())).transpose()?,
-                request_id: row.request_id.map(RequestId::from_uuid),
-            })
-        })
-        .collect()
+/// In which order to list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// As things happened.
+    #[default]
+    OldestFirst,
+    /// What happened last comes first.
+    NewestFirst,
+}
+
+/// Which entries to list. What is absent does not restrict.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// In which order.
+    pub order: Order,
+    /// From the one after this on, in that order.
+    pub after: Option<Uuid>,
+    /// Only this action, or all those on such a thing: `delegation.revoke`, `delegation`.
+    pub action: Option<String>,
+    /// Only by this user or delegation, as a prefixed id.
+    pub actor: Option<String>,
+    /// Only what was done to this, as a prefixed id.
+    pub target: Option<String>,
+}
+
+/// A stretch of the log.
+#[derive(Debug)]
+pub struct ListedEntries {
+    /// In the order asked for.
+    pub entries: Vec<Recorded>,
+    /// The last one that was looked at, where there are more.
+    pub looked_until: Option<Uuid>,
+}
+
+/// Lists at most `limit` entries, among the next `most` of the tenant.
+pub async fn list(tx: &mut TenantTx, filter: &AuditFilter, limit: usize, most: i64) -> Result<ListedEntries> {
+    let mut query = QueryBuilder::<Postgres>::new(
+        "SELECT id, at, actor, action, target, details::text AS details, host(source_ip) AS source_ip, request_id
+         FROM (SELECT *",
+    );
+    let direction = push_candidates(&mut query, tx, filter);
+    query.push(" LIMIT ").push_bind(most).push(") a WHERE true");
+    if let Some(action) = &filter.action {
+        query.push(" AND (action = ").push_bind(action.clone());
+        query.push(" OR starts_with(action, ").push_bind(format!("{action}.")).push("))");
+    }
+    for (column, value) in [("actor", &filter.actor), ("target", &filter.target)] {
+        if let Some(value) = value {
+            query.push(format_args!(" AND {column} = ")).push_bind(value.clone());
+        }
+    }
+    query.push(" ORDER BY id ").push(direction);
+    query.push(" LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    let rows = query.build().fetch_all(tx.connection()).await?;
+    let entries: Vec<_> = rows.iter().map(recorded).collect::<Result<_>>()?;
+    let looked_until = if entries.len() == limit {
+        entries.last().map(|entry| entry.id)
+    } else {
+        last_candidate(tx, filter, most).await?
+    };
+    Ok(ListedEntries { entries, looked_until })
+}
+
+fn push_candidates(query: &mut QueryBuilder<Postgres>, tx: &TenantTx, filter: &AuditFilter) -> &'static str {
+    let (beyond, direction) = match filter.order {
+        Order::OldestFirst => (" AND id > ", "ASC"),
+        Order::NewestFirst => (" AND id < ", "DESC"),
+    };
+    query.push(" FROM audit WHERE tenant_id = ").push_bind(tx.tenant().as_uuid());
+    if let Some(after) = filter.after {
+        query.push(beyond).push_bind(after);
+    }
+    query.push(" ORDER BY id ").push(direction);
+    direction
+}
+
+/// The last of the entries that a search looks at; `None` where it looks at all there are.
+async fn last_candidate(tx: &mut TenantTx, filter: &AuditFilter, most: i64) -> Result<Option<Uuid>> {
+    let mut query = QueryBuilder::<Postgres>::new("SELECT id");
+    push_candidates(&mut query, tx, filter);
+    query.push(" LIMIT 1 OFFSET ").push_bind(most - 1);
+    let row = query.build().fetch_optional(tx.connection()).await?;
+    Ok(row.map(|row| row.try_get("id")).transpose()?)
+}
+
+fn recorded(row: &PgRow) -> Result<Recorded> {
+    let at: jiff_sqlx::Timestamp = row.try_get("at")?;
+    let source_ip: Option<String> = row.try_get("source_ip")?;
+    let request_id: Option<Uuid> = row.try_get("request_id")?;
+    Ok(Recorded {
+        id: row.try_get("id")?,
+        at: at.to_jiff(),
+        actor: row.try_get("actor")?,
+        action: row.try_get("action")?,
+        target: row.try_get("target")?,
+        details: row.try_get("details")?,
+        source_ip: source_ip.map(|text| read(text.parse())).transpose()?,
+        request_id: request_id.map(RequestId::from_uuid),
+    })
 }

@@ -1,5 +1,7 @@
 //! Holds.
 
+mod list;
+
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use subgrant_domain::{Hold, HoldId, NodePath};
@@ -11,6 +13,8 @@ use crate::{
         row::{amount, credits, expect_rows, path},
     },
 };
+
+pub use list::{HoldEntry, HoldFilter, ListedHolds, list};
 
 /// A stored hold.
 #[derive(Debug, Clone)]

@@ -77,6 +77,25 @@ pub async fn by_digests(tx: &mut TenantTx, digests: &[Digest]) -> Result<HashMap
         .collect()
 }
 
+/// The newest tokens of a node, at most `limit`.
+pub async fn of_delegation(tx: &mut TenantTx, delegation: DelegationId, limit: i64) -> Result<Vec<Token>> {
+    let rows = sqlx::query!(
+        r#"SELECT issued_at AS "issued_at: jiff_sqlx::Timestamp", valid_until AS "valid_until: jiff_sqlx::Timestamp"
+           FROM tokens WHERE tenant_id = $1 AND delegation_id = $2 ORDER BY issued_at DESC, digest LIMIT $3"#,
+        tx.tenant().as_uuid(),
+        delegation.as_uuid(),
+        limit
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    let token = |issued: jiff_sqlx::Timestamp, until: Option<jiff_sqlx::Timestamp>| Token {
+        delegation,
+        issued_at: issued.to_jiff(),
+        valid_until: until.map(jiff_sqlx::Timestamp::to_jiff),
+    };
+    Ok(rows.into_iter().map(|row| token(row.issued_at, row.valid_until)).collect())
+}
+
 /// Registers a node's canonical token.
 pub async fn insert(
     tx: &mut LockedTx,

@@ -7,20 +7,25 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands talk to their caller this way")]
 
 mod bench;
+mod browser;
 mod cargo_deny;
 mod check;
+mod counts;
 mod database;
 mod error;
 mod interop;
 mod load;
+mod node;
 mod openapi;
 mod prepare;
 mod process;
+mod python;
 mod run;
 mod signals;
 mod suites;
 mod tidy;
 mod tools;
+mod web;
 mod workspace;
 
 use std::path::PathBuf;
@@ -59,6 +64,16 @@ enum Command {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Builds the dashboard's page where its sources have changed
+    Web,
+    /// Runs the tests in a browser alone
+    Browser {
+        /// Passed on to `playwright test`
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Makes the pictures in docs/screenshots from a running dashboard
+    Screenshots,
     /// Fills a database with one tenant of any size, to measure with: `cargo xtask load -- --nodes 1000000`
     Load {
         /// Passed on; `-- --help` lists them
@@ -106,6 +121,9 @@ fn execute(command: Command) -> Result<()> {
             run::run(&workspace, &run::Options { port, data_dir, profile: run::Profile::from_flag(release) })
         }
         Command::Test { arguments } => suites::run(&workspace, &arguments),
+        Command::Web => web::build(&workspace),
+        Command::Browser { arguments } => browser::run(&workspace, &arguments),
+        Command::Screenshots => browser::screenshots(&workspace),
         Command::Load { arguments } => load::run(&workspace, &arguments),
         Command::Bench { arguments } => bench::run(&workspace, &arguments),
         Command::Prepare { check } => prepare::run(&workspace, workspace::Mode::from_check_flag(check)),

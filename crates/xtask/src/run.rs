@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::error::{Failure, Result};
 use crate::process;
 use crate::tools::{self, Tool};
+use crate::web;
 use crate::workspace::Workspace;
 
 pub(crate) struct Options {
@@ -41,6 +42,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         None => embedded_postgres::reachable_data_dir(&workspace.path(".data"))?,
     };
     tools::ensure(&[Tool::Postgres])?;
+    web::build(workspace)?;
     let server = build(workspace, options.profile)?;
     let mut command = Command::new(&server);
     command.args(["serve", "--demo", "--listen", &address.to_string(), "--data-dir"]).arg(&data_dir);
@@ -71,13 +73,15 @@ pub(crate) fn build(workspace: &Workspace, profile: Profile) -> Result<PathBuf> 
         command.arg("--release");
     }
     let messages = process::output_of(command.stdout(Stdio::piped()))?;
-    executable_in(&messages).ok_or_else(|| Failure::new("Cargo did not say where it has put the server"))
+    executable_in(&messages, "subgrant")
+        .ok_or_else(|| Failure::new("Cargo did not say where it has put the server"))
 }
 
-fn executable_in(messages: &str) -> Option<PathBuf> {
+/// Finds a program in what Cargo prints as JSON.
+pub(crate) fn executable_in(messages: &str, name: &str) -> Option<PathBuf> {
     messages.lines().rev().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
-        (message["target"]["name"] == "subgrant").then_some(())?;
+        (message["target"]["name"] == name).then_some(())?;
         message["executable"].as_str().map(PathBuf::from)
     })
 }
@@ -101,7 +105,7 @@ mod tests {
         let messages = r#"{"reason":"compiler-artifact","target":{"name":"subgrant_api"},"executable":null}
 {"reason":"compiler-artifact","target":{"name":"subgrant"},"executable":"/target/debug/subgrant"}
 {"reason":"build-finished","success":true}"#;
-        assert_eq!(executable_in(messages), Some(PathBuf::from("/target/debug/subgrant")));
-        assert_eq!(executable_in(""), None);
+        assert_eq!(executable_in(messages, "subgrant"), Some(PathBuf::from("/target/debug/subgrant")));
+        assert_eq!(executable_in("", "subgrant"), None);
     }
 }

@@ -1,37 +1,29 @@
 //! `cargo xtask test`: every suite, on a cluster of its own.
 
-use std::io::{BufRead, BufReader};
-use std::ops::AddAssign;
-use std::process::{Command, Stdio};
-use std::thread;
+use std::io::IsTerminal;
 
 use embedded_postgres::Cluster;
 
+use crate::browser;
+use crate::counts::{Counts, Runner, count_through};
 use crate::database;
 use crate::error::{Failure, Result};
 use crate::interop;
+use crate::node::Node;
 use crate::process;
 use crate::tools::{self, Tool};
+use crate::web;
 use crate::workspace::Workspace;
 
-/// Counted results of `cargo test`, which prints them for each binary only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Counts {
-    passed: u64,
-    failed: u64,
-}
-
-impl AddAssign for Counts {
-    fn add_assign(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-    }
-}
-
 /// Runs all tests, also those after a failure. With arguments, which select tests, the documentation's
-/// examples are left out.
+/// examples, the page's own tests and those in a browser are left out.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     ensure_tools(workspace)?;
+    if arguments.is_empty() {
+        tools::ensure(&[Tool::Chromium])?;
+    }
+    // Before anything is compiled, because the server embeds it.
+    web::build(workspace)?;
     database::with_cluster(|cluster| run_on(workspace, cluster, arguments))
 }
 
@@ -62,64 +54,39 @@ fn run_on(workspace: &Workspace, cluster: &Cluster, arguments: &[String]) -> Res
     let mut failures = Vec::new();
     let mut counts = Counts::default();
     let has_nextest = process::is_successful(&mut cargo(&["nextest", "--version"]));
-    // The examples come first, so that the summary of the many is the last thing on the screen.
     if arguments.is_empty() {
-        let is_fine =
-            count_through(&mut cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]), &mut counts)?;
+        let mut examples = cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]);
+        let is_fine = count_through(&mut examples, Runner::Cargo, &mut counts)?;
         failures.extend((!is_fine).then_some("the documentation's examples"));
+        let is_fine = test_page(workspace, &mut counts)?;
+        failures.extend((!is_fine).then_some("the page's own tests"));
+        let is_fine = browser::test(workspace, cluster, &[], &mut counts)?;
+        failures.extend((!is_fine).then_some("the tests in a browser"));
     }
     // Named packages would otherwise be named in vain.
     let is_narrowed = arguments.iter().any(|word| word.starts_with("-p") || word.starts_with("--package"));
     let scope = (!is_narrowed).then_some("--workspace");
-    let is_fine = if has_nextest {
-        let mut nextest = cargo(&["nextest", "run", "--no-fail-fast"]);
-        process::status_of(nextest.args(scope).args(arguments))?.success()
+    let (words, runner) = if has_nextest {
+        (["nextest", "run"], Runner::Nextest)
     } else {
-        let mut test = cargo(&["test", "--tests", "--no-fail-fast"]);
-        count_through(test.args(scope).args(arguments), &mut counts)?
+        (["test", "--tests"], Runner::Cargo)
     };
-    failures.extend((!is_fine).then_some("the tests"));
-    // nextest has printed a total of its own.
-    if !has_nextest {
-        println!("\n{} passed, {} failed", counts.passed, counts.failed);
+    let mut tests = cargo(&words);
+    if std::io::stderr().is_terminal() {
+        // What goes through a pipe is otherwise without colours.
+        tests.env("CARGO_TERM_COLOR", "always");
     }
+    let is_fine =
+        count_through(tests.arg("--no-fail-fast").args(scope).args(arguments), runner, &mut counts)?;
+    failures.extend((!is_fine).then_some("the tests"));
+    println!("\n{} passed, {} failed", counts.passed, counts.failed);
     if failures.is_empty() { Ok(()) } else { Err(Failure::new(format!("{} failed", failures.join(" and ")))) }
 }
 
-/// Runs `cargo test`, shows what it prints, and adds up the results in it.
-fn count_through(command: &mut Command, counts: &mut Counts) -> Result<bool> {
-    let mut child = command.stdout(Stdio::piped()).spawn().map_err(Failure::io("start", "cargo"))?;
-    let stdout = child.stdout.take().expect("standard output was asked to be a pipe");
-    let reader = thread::spawn(move || {
-        let mut counts = Counts::default();
-        for line in BufReader::new(stdout).lines().map_while(std::result::Result::ok) {
-            println!("{line}");
-            counts += parse_result(&line).unwrap_or_default();
-        }
-        counts
-    });
-    let status = process::wait(&mut child);
-    *counts += reader.join().unwrap_or_default();
-    Ok(status?.success())
-}
-
-/// Reads `test result: ok. 17 passed; 0 failed; 0 ignored; …`.
-fn parse_result(line: &str) -> Option<Counts> {
-    let results = line.strip_prefix("test result: ")?.split_once(". ")?.1;
-    let count = |word: &str| -> Option<u64> {
-        results.split("; ").find_map(|part| part.strip_suffix(word)?.trim().parse().ok())
-    };
-    Some(Counts { passed: count("passed")?, failed: count("failed")? })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn results_of_cargo_test_are_read() {
-        let line = "test result: FAILED. 17 passed; 2 failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.01s";
-        assert_eq!(parse_result(line), Some(Counts { passed: 17, failed: 2 }));
-        assert_eq!(parse_result("test tests::result ... ok"), None);
-    }
+/// Runs the tests of the page's logic, which need no browser.
+fn test_page(workspace: &Workspace, counts: &mut Counts) -> Result<bool> {
+    let directory = web::directory(workspace);
+    let node = Node::ensure(workspace)?;
+    node.ensure_packages(&directory)?;
+    count_through(node.npm(&directory)?.args(["run", "--silent", "test"]), Runner::Vitest, counts)
 }

@@ -9,6 +9,7 @@ use std::{
 use embedded_postgres::Installation;
 use rustix::process::geteuid;
 
+use crate::browser;
 use crate::error::{Failure, Result};
 use crate::process;
 
@@ -18,6 +19,7 @@ pub(crate) enum Tool {
     Postgres,
     Libsodium,
     PythonVenv,
+    Chromium,
 }
 
 impl Tool {
@@ -26,6 +28,7 @@ impl Tool {
             Self::Postgres => Installation::find().is_ok(),
             Self::Libsodium => process::succeeds("pkg-config", &["--exists", "libsodium"]),
             Self::PythonVenv => process::succeeds("python3", &["-c", "import ensurepip, venv"]),
+            Self::Chromium => browser::find_chromium().is_some(),
         }
     }
 
@@ -34,6 +37,10 @@ impl Tool {
             Self::Postgres => &["postgresql", "postgresql-contrib"],
             Self::Libsodium => &["libsodium-dev", "pkg-config"],
             Self::PythonVenv => &["python3", "python3-venv"],
+            // Without recommended packages there would be no fonts.
+            Self::Chromium => {
+                &["chromium", "fonts-dejavu-core", "fonts-liberation", "fonts-noto-color-emoji"]
+            }
         }
     }
 
@@ -51,6 +58,7 @@ impl Tool {
             Self::PythonVenv => {
                 "Python 3 with venv (Fedora: `dnf install python3`, macOS: `brew install python`)"
             }
+            Self::Chromium => "Chromium (Fedora: `dnf install chromium`, macOS: `brew install chromium`)",
         }
     }
 }

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use subgrant_api as api;
 use subgrant_domain::{Credits, LedgerEntry, Period, WindowLimit};
-use subgrant_service::{Branch, DelegationView, HoldReceipt, RevokeReceipt, SpendReceipt};
+use subgrant_service::{
+    Branch, DelegationView, HoldEntry, HoldReceipt, HoldStatus, IssuedToken, RevokeReceipt, SpendReceipt,
+};
 
 use crate::ledger_export::wire_kind;
 
@@ -22,6 +24,7 @@ pub(crate) fn delegation(view: DelegationView) -> api::Delegation {
         deactivated_by: view.deactivated_by,
         budget_credits: view.budget.map(Credits::get),
         spent_credits: view.spent.get(),
+        own_spent_credits: view.own_spent.get(),
         held_credits: view.held.get(),
         reserved_for_children_credits: view.reserved_for_children,
         capped_for_children_credits: view.capped_for_children,
@@ -48,7 +51,6 @@ pub(crate) fn delegation(view: DelegationView) -> api::Delegation {
 pub(crate) fn tree(branch: Branch) -> api::DelegationTree {
     api::DelegationTree {
         delegation: delegation(branch.delegation),
-        own_spent_credits: branch.own_spent.get(),
         children: branch.children.map(|children| children.into_iter().map(tree).collect()),
         children_next_cursor: branch.more_after.map(subgrant_domain::Id::suffix),
     }
@@ -108,6 +110,33 @@ pub(crate) fn hold(receipt: &HoldReceipt) -> api::Hold {
         expires_at: time(receipt.expires_at),
         remaining_credits: receipt.remaining.map(Credits::get),
         effective_remaining_credits: receipt.effective_remaining.map(Credits::get),
+    }
+}
+
+pub(crate) fn listed_hold(hold: HoldEntry) -> api::ListedHold {
+    api::ListedHold {
+        id: hold.id.to_string(),
+        delegation_id: hold.delegation.to_string(),
+        delegation_label: hold.label,
+        amount_credits: hold.amount.get(),
+        status: match hold.status {
+            HoldStatus::Held => api::HoldStatus::Held,
+            HoldStatus::Captured => api::HoldStatus::Captured,
+            HoldStatus::Released => api::HoldStatus::Released,
+            HoldStatus::Expired => api::HoldStatus::Expired,
+            HoldStatus::Voided => api::HoldStatus::Voided,
+        },
+        created_at: time(hold.created_at),
+        expires_at: time(hold.expires_at),
+        closed_at: hold.closed_at.map(time),
+    }
+}
+
+pub(crate) fn issued_token(token: &IssuedToken) -> api::IssuedToken {
+    api::IssuedToken {
+        issued_at: time(token.issued_at),
+        valid_until: token.valid_until.map(time),
+        is_valid: !token.is_replaced,
     }
 }
 

@@ -3,9 +3,9 @@
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::HeaderValue,
+    http::{HeaderMap, HeaderValue, Method, Uri},
     middleware,
-    response::{IntoResponse, Redirect},
+    response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 use utoipa::OpenApi;
@@ -31,13 +31,18 @@ pub fn router(state: HttpState) -> Router {
         .route(&format!("{BASE}/openapi.json"), get(specification))
         .route(&format!("{BASE}/docs"), get(|| async { Redirect::permanent("/docs/") }))
         .merge(docs)
-        .fallback(|| async { Problem::not_found() })
+        .fallback(page)
         // The layer below has read the body within limits of its own.
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(state.clone(), layers::detach))
         .layer(middleware::from_fn_with_state(state.clone(), layers::read_body))
         .layer(middleware::from_fn(layers::identify))
         .with_state(state)
+}
+
+/// What no other route answers: the dashboard, or nothing.
+async fn page(method: Method, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+    subgrant_dashboard::answer(&method, uri.path(), &headers).ok_or_else(Problem::not_found)
 }
 
 /// Every documented call.
@@ -55,11 +60,12 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         .routes(routes!(handlers::delegation::unfreeze))
         .routes(routes!(handlers::delegation::token::rotate))
         .routes(routes!(handlers::delegation::token::restrict))
+        .routes(routes!(handlers::delegation::token::list))
         .routes(routes!(handlers::spend::create))
         .routes(routes!(handlers::spend::one))
         .routes(routes!(handlers::spend::refund))
         .routes(routes!(handlers::batch::spend))
-        .routes(routes!(handlers::hold::create))
+        .routes(routes!(handlers::hold::create, handlers::hold::list))
         .routes(routes!(handlers::hold::capture))
         .routes(routes!(handlers::hold::extend))
         .routes(routes!(handlers::hold::release))
@@ -87,7 +93,8 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         .routes(routes!(handlers::webhook::delete))
         .routes(routes!(handlers::webhook::deliveries))
         .routes(routes!(handlers::webhook::test))
-        .routes(routes!(handlers::verify::verify));
+        .routes(routes!(handlers::verify::verify))
+        .routes(routes!(handlers::config::show));
     let mut router = OpenApiRouter::with_openapi(openapi::Base::openapi())
         .nest(BASE, api)
         .routes(routes!(handlers::health::live))

@@ -1,7 +1,7 @@
 //! The audit log: who, what, target, details, address, request and time.
 
 use serde_json::json;
-use subgrant_tests::TestServer;
+use subgrant_tests::{Reply, TestServer};
 
 #[tokio::test]
 async fn every_change_leaves_an_entry_with_its_author_target_and_request() {
@@ -42,4 +42,41 @@ async fn the_log_is_for_the_root_and_its_parameters_are_checked() {
     for query in ["limit=0", "limit=101", "cursor=nonsense", "surprise=1"] {
         assert_eq!(root.get(&format!("/audit?{query}")).await.refusal(), (422, "validation"), "{query}");
     }
+}
+
+#[tokio::test]
+async fn the_log_is_listed_from_either_end_and_by_who_did_what_to_what() {
+    let server = TestServer::start().await;
+    let tenant = server.sign_up().await;
+    let root = server.api.with_token(&tenant.root_token);
+    let owner = server.api.with_session(&tenant.session);
+    let (_, first) = root.child("first", 10).await;
+    let (_, second) = root.child("second", 10).await;
+    assert_eq!(owner.act(&first, "freeze").await.status, 200);
+    assert_eq!(owner.act(&first, "revoke").await.status, 200);
+    let actions = |reply: Reply| -> Vec<String> {
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        let entries = reply.body["data"].as_array().unwrap().clone();
+        entries.iter().map(|entry| entry["action"].as_str().unwrap().to_owned()).collect()
+    };
+    let all =
+        ["tenant.create", "delegation.create", "delegation.create", "delegation.freeze", "delegation.revoke"];
+    let newest: Vec<_> = all.iter().rev().copied().collect();
+    assert_eq!(actions(root.get("/audit").await), all);
+    assert_eq!(actions(root.get("/audit?order=newest").await), newest);
+    assert_eq!(actions(root.get("/audit?action=delegation").await), all[1..]);
+    assert_eq!(actions(root.get("/audit?action=delegation.revoke").await), ["delegation.revoke"]);
+    assert!(actions(root.get("/audit?action=delegatio").await).is_empty());
+    let path = format!("/audit?order=newest&target={first}&actor={}", tenant.root_id);
+    assert_eq!(actions(root.get(&path).await), ["delegation.create"]);
+    assert_eq!(actions(root.get(&format!("/audit?target={second}")).await), ["delegation.create"]);
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = root.get(&format!("/audit?order=newest&limit=2{cursor}")).await;
+        let next = page.body["next_cursor"].as_str().map(|next| format!("&cursor={next}"));
+        found.extend(actions(page));
+        let Some(next) = next else { break };
+        cursor = next;
+    }
+    assert_eq!(found, newest);
 }

@@ -11,7 +11,6 @@ async fn unknown_paths_and_methods_are_problem_documents() {
     let server = TestServer::start().await;
     let at = |method: Method, path: &str| Reply::of(server.api.request_at(method, path));
     for path in [
-        "/",
         "/nothing",
         "/api",
         "/api/cloud",

@@ -13,8 +13,22 @@ async fn root() -> Api {
 #[tokio::test]
 async fn query_strings_that_mean_nothing_are_named() {
     let root = root().await;
-    let lists: [(&str, &[&str]); 2] = [
-        ("/delegation", &["status=bad", "status=Active", "status=", "surprise=1", "label=x"]),
+    let lists: [(&str, &[&str]); 4] = [
+        ("/audit", &["order=up", "order=", "action=%00", "actor=%00", "target=%00", "surprise=1"]),
+        (
+            "/delegation",
+            &[
+                "status=bad",
+                "status=Active",
+                "status=",
+                "surprise=1",
+                "label=x",
+                "with=",
+                "with=x",
+                "with=ancestors,",
+            ],
+        ),
+        ("/hold", &["status=open", "status=Held", "status=", "surprise=1"]),
         ("/ledger", &["from=yesterday", "to=2026-13-01T00:00:00Z", "from=", "status=active"]),
     ];
     let common = [
@@ -52,6 +66,10 @@ async fn ids_and_filters_that_name_nothing_find_nothing() {
         "/delegation?parent_id=",
         "/delegation?parent_id=dlg_01jd0000000000000000000001",
         "/ledger?delegation_id=x",
+        "/hold?delegation_id=x",
+        "/hold?delegation_id=dlg_01jd0000000000000000000001",
+        "/delegation/x/token",
+        "/delegation/dlg_01jd0000000000000000000001/token",
         "/ledger?delegation_id=dlg_01jd0000000000000000000001",
         "/delegation/x",
         "/delegation/dlg_",

@@ -50,6 +50,7 @@ type Row = (&'static str, By, &'static str, &'static str, u16, &'static str);
 const TABLE: &[Row] = &[
     // What takes no credential, on purpose: it opens the door, and says what it opens it for.
     ("get_livez", Nobody, "", "{large}", 413, "body_too_large"),
+    ("get_config", Nobody, "", "{large}", 413, "body_too_large"),
     ("get_readyz", Nobody, "", "{large}", 413, "body_too_large"),
     ("get_readyz", NobodyAtDraining, "", "", 503, "draining"),
     (
@@ -234,6 +235,9 @@ const TABLE: &[Row] = &[
     ),
     ("get_delegation", Spender, "", "", 403, "action_not_permitted"),
     ("get_delegation", Team, "?parent_id={sibling}", "", 404, "not_found"),
+    ("get_delegation", Team, "?with=surprise", "", 422, "validation"),
+    ("get_delegation_id_token", Team, "{sibling}", "", 404, "not_found"),
+    ("get_delegation_id_token", Spender, "{team}", "", 403, "action_not_permitted"),
     ("get_delegation_self", Spender, "", "", 403, "action_not_permitted"),
     ("get_delegation_self", Revoked, "", "", 401, "revoked"),
     ("get_delegation_tree", Team, "?root={sibling}", "", 404, "not_found"),
@@ -268,6 +272,8 @@ const TABLE: &[Row] = &[
     ("post_hold_id_capture", Team, "{sibling's hold}", r#"{"amount_credits": 1}"#, 404, "not_found"),
     ("post_hold_id_extend", Team, "{sibling's hold}", r#"{"expires_in": "1h"}"#, 404, "not_found"),
     ("post_hold_id_release", Team, "{sibling's hold}", "{}", 404, "not_found"),
+    ("get_hold", Team, "?delegation_id={sibling}", "", 404, "not_found"),
+    ("get_hold", Spender, "", "", 403, "action_not_permitted"),
     ("get_ledger", Team, "?delegation_id={sibling}", "", 404, "not_found"),
     ("get_ledger_export", Team, "", "", 403, "action_not_permitted"),
     ("get_ledger", Spender, "", "", 403, "action_not_permitted"),

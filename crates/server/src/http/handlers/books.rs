@@ -13,7 +13,7 @@ use http_body_util::channel::Channel;
 use serde::Deserialize;
 use subgrant_api as api;
 use subgrant_domain::{EventId, Id};
-use subgrant_service::{Fault, Proof, ProofFrom, Recorded, ServiceError};
+use subgrant_service::{AuditFilter, Fault, Order, Proof, ProofFrom, Recorded, ServiceError};
 use utoipa::IntoParams;
 
 use super::{noted, page_limit};
@@ -26,6 +26,9 @@ use crate::http::{
     validate::Validator,
 };
 use crate::ledger_export::Lines;
+
+/// Longer than any id or action.
+const MAX_WORD_BYTES: usize = 64;
 
 /// Which proof to make.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -145,13 +148,24 @@ pub(in crate::http) async fn export(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct AuditQuery {
+    /// Oldest or newest first; oldest where nothing is said.
+    #[param(inline)]
+    order: Option<api::AuditOrder>,
+    /// Only this action (`delegation.revoke`), or all on such a thing (`delegation`).
+    action: Option<String>,
+    /// Only by this user or delegation.
+    actor: Option<String>,
+    /// Only what was done to this.
+    target: Option<String>,
     /// 1–100; 50 where nothing is said.
     limit: Option<u64>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the page before, in the same order.
     cursor: Option<String>,
 }
 
-/// Lists who did what to what, when and from where, oldest first. Only for the root's token or a session.
+/// Lists who did what to what, when and from where. Only for the root's token or a session.
+///
+/// A page may hold fewer than `limit`, even none, and yet not be the last: that one has no `next_cursor`.
 #[utoipa::path(
     get,
     path = "/audit",
@@ -170,8 +184,16 @@ pub(in crate::http) async fn audit(
     let after = query.cursor.map(|cursor| EventId::from_suffix(&cursor)).transpose();
     let after =
         validator.check("?cursor", "invalid_cursor", after.map_err(|_| "is not a cursor of this list"));
+    let action = validator.free_text("?action", query.action, MAX_WORD_BYTES);
+    let actor = validator.free_text("?actor", query.actor, MAX_WORD_BYTES);
+    let target = validator.free_text("?target", query.target, MAX_WORD_BYTES);
     validator.finish()?;
-    let page = state.app.audit(&principal, noted(after)?.map(Id::as_uuid), limit).await?;
+    let order = match query.order {
+        Some(api::AuditOrder::Newest) => Order::NewestFirst,
+        Some(api::AuditOrder::Oldest) | None => Order::OldestFirst,
+    };
+    let filter = AuditFilter { order, after: noted(after)?.map(Id::as_uuid), action, actor, target };
+    let page = state.app.audit(&principal, &filter, limit).await?;
     Ok(Json(api::AuditList {
         data: page.entries.into_iter().map(|recorded| entry(recorded, &page.emails)).collect(),
         next_cursor: page.next.map(|id| EventId::from_uuid(id).suffix()),

@@ -7,7 +7,7 @@ use axum::{
 use serde::Deserialize;
 use subgrant_api as api;
 use subgrant_domain::{AttributeText, DelegationId, kind};
-use subgrant_service::{Freeze, ListRequest, RevokeRequest, StatusFilter};
+use subgrant_service::{Freeze, ListRequest, RevokeRequest, StatusFilter, With};
 use utoipa::IntoParams;
 
 use super::{noted, page_limit};
@@ -86,6 +86,8 @@ pub(in crate::http) struct ListQuery {
     limit: Option<u64>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
+    /// What else to tell, with commas between: `ancestors`, `last_used`.
+    with: Option<String>,
 }
 
 /// Lists the caller's delegation and everything below it: a parent, then what is below it; siblings oldest first.
@@ -108,6 +110,10 @@ pub(in crate::http) async fn list(
     Ok(Json(api::DelegationList {
         data: page.delegations.into_iter().map(convert::delegation).collect(),
         next_cursor: page.next.map(subgrant_domain::Id::suffix),
+        ancestors: page.ancestors.map(|above| above.into_iter().map(convert::delegation).collect()),
+        last_used: page
+            .last_used
+            .map(|times| times.into_iter().map(|(id, at)| (id.to_string(), convert::time(at))).collect()),
     }))
 }
 
@@ -120,6 +126,8 @@ fn list_request(query: ListQuery) -> Result<ListRequest, Problem> {
     let cost_center = validator.free_text("?cost_center", query.cost_center, AttributeText::MAX_BYTES);
     let department = validator.free_text("?department", query.department, AttributeText::MAX_BYTES);
     let label_contains = validator.free_text("?q", query.q, AttributeText::MAX_BYTES);
+    let with = query.with.map(|words| words.split(',').map(with).collect()).transpose();
+    let with = validator.check("?with", "unknown_word", with).flatten().unwrap_or_default();
     validator.finish()?;
     // What is no id names no delegation.
     let parent = query.parent_id.map(|id| id.parse()).transpose().map_err(|_| Problem::not_found())?;
@@ -137,7 +145,16 @@ fn list_request(query: ListQuery) -> Result<ListRequest, Problem> {
         label_contains,
         after,
         limit,
+        with,
     })
+}
+
+fn with(word: &str) -> Result<With, &'static str> {
+    match word {
+        "ancestors" => Ok(With::Ancestors),
+        "last_used" => Ok(With::LastUsed),
+        _ => Err("must be of ancestors, last_used"),
+    }
 }
 
 /// Which part of the tree to show.

@@ -1,17 +1,23 @@
 //! Two-phase spending.
 
-use axum::extract::{OriginalUri, State};
+use axum::{
+    Json,
+    extract::{OriginalUri, State},
+};
 use jiff::SignedDuration;
+use serde::Deserialize;
 use subgrant_api as api;
-use subgrant_domain::{Credits, kind};
+use subgrant_domain::{Credits, HoldId, kind};
+use subgrant_service::{HoldListRequest, HoldStatus};
+use utoipa::IntoParams;
 
-use super::noted;
+use super::{noted, page_limit};
 use crate::http::{
     HttpState,
     body::{JsonBody, OptionalJsonBody},
     convert,
     expiry::parse_duration,
-    extract::{Authenticated, IdempotencyHeader, PathId},
+    extract::{Authenticated, IdempotencyHeader, PathId, Query},
     idempotency,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},
@@ -157,6 +163,63 @@ pub(in crate::http) async fn release(
     let released = state.app.release_hold(&principal, id, key).await;
     let outcome = released.map_err(|error| problem::of_spend(error, &principal, Credits::ZERO))?;
     Ok(Answer::ok(outcome.map(|receipt| convert::hold(&receipt))))
+}
+
+/// Which holds to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct HoldQuery {
+    /// Of this delegation and everything below it; absent: of the caller's.
+    delegation_id: Option<String>,
+    /// held, captured, released, expired or voided.
+    status: Option<api::HoldStatus>,
+    /// 1–100; 50 where nothing is said.
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Lists the holds of the caller's delegation and everything below it, newest first.
+///
+/// A page may hold fewer than `limit`, even none, and yet not be the last: that one has no `next_cursor`.
+#[utoipa::path(
+    get,
+    path = "/hold",
+    tag = "spend",
+    security(("token" = []), ("session" = [])),
+    params(HoldQuery),
+    responses((status = 200, description = "A page", body = api::HoldList), Problems, Refusals)
+)]
+pub(in crate::http) async fn list(
+    State(state): State<HttpState>,
+    Authenticated(principal): Authenticated,
+    Query(query): Query<HoldQuery>,
+) -> Result<Json<api::HoldList>, Problem> {
+    let page = state.app.holds(&principal, &list_request(query)?).await?;
+    Ok(Json(api::HoldList {
+        data: page.holds.into_iter().map(convert::listed_hold).collect(),
+        next_cursor: page.next.map(subgrant_domain::Id::suffix),
+    }))
+}
+
+fn list_request(query: HoldQuery) -> Result<HoldListRequest, Problem> {
+    let mut validator = Validator::default();
+    let limit = page_limit(&mut validator, query.limit);
+    let after = query.cursor.map(|cursor| HoldId::from_suffix(&cursor)).transpose();
+    let after = after.map_err(|_| "is not a cursor of this list");
+    let after = validator.check("?cursor", "invalid_cursor", after).flatten();
+    validator.finish()?;
+    let delegation =
+        query.delegation_id.map(|id| id.parse()).transpose().map_err(|_| Problem::not_found())?;
+    let status = query.status.map(|status| match status {
+        api::HoldStatus::Held => HoldStatus::Held,
+        api::HoldStatus::Captured => HoldStatus::Captured,
+        api::HoldStatus::Released => HoldStatus::Released,
+        api::HoldStatus::Expired => HoldStatus::Expired,
+        api::HoldStatus::Voided => HoldStatus::Voided,
+    });
+    Ok(HoldListRequest { delegation, status, after, limit })
 }
 
 fn lasts(validator: &mut Validator, text: &str) -> Option<SignedDuration> {

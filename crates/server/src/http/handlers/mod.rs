@@ -3,6 +3,7 @@
 pub(super) mod alert;
 pub(super) mod batch;
 pub(super) mod books;
+pub(super) mod config;
 pub(super) mod delegation;
 pub(super) mod event;
 pub(super) mod health;

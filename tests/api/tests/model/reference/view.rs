@@ -42,6 +42,7 @@ impl World {
             "deactivated_by": cause.map(|cause| self.place(seen_by, cause)),
             "budget_credits": node.budget,
             "spent_credits": self.spent(number),
+            "own_spent_credits": self.own(number),
             "held_credits": self.held(number),
             "reserved_for_children_credits": self.reserved(number),
             "available_credits": self.available(number),
@@ -67,7 +68,6 @@ impl World {
         let mut children: Vec<_> = self.children(top).collect();
         children.sort_by(|left, right| self.nodes[*left].id.cmp(&self.nodes[*right].id));
         let mut view = self.view(top, seen_by);
-        view["own_spent_credits"] = json!(self.own(top));
         view["children"] = children.into_iter().map(|child| self.tree(child, seen_by)).collect();
         view
     }

@@ -1,6 +1,9 @@
 //! New tokens for the same delegation.
 
-use axum::extract::{OriginalUri, State};
+use axum::{
+    Json,
+    extract::{OriginalUri, State},
+};
 use subgrant_api as api;
 use subgrant_domain::kind;
 use subgrant_service::Outcome;
@@ -9,7 +12,7 @@ use subgrant_token::Caveat;
 use crate::http::{
     HttpState,
     body::{JsonBody, OptionalJsonBody},
-    convert::time,
+    convert::{self, time},
     expiry::parse_duration,
     extract::{Authenticated, IdempotencyHeader, PathId},
     handlers::noted,
@@ -19,6 +22,24 @@ use crate::http::{
     respond::Answer,
     validate::Validator,
 };
+
+/// The tokens that were issued for the delegation: when, and whether they still stand. None is shown again.
+#[utoipa::path(
+    get,
+    path = "/delegation/{id}/token",
+    tag = "delegation",
+    security(("token" = []), ("session" = [])),
+    params(("id" = String, Path, description = "`dlg_…`")),
+    responses((status = 200, description = "The tokens", body = api::IssuedTokenList), Problems, Refusals)
+)]
+pub(in crate::http) async fn list(
+    State(state): State<HttpState>,
+    Authenticated(principal): Authenticated,
+    PathId(id): PathId<kind::Delegation>,
+) -> Result<Json<api::IssuedTokenList>, Problem> {
+    let issued = state.app.issued_tokens(&principal, id).await?;
+    Ok(Json(api::IssuedTokenList { data: issued.iter().map(convert::issued_token).collect() }))
+}
 
 /// Writes a new token for the delegation; its older tokens end after the grace. Delegations below go on.
 #[utoipa::path(
