@@ -69,7 +69,7 @@ impl Caller {
         let hold_ids = [other.hold_id.as_str(), "hold_01jd0000000000000000000001"];
         match operation {
             // The rotation comes last of all, because it ends the caller's own root token.
-            "GET /livez" | "GET /readyz" | "POST /api/cloud/root/rotate" => {}
+            "GET /livez" | "GET /readyz" | "GET /api/cloud/config" | "POST /api/cloud/root/rotate" => {}
             "GET /api/cloud/delegation" => {
                 self.assert_unknown(Method::GET, "/delegation?parent_id={id}", ids, None).await;
                 let list = self.send(Method::GET, "/delegation?limit=100", None).await;
@@ -86,6 +86,18 @@ impl Caller {
             }
             "GET /api/cloud/delegation/{id}" => {
                 self.assert_unknown(Method::GET, "/delegation/{id}", ids, None).await;
+            }
+            "GET /api/cloud/delegation/{id}/token" => {
+                self.assert_unknown(Method::GET, "/delegation/{id}/token", ids, None).await;
+            }
+            "GET /api/cloud/hold" => {
+                self.assert_unknown(Method::GET, "/hold?delegation_id={id}", ids, None).await;
+                let list = self.send(Method::GET, "/hold?limit=100", None).await;
+                assert!(
+                    !list.body.to_string().contains(&other.hold_id) && list.status == 200,
+                    "{}",
+                    list.body
+                );
             }
             "PATCH /api/cloud/delegation/{id}" => {
                 let body = json!({ "label": "x" });

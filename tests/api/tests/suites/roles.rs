@@ -41,6 +41,7 @@ impl Who {
 const TABLE: &[(&str, Who, &str, &str)] = &[
     ("get_livez", Anybody, "", ""),
     ("get_readyz", Anybody, "", ""),
+    ("get_config", Anybody, "", ""),
     (
         "post_signup",
         Anybody,
@@ -64,6 +65,8 @@ const TABLE: &[(&str, Who, &str, &str)] = &[
     ("get_delegation_self", Members, "", ""),
     ("get_delegation_tree", Members, "", ""),
     ("get_delegation_id", Members, "{delegation}", ""),
+    ("get_delegation_id_token", Members, "{delegation}", ""),
+    ("get_hold", Members, "", ""),
     ("get_ledger", Members, "", ""),
     ("get_ledger_proof", Members, "", ""),
     ("get_ledger_export", Members, "", ""),
