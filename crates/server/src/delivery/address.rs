@@ -87,8 +87,10 @@ impl WebhookTargets {
             Some("http") => self == Self::Any,
             _ => false,
         };
-        let is_port_good =
-            authority.port().is_none_or(|port| port.as_str().parse::<u16>().is_ok_and(|p| p > 0));
+        // Not `Authority::port`, which says of a number that is no port that there is none.
+        let port = authority.as_str().strip_prefix(authority.host()).unwrap_or("none");
+        let is_port_good = port.is_empty()
+            || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
         let is_plain =
             text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains(['#', '\\', '"', '<', '>']);
         let is_short = (1..=2048).contains(&text.len()) && !authority.host().is_empty();
