@@ -59,38 +59,3 @@ function refusal(status: number, body: unknown): ProblemError {
 function isProblem(body: unknown): body is Problem {
   return typeof body === 'object' && body !== null && 'code' in body && 'detail' in body && 'status' in body;
 }
-
-/**
- * An operation that the committed OpenAPI document does not describe yet; `pending.ts` has their types.
- * `path` is what follows `/api/cloud`.
- */
-export async function pending<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  const headers: Record<string, string> = { Accept: 'application/json' };
-  if (method !== 'GET') headers['Idempotency-Key'] = newKey();
-  if (body !== undefined) headers['Content-Type'] = 'application/json';
-  const init: RequestInit = { method, headers, credentials: 'same-origin' };
-  if (body !== undefined) init.body = JSON.stringify(body);
-  if (signal) init.signal = signal;
-  const fetched = fetch(`/api/cloud${path}`, init).then(async (response) => {
-    const text = await response.text();
-    const json: unknown = text === '' ? undefined : safeJson(text);
-    return response.ok ? { data: json as T, response } : { error: json, response };
-  });
-  return ok<T>(fetched);
-}
-
-function safeJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** `?a=b&…` of what is said; nothing for what is not. */
-export function query(parameters: Record<string, string | number | undefined>): string {
-  const search = new URLSearchParams();
-  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) search.set(name, String(value));
-  const text = search.toString();
-  return text === '' ? '' : `?${text}`;
-}

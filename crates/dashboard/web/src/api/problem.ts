@@ -41,8 +41,3 @@ export class ProblemError extends Error {
 export function asProblem(error: unknown): ProblemError {
   return error instanceof ProblemError ? error : ProblemError.unreachable();
 }
-
-/** Whether the server does not have the operation, rather than the thing that was asked for. */
-export function isMissing(error: unknown): boolean {
-  return error instanceof ProblemError && (error.status === 404 || error.status === 405);
-}

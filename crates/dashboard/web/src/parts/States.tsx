@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react';
-import { asProblem, isMissing } from '../api/problem';
+import { asProblem } from '../api/problem';
 import { Button } from './Button';
 import { WarnIcon } from './icons';
 import styles from './States.module.css';
@@ -29,12 +29,12 @@ export function Empty({ title, children, action }: { title: string; children?: R
 /** Why something could not be shown, and how to go on. `what` completes "… cannot be shown". */
 export function Failed({ error, onRetry, what }: { error: unknown; onRetry?: (() => void) | undefined; what: string }) {
   const { problem } = asProblem(error);
-  const missing = isMissing(error);
+  const missing = problem.status === 404;
   return (
     <div className={styles.state} role="alert">
       <span className={styles.icon}><WarnIcon size={20} /></span>
       <p className={styles.title}>{missing ? `${what} cannot be shown` : problem.title}</p>
-      <p className={styles.text}>{missing ? 'It does not exist, is not yours to see, or this server does not offer it.' : problem.detail}</p>
+      <p className={styles.text}>{missing ? 'It does not exist, or is not yours to see.' : problem.detail}</p>
       {problem.request_id ? <p className={styles.request}>Request <code>{problem.request_id}</code></p> : null}
       {onRetry ? <Button onPress={onRetry}>Try again</Button> : null}
     </div>

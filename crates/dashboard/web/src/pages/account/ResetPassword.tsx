@@ -2,7 +2,7 @@ import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Form } from 'react-aria-components';
 import { Link, useNavigate } from 'react-router';
-import { pending } from '../../api/client';
+import { api, ok } from '../../api/client';
 import { asProblem } from '../../api/problem';
 import { Button } from '../../parts/Button';
 import { TextField } from '../../parts/Field';
@@ -21,7 +21,7 @@ const back = <Link to="/sign-in">Back to signing in</Link>;
 
 function AskForLink() {
   const [email, setEmail] = useState('');
-  const ask = useMutation({ mutationFn: () => pending('POST', '/password/reset', { email }) });
+  const ask = useMutation({ mutationFn: () => ok(api.POST('/api/cloud/password/reset', { body: { email } })) });
   if (ask.isSuccess) {
     return (
       <Front title="Look into your mail" foot={back}>
@@ -52,7 +52,7 @@ function NewPassword({ token }: { token: string }) {
   const navigate = useNavigate();
   const [password, setPassword] = useState('');
   const set = useMutation({
-    mutationFn: () => pending('POST', '/password/reset/accept', { token, password }),
+    mutationFn: () => ok(api.POST('/api/cloud/password/reset/accept', { body: { token, password } })),
     onSuccess: () => {
       announce('Your password is changed', 'Sign in with the new one.');
       void navigate('/sign-in', { replace: true });

@@ -1,10 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { scaleLinear, scaleTime } from 'd3-scale';
 import { area, curveStepAfter, line } from 'd3-shape';
-import { pending, query } from '../../api/client';
+import { api, ok } from '../../api/client';
 import type { Node } from '../../api/delegations';
-import type { Forecast } from '../../api/pending';
-import { isMissing } from '../../api/problem';
+import type { DaySpent, Forecast } from '../../api/schema';
 import { credits, date, shortCredits } from '../../lib/format';
 import { ChartCard } from '../../parts/charts/ChartCard';
 import charts from '../../parts/charts/charts.module.css';
@@ -15,7 +14,7 @@ import { Empty, Failed, Loading } from '../../parts/States';
 import { burnOf, reasonOf, type Burn, type Point } from './burndown';
 import styles from './DelegationPage.module.css';
 
-const COLUMNS: Column<Forecast['days'][number]>[] = [
+const COLUMNS: Column<DaySpent>[] = [
   { id: 'date', name: 'Day', cell: (day) => day.date, csv: (day) => day.date },
   { id: 'spent', name: 'Spent', align: 'end', cell: (day) => credits(day.spent_credits), csv: (day) => day.spent_credits },
 ];
@@ -24,16 +23,10 @@ const COLUMNS: Column<Forecast['days'][number]>[] = [
 export function BurnDown({ node }: { node: Node }) {
   const forecast = useQuery({
     queryKey: ['forecast', node.id],
-    queryFn: ({ signal }) => pending<Forecast>('GET', `/report/forecast${query({ delegation_id: node.id })}`, undefined, signal),
+    queryFn: ({ signal }) => ok(api.GET('/api/cloud/report/forecast', { params: { query: { delegation_id: node.id } }, signal })),
   });
   if (forecast.isPending) return <Card title="Burn-down"><Loading what="the burn-down" /></Card>;
-  if (forecast.isError) {
-    return (
-      <Card title="Burn-down">
-        {isMissing(forecast.error) ? <Empty title="No forecast">This server does not offer forecasts.</Empty> : <Failed error={forecast.error} what="The burn-down" onRetry={() => void forecast.refetch()} />}
-      </Card>
-    );
-  }
+  if (forecast.isError) return <Card title="Burn-down"><Failed error={forecast.error} what="The burn-down" onRetry={() => void forecast.refetch()} /></Card>;
   const { data } = forecast;
   return (
     <ChartCard title="Burn-down" file="burn-down" columns={COLUMNS} rows={data.days} rowKey={(day) => day.date} empty={<Empty title="No history yet">{reasonOf(data.reason)}</Empty>}>
@@ -46,7 +39,7 @@ export function BurnDown({ node }: { node: Node }) {
 function words(forecast: Forecast): string {
   const { basis, run_out: out } = forecast;
   if (!out || !basis) return reasonOf(forecast.reason);
-  const band = out.late === null ? `between ${date(out.early)} and never` : `between ${date(out.early)} and ${date(out.late)}`;
+  const band = `between ${date(out.early)} and ${out.late ? date(out.late) : 'never'}`;
   const life = forecast.expires_first ? ' It expires before that.' : '';
   return `At about ${credits(Math.round(basis.daily_credits.expected))} credits a day it runs out on ${date(out.expected)} (${band}, in four of five cases).${life}`;
 }

@@ -1,4 +1,4 @@
-import type { Forecast } from '../../api/pending';
+import type { Forecast, ForecastReason } from '../../api/schema';
 
 export interface Point {
   at: number;
@@ -32,14 +32,15 @@ export function burnOf(forecast: Forecast, remaining: number): Burn {
   return { past, early: line(out.early), expected: line(out.expected), ...(out.late ? { late: line(out.late) } : {}) };
 }
 
-const REASONS: Record<NonNullable<Forecast['reason']>, string> = {
+const REASONS: Record<ForecastReason, string> = {
   unlimited: 'It has no budget that could run out.',
   not_live: 'It is not live, so nothing will be spent.',
   exhausted: 'Nothing is left.',
   too_little_history: 'There is too little history for a forecast.',
   no_spend: 'Nothing was spent in the last weeks, so it does not run out.',
+  not_foreseeable: 'At the present rate it lasts for more than a century.',
 };
 
 export function reasonOf(reason: Forecast['reason']): string {
-  return reason === null ? '' : REASONS[reason];
+  return reason ? REASONS[reason] : '';
 }

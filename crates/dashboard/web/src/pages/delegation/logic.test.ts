@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Node } from '../../api/delegations';
-import type { Forecast } from '../../api/pending';
+import type { Forecast } from '../../api/schema';
 import { effectiveLevels } from './binding';
 import { burnOf } from './burndown';
 import { impact, isTyped, needsTyping } from './revoke';

@@ -1,7 +1,8 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
-import { pending } from '../../api/client';
+import { api, ok } from '../../api/client';
+import type { Alert } from '../../api/schema';
 import { useMay } from '../../api/session';
 import { credits, share } from '../../lib/format';
 import { Button } from '../../parts/Button';
@@ -11,7 +12,7 @@ import { Empty } from '../../parts/States';
 import { Ago, Label, None } from '../../parts/text';
 import { announce, complain } from '../../parts/Toast';
 import { NewAlertDialog } from './NewAlert';
-import { alertsQuery, type Alert } from './queries';
+import { alertsQuery } from './queries';
 import { Section } from './Section';
 
 /** When to send word that much was spent. */
@@ -21,7 +22,7 @@ export function Alerts() {
   const may = useMay();
   const [adding, setAdding] = useState(false);
   const remove = useMutation({
-    mutationFn: (alert: Alert) => pending<undefined>('DELETE', `/alert/${alert.id}`),
+    mutationFn: (alert: Alert) => ok(api.DELETE('/api/cloud/alert/{id}', { params: { path: { id: alert.id } } })),
     onSuccess: (_, alert) => {
       client.setQueryData(alertsQuery.queryKey, (list) => list?.filter((other) => other.id !== alert.id));
       announce('The alert was deleted');
@@ -78,6 +79,6 @@ function condition(alert: Alert): string {
 }
 
 function standing({ current_credits: current, of_credits: of }: Alert): string {
-  if (current === null) return '–';
-  return of === null ? credits(current) : `${credits(current)} of ${credits(of)} (${share(current, of)})`;
+  if (typeof current !== 'number') return '–';
+  return typeof of === 'number' ? `${credits(current)} of ${credits(of)} (${share(current, of)})` : credits(current);
 }

@@ -1,10 +1,11 @@
 import { useQuery } from '@tanstack/react-query';
+import type { DeliveryStatus, Webhook, WebhookDelivery } from '../../api/schema';
 import { Button } from '../../parts/Button';
 import { DataTable, type Column } from '../../parts/DataTable';
 import { Dialog } from '../../parts/Dialog';
 import { Empty, Failed, Loading } from '../../parts/States';
 import { Ago, None } from '../../parts/text';
-import { deliveriesQuery, type Delivery, type DeliveryStatus, type Webhook } from './queries';
+import { deliveriesQuery } from './queries';
 import styles from './Settings.module.css';
 
 const WORDS: Record<DeliveryStatus, [string, string | undefined]> = {
@@ -18,7 +19,7 @@ export function DeliveryWord({ status, at }: { status: DeliveryStatus; at: strin
   return <><span className={look}>{word}</span> <span className={styles.faint}><Ago at={at} /></span></>;
 }
 
-const COLUMNS: Column<Delivery>[] = [
+const COLUMNS: Column<WebhookDelivery>[] = [
   { id: 'event', name: 'Event', cell: (delivery) => <code>{delivery.event}</code> },
   { id: 'status', name: 'Delivery', cell: (delivery) => <DeliveryWord status={delivery.status} at={delivery.last_attempt_at ?? delivery.created_at} /> },
   { id: 'attempts', name: 'Attempts', align: 'end', importance: 'wide', cell: (delivery) => delivery.attempts },
@@ -34,7 +35,7 @@ export function Deliveries({ webhook, onClose }: { webhook: Webhook; onClose: ()
       {deliveries.isPending ? <Loading what="the deliveries" lines={3} /> : null}
       {deliveries.isError && !deliveries.data ? <Failed error={deliveries.error} what="The deliveries" onRetry={() => void deliveries.refetch()} /> : null}
       {deliveries.data ? (
-        <DataTable caption="Deliveries, newest first" columns={COLUMNS} rows={deliveries.data} rowKey={(delivery: Delivery) => delivery.id} empty={<Empty title="Nothing was sent yet" />} />
+        <DataTable caption="Deliveries, newest first" columns={COLUMNS} rows={deliveries.data} rowKey={(delivery: WebhookDelivery) => delivery.id} empty={<Empty title="Nothing was sent yet" />} />
       ) : null}
     </Dialog>
   );

@@ -1,8 +1,9 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Form } from 'react-aria-components';
-import { pending } from '../../api/client';
+import { api, ok } from '../../api/client';
 import { asProblem } from '../../api/problem';
+import type { AlertKind, CreateAlert, Period } from '../../api/schema';
 import { useSession } from '../../api/session';
 import { parseCredits } from '../../lib/format';
 import { Button } from '../../parts/Button';
@@ -11,7 +12,7 @@ import { Choice, Select, TextField } from '../../parts/Field';
 import { FormProblem } from '../../parts/States';
 import { announce } from '../../parts/Toast';
 import { DelegationField, type Chosen } from './DelegationField';
-import { alertsQuery, type Alert, type NewAlert, type Period } from './queries';
+import { alertsQuery } from './queries';
 import styles from './Settings.module.css';
 
 const FORM = 'alert';
@@ -33,7 +34,7 @@ const WINDOWS = [...PERIODS, { id: 'ever', name: 'no time in particular' }] as c
 
 interface Draft {
   on: Chosen | null;
-  kind: Alert['kind'];
+  kind: AlertKind;
   percent: string;
   credits: string;
   per: Period | 'ever';
@@ -45,7 +46,7 @@ export function NewAlertDialog({ onClose }: { onClose: () => void }) {
   const [draft, setDraft] = useState<Draft>({ on: null, kind: 'budget', percent: '80', credits: '', per: 'day' });
   const set = <K extends keyof Draft>(field: K) => (value: Draft[K]) => setDraft((now) => ({ ...now, [field]: value }));
   const add = useMutation({
-    mutationFn: () => pending<Alert>('POST', '/alert', bodyOf(draft)),
+    mutationFn: () => ok(api.POST('/api/cloud/alert', { body: bodyOf(draft) })),
     onSuccess: () => {
       void client.invalidateQueries({ queryKey: alertsQuery.queryKey });
       announce('The alert was added', 'You are told by e-mail where the server can send any, and by webhook.');
@@ -91,7 +92,7 @@ export function NewAlertDialog({ onClose }: { onClose: () => void }) {
   );
 }
 
-function bodyOf({ on, kind, percent, credits, per }: Draft): NewAlert {
+function bodyOf({ on, kind, percent, credits, per }: Draft): CreateAlert {
   const amount = kind === 'spend' ? { credits: parseCredits(credits) ?? 0 } : { percent: Number(percent) };
   const window = kind === 'limit' ? { per: per === 'ever' ? ('day' as const) : per } : kind === 'spend' && per !== 'ever' ? { per } : {};
   return { ...(on ? { delegation_id: on.id } : {}), kind, ...amount, ...window };

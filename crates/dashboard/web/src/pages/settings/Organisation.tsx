@@ -1,9 +1,9 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { ComboBox, FieldError, Form, Input, Label as AriaLabel, ListBox, ListBoxItem, Popover, Button as AriaButton, Text } from 'react-aria-components';
-import { pending } from '../../api/client';
-import type { TenantSettings } from '../../api/pending';
+import { api, ok } from '../../api/client';
 import { asProblem, type ProblemError } from '../../api/problem';
+import type { TenantSettings } from '../../api/schema';
 import { sessionKey, useMay } from '../../api/session';
 import { Button } from '../../parts/Button';
 import { TextField } from '../../parts/Field';
@@ -46,7 +46,7 @@ function Editor({ saved }: { saved: TenantSettings }) {
   const [form, setForm] = useState<Editable>(saved);
   const changed = FIELDS.filter((field) => form[field].trim() !== saved[field]);
   const save = useMutation({
-    mutationFn: () => pending<TenantSettings>('PATCH', '/tenant', Object.fromEntries(changed.map((field) => [field, form[field].trim()]))),
+    mutationFn: () => ok(api.PATCH('/api/cloud/tenant', { body: Object.fromEntries(changed.map((field) => [field, form[field].trim()])) })),
     onSuccess: (settings) => {
       client.setQueryData(tenantQuery.queryKey, settings);
       setForm(settings);

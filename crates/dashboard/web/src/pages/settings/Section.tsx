@@ -1,8 +1,7 @@
 import type { UseQueryResult } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
-import { isMissing } from '../../api/problem';
 import { Card } from '../../parts/Page';
-import { Empty, Failed, Loading } from '../../parts/States';
+import { Failed, Loading } from '../../parts/States';
 
 interface SectionProps<T> {
   title: string;
@@ -19,8 +18,7 @@ export function Section<T>({ title, what, query, actions, padding = 'yes', child
   return (
     <Card title={title} padding="none">
       {query.isPending ? <Loading what={what} lines={3} /> : null}
-      {query.isError && isMissing(query.error) ? <Empty title={`This server does not offer ${what}`}>It is of an older version.</Empty> : null}
-      {query.isError && !isMissing(query.error) ? <Failed error={query.error} what={title} onRetry={() => void query.refetch()} /> : null}
+      {query.isError ? <Failed error={query.error} what={title} onRetry={() => void query.refetch()} /> : null}
     </Card>
   );
 }

@@ -1,11 +1,12 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { pending } from '../../api/client';
+import { api, ok } from '../../api/client';
+import type { OpenSession } from '../../api/schema';
 import { sessionKey, useSession } from '../../api/session';
 import { Button } from '../../parts/Button';
 import { DataTable, type Column } from '../../parts/DataTable';
 import { Ago, Day, None } from '../../parts/text';
 import { announce, complain } from '../../parts/Toast';
-import { sessionsQuery, type UserSession } from './queries';
+import { sessionsQuery } from './queries';
 import { Section } from './Section';
 import styles from './Settings.module.css';
 
@@ -15,8 +16,10 @@ export function Sessions() {
   const client = useQueryClient();
   const sessions = useQuery(sessionsQuery(user.id));
   const end = useMutation({
-    mutationFn: (session: UserSession | 'others') =>
-      pending<undefined>('DELETE', session === 'others' ? `/user/${user.id}/session` : `/user/${user.id}/session/${session.id}`),
+    mutationFn: (session: OpenSession | 'others') =>
+      session === 'others'
+        ? ok(api.DELETE('/api/cloud/user/{id}/session', { params: { path: { id: user.id } } }))
+        : ok(api.DELETE('/api/cloud/user/{id}/session/{session_id}', { params: { path: { id: user.id, session_id: session.id } } })),
     onSuccess: (_, session) => {
       if (session !== 'others' && session.current) {
         client.setQueryData(sessionKey, null);
@@ -28,7 +31,7 @@ export function Sessions() {
     onError: complain,
   });
   const others = sessions.data?.filter((session) => !session.current).length ?? 0;
-  const columns: Column<UserSession>[] = [
+  const columns: Column<OpenSession>[] = [
     { id: 'where', name: 'Browser', cell: (session) => <Where session={session} /> },
     { id: 'from', name: 'From', importance: 'wide', cell: (session) => (session.source_ip ? <code>{session.source_ip}</code> : <None />) },
     { id: 'since', name: 'Signed in', cell: (session) => <Ago at={session.created_at} /> },
@@ -52,12 +55,12 @@ export function Sessions() {
       padding="none"
       actions={others > 0 ? <Button size="small" onPress={() => end.mutate('others')} isPending={end.isPending}>End all others</Button> : null}
     >
-      {(list) => <DataTable caption="Your sessions" columns={columns} rows={list} rowKey={(session: UserSession) => session.id} />}
+      {(list) => <DataTable caption="Your sessions" columns={columns} rows={list} rowKey={(session: OpenSession) => session.id} />}
     </Section>
   );
 }
 
-function Where({ session }: { session: UserSession }) {
+function Where({ session }: { session: OpenSession }) {
   return (
     <span className={styles.where}>
       <bdi title={session.user_agent ?? undefined}>{browser(session.user_agent)}</bdi>
@@ -70,7 +73,7 @@ const BROWSERS: [RegExp, string][] = [[/Edg\//, 'Edge'], [/Firefox\//, 'Firefox'
 const SYSTEMS: [RegExp, string][] = [[/Android/, 'Android'], [/iPhone|iPad/, 'iOS'], [/Windows/, 'Windows'], [/Mac OS X/, 'macOS'], [/Linux/, 'Linux']];
 
 /** `Firefox on Linux`, as far as the browser tells. */
-function browser(agent: string | null): string {
+function browser(agent: string | null | undefined): string {
   if (!agent) return 'Unknown browser';
   const find = (known: [RegExp, string][]) => known.find(([pattern]) => pattern.test(agent))?.[1];
   const system = find(SYSTEMS);

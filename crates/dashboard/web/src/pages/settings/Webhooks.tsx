@@ -1,8 +1,9 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Form } from 'react-aria-components';
-import { pending } from '../../api/client';
+import { api, ok } from '../../api/client';
 import { asProblem } from '../../api/problem';
+import type { Webhook } from '../../api/schema';
 import { Button } from '../../parts/Button';
 import { CopyField } from '../../parts/CopyField';
 import { DataTable, type Column } from '../../parts/DataTable';
@@ -13,7 +14,7 @@ import { Empty, FormProblem } from '../../parts/States';
 import { Label, None } from '../../parts/text';
 import { announce, complain } from '../../parts/Toast';
 import { Deliveries, DeliveryWord } from './Deliveries';
-import { webhooksQuery, type Delivery, type Webhook } from './queries';
+import { webhooksQuery } from './queries';
 import { Section } from './Section';
 import styles from './Settings.module.css';
 
@@ -25,7 +26,7 @@ export function Webhooks() {
   const [shown, setShown] = useState<Webhook | null>(null);
   const refresh = () => void client.invalidateQueries({ queryKey: webhooksQuery.queryKey });
   const remove = useMutation({
-    mutationFn: (webhook: Webhook) => pending<undefined>('DELETE', `/webhook/${webhook.id}`),
+    mutationFn: (webhook: Webhook) => ok(api.DELETE('/api/cloud/webhook/{id}', { params: { path: { id: webhook.id } } })),
     onSuccess: () => {
       refresh();
       announce('The webhook was deleted');
@@ -33,7 +34,7 @@ export function Webhooks() {
     onError: complain,
   });
   const test = useMutation({
-    mutationFn: (webhook: Webhook) => pending<Delivery>('POST', `/webhook/${webhook.id}/test`, {}),
+    mutationFn: (webhook: Webhook) => ok(api.POST('/api/cloud/webhook/{id}/test', { params: { path: { id: webhook.id } }, body: {} })),
     onSuccess: (_, webhook) => {
       refresh();
       setShown(webhook);
@@ -94,10 +95,10 @@ function NewWebhook({ onClose, onAdded }: { onClose: () => void; onAdded: () => 
   const [url, setUrl] = useState('');
   const [description, setDescription] = useState('');
   const add = useMutation({
-    mutationFn: () => pending<Webhook>('POST', '/webhook', { url: url.trim(), ...(description.trim() === '' ? {} : { description: description.trim() }) }),
+    mutationFn: () => ok(api.POST('/api/cloud/webhook', { body: { url: url.trim(), ...(description.trim() === '' ? {} : { description: description.trim() }) } })),
     onSuccess: onAdded,
   });
-  if (add.data?.secret) {
+  if (add.data) {
     return (
       <Dialog title="Keep the webhook’s secret" isOpen onClose={onClose} closing="deliberate" footer={<Button tone="primary" onPress={onClose}>Done</Button>}>
         <p>Every delivery is signed with it, so that the receiver can tell that it came from here. It is shown this one time.</p>

@@ -1,7 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
-import { pending, query } from '../../api/client';
-import type { BudgetLine, BudgetReport } from '../../api/pending';
-import { isMissing } from '../../api/problem';
+import { api, ok } from '../../api/client';
+import type { BudgetLine, BudgetReport } from '../../api/schema';
 import { credits, share } from '../../lib/format';
 import { BudgetBar } from '../../parts/BudgetBar';
 import { ChartCard } from '../../parts/charts/ChartCard';
@@ -14,7 +13,7 @@ import styles from './SpendPage.module.css';
 
 const amount = (of: 'budget_credits' | 'spent_credits' | 'held_credits' | 'remaining_credits' | 'spent_in_range_credits' | 'overcommit_credits', name: string, importance: 'always' | 'wide'): Column<BudgetLine> => ({
   id: of, name, importance, align: 'end',
-  cell: (line) => (line[of] === null ? <None /> : <CreditAmount value={line[of]} />),
+  cell: (line) => (typeof line[of] === 'number' ? <CreditAmount value={line[of]} /> : <None />),
   csv: (line) => line[of],
 });
 
@@ -26,24 +25,22 @@ const COLUMNS: Column<BudgetLine>[] = [
   amount('remaining_credits', 'Remaining', 'always'),
   amount('spent_in_range_credits', 'Spent in this time', 'wide'),
   amount('overcommit_credits', 'Overcommitted', 'wide'),
-  { id: 'use', name: 'Used', align: 'end', importance: 'wide', cell: (line) => (line.utilisation === null ? <None /> : share(line.utilisation, 1)), csv: (line) => line.utilisation },
+  { id: 'use', name: 'Used', align: 'end', importance: 'wide', cell: (line) => (typeof line.utilisation === 'number' ? share(line.utilisation, 1) : <None />), csv: (line) => line.utilisation },
 ];
 
 /** What each cost centre was given, beside what it has spent. */
 export function BudgetActual({ from }: { from: string }) {
   const report = useQuery({
     queryKey: ['report', 'budget', from],
-    queryFn: ({ signal }) => pending<BudgetReport>('GET', `/report/budget${query({ from, group_by: 'cost_center' })}`, undefined, signal),
+    queryFn: async ({ signal }): Promise<BudgetReport> => {
+      const report = await ok(api.GET('/api/cloud/report/budget', { params: { query: { from, group_by: 'cost_center' } }, signal }));
+      // As text it comes only to those who ask for a table.
+      return report as BudgetReport;
+    },
   });
   const title = 'Budget against actual';
   if (report.isPending) return <Card title={title}><Loading what="the budgets" /></Card>;
-  if (report.isError) {
-    return (
-      <Card title={title}>
-        {isMissing(report.error) ? <Empty title="No budget report">This server does not offer it.</Empty> : <Failed error={report.error} what="The budgets" onRetry={() => void report.refetch()} />}
-      </Card>
-    );
-  }
+  if (report.isError) return <Card title={title}><Failed error={report.error} what="The budgets" onRetry={() => void report.refetch()} /></Card>;
   const lines = report.data.data;
   const most = Math.max(1, ...lines.map((line) => Math.max(line.budget_credits ?? 0, line.spent_credits)));
   return (
@@ -55,7 +52,7 @@ export function BudgetActual({ from }: { from: string }) {
               <span className={styles.budgetName}><Label>{nameOf(line)}</Label></span>
               <span className={styles.dim}>
                 {credits(line.spent_credits)}
-                {line.budget_credits === null ? ' spent' : ` of ${credits(line.budget_credits)} (${share(line.spent_credits + line.held_credits, line.budget_credits)})`}
+                {typeof line.budget_credits === 'number' ? ` of ${credits(line.budget_credits)} (${share(line.spent_credits + line.held_credits, line.budget_credits)})` : ' spent'}
               </span>
             </span>
             <span className={styles.track} style={{ width: `${Math.max(2, (100 * Math.max(line.budget_credits ?? 0, line.spent_credits)) / most)}%` }}>
