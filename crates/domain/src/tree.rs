@@ -263,10 +263,13 @@ impl Tree {
         });
     }
 
-    /// Enters a new child, which has spent nothing in any window yet: its parent sets the budget aside, and every ancestor
-    /// counts one more descendant.
-    pub(crate) fn add_child(&mut self, mut child: Node) {
-        child.counters = self.current.map(|(start, _)| Some(Counter { start, spent: Credits::ZERO }));
+    /// The counters of a new node, which has spent nothing in any window.
+    pub(crate) fn new_counters(&self) -> [Option<Counter>; Period::ALL.len()] {
+        self.current.map(|(start, _)| Some(Counter { start, spent: Credits::ZERO }))
+    }
+
+    /// Enters a new child: its parent sets the budget aside, and every ancestor counts one more descendant.
+    pub(crate) fn add_child(&mut self, child: Node) {
         let parent = child.path.parent_id().expect("only the root has no parent, and it is never added");
         let budget = child.budget.expect("only the root is unlimited");
         self.change_promise(parent, child.allocation, i128::from(budget.get()));

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::funds::check_live;
 use crate::{
-    ActionSet, Allocation, AttributeText, Credits, DelegationId, Denial, Node, NodePath, PathError, Period,
-    Terms, Tree, WindowLimit,
+    ActionSet, Allocation, AttributeText, Credits, DelegationId, Denial, Node, NodePath, PathError, Terms,
+    Tree, WindowLimit,
 };
 
 /// What the creator asks for. What is absent is inherited.
@@ -117,7 +117,7 @@ pub fn plan_mint(
         held: Credits::ZERO,
         reserved: 0,
         capped: 0,
-        counters: [None; Period::ALL.len()],
+        counters: tree.new_counters(),
         descendants: 0,
         terms: terms.clone(),
         frozen_at: None,

@@ -121,14 +121,13 @@ impl App {
             Threshold::Spend(Some(period), _) => format!("{of} credits are spent this {period}"),
             Threshold::Spend(None, _) => format!("{of} credits are spent"),
         };
-        let location = self.shared().options.location.trim_end_matches('/');
+        let page = self.page(&format!("delegations/{}", alert.delegation));
         Ok(Some(Mail {
             to: recipient.clone(),
             subject: format!("{label}: {what}"),
             body: format!(
-                "{label} has reached an alert: {what}. At {} it was {current} credits.\n\n{location}/delegations/{}\n",
-                firing.at.strftime("%Y-%m-%d %H:%M UTC"),
-                alert.delegation
+                "{label} has reached an alert: {what}. At {} it was {current} credits.\n\n{page}\n",
+                firing.at.strftime("%Y-%m-%d %H:%M UTC")
             ),
         }))
     }

@@ -97,9 +97,14 @@ impl App {
         self.shared().outbox.notify_one();
     }
 
-    /// A page of the dashboard to which a secret is handed in the fragment, which browsers send to no server.
-    pub(crate) fn link(&self, page: &str, secret: &str) -> String {
-        format!("{}/{page}#token={secret}", self.shared().options.location.trim_end_matches('/'))
+    /// The address of a page of the dashboard.
+    pub(crate) fn page(&self, path: &str) -> String {
+        format!("{}/{path}", self.shared().options.location.trim_end_matches('/'))
+    }
+
+    /// The same for a page to which a secret is handed in the fragment, which browsers send to no server.
+    pub(crate) fn link(&self, path: &str, secret: &str) -> String {
+        format!("{}#token={secret}", self.page(path))
     }
 }
 

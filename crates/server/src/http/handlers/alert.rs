@@ -5,13 +5,11 @@ use axum::{
     extract::{OriginalUri, State},
     response::Response,
 };
-use serde::Deserialize;
 use subgrant_api as api;
-use subgrant_domain::{AlertId, Credits, Period, UserId, kind};
+use subgrant_domain::{Credits, Period, UserId, kind};
 use subgrant_service::{AlertView, NewAlert, Threshold};
-use utoipa::IntoParams;
 
-use super::{noted, page_limit};
+use super::{PageQuery, noted, page_limit, page_start};
 use crate::http::{
     HttpState,
     body::JsonBody,
@@ -24,38 +22,25 @@ use crate::http::{
     validate::Validator,
 };
 
-/// Which alerts to list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(in crate::http) struct AlertQuery {
-    /// 1–100; 50 where nothing is said.
-    limit: Option<u64>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 /// Lists alerts with how far they are, oldest first. Every member may.
 #[utoipa::path(
     get,
     path = "/alert",
     tag = "alert",
     security(("session" = [])),
-    params(AlertQuery),
+    params(PageQuery),
     responses((status = 200, description = "A page", body = api::AlertList), Problems, Refusals)
 )]
 pub(in crate::http) async fn list(
     State(state): State<HttpState>,
     Authenticated(principal): Authenticated,
-    Query(query): Query<AlertQuery>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Json<api::AlertList>, Problem> {
     let mut validator = Validator::default();
     let limit = page_limit(&mut validator, query.limit);
-    let after = query.cursor.map(|cursor| AlertId::from_suffix(&cursor)).transpose();
-    let after =
-        validator.check("?cursor", "invalid_cursor", after.map_err(|_| "is not a cursor of this list"));
+    let after = page_start(&mut validator, query.cursor.as_deref());
     validator.finish()?;
-    let page = state.app.alerts(&principal, noted(after)?, limit).await?;
+    let page = state.app.alerts(&principal, after, limit).await?;
     Ok(Json(api::AlertList {
         data: page.alerts.into_iter().map(document).collect(),
         next_cursor: page.next.map(subgrant_domain::Id::suffix),

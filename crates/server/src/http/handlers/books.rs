@@ -16,7 +16,7 @@ use subgrant_domain::{EventId, Id};
 use subgrant_service::{AuditFilter, Fault, Order, Proof, ProofFrom, Recorded, ServiceError};
 use utoipa::IntoParams;
 
-use super::{noted, page_limit};
+use super::{page_limit, page_start};
 use crate::http::{
     HttpState,
     convert::time,
@@ -181,9 +181,7 @@ pub(in crate::http) async fn audit(
 ) -> Result<Json<api::AuditList>, Problem> {
     let mut validator = Validator::default();
     let limit = page_limit(&mut validator, query.limit);
-    let after = query.cursor.map(|cursor| EventId::from_suffix(&cursor)).transpose();
-    let after =
-        validator.check("?cursor", "invalid_cursor", after.map_err(|_| "is not a cursor of this list"));
+    let after: Option<EventId> = page_start(&mut validator, query.cursor.as_deref());
     let action = validator.free_text("?action", query.action, MAX_WORD_BYTES);
     let actor = validator.free_text("?actor", query.actor, MAX_WORD_BYTES);
     let target = validator.free_text("?target", query.target, MAX_WORD_BYTES);
@@ -192,7 +190,7 @@ pub(in crate::http) async fn audit(
         Some(api::AuditOrder::Newest) => Order::NewestFirst,
         Some(api::AuditOrder::Oldest) | None => Order::OldestFirst,
     };
-    let filter = AuditFilter { order, after: noted(after)?.map(Id::as_uuid), action, actor, target };
+    let filter = AuditFilter { order, after: after.map(Id::as_uuid), action, actor, target };
     let page = state.app.audit(&principal, &filter, limit).await?;
     Ok(Json(api::AuditList {
         data: page.entries.into_iter().map(|recorded| entry(recorded, &page.emails)).collect(),

@@ -6,11 +6,11 @@ use axum::{
 };
 use serde::Deserialize;
 use subgrant_api as api;
-use subgrant_domain::{AttributeText, DelegationId, kind};
+use subgrant_domain::{AttributeText, kind};
 use subgrant_service::{Freeze, ListRequest, RevokeRequest, StatusFilter, With};
 use utoipa::IntoParams;
 
-use super::{noted, page_limit};
+use super::{noted, page_limit, page_start};
 use crate::http::{
     HttpState,
     body::{JsonBody, OptionalJsonBody},
@@ -120,9 +120,7 @@ pub(in crate::http) async fn list(
 fn list_request(query: ListQuery) -> Result<ListRequest, Problem> {
     let mut validator = Validator::default();
     let limit = page_limit(&mut validator, query.limit);
-    let after = query.cursor.map(|cursor| DelegationId::from_suffix(&cursor)).transpose();
-    let after = after.map_err(|_| "is not a cursor of this list");
-    let after = validator.check("?cursor", "invalid_cursor", after).flatten();
+    let after = page_start(&mut validator, query.cursor.as_deref());
     let cost_center = validator.free_text("?cost_center", query.cost_center, AttributeText::MAX_BYTES);
     let department = validator.free_text("?department", query.department, AttributeText::MAX_BYTES);
     let label_contains = validator.free_text("?q", query.q, AttributeText::MAX_BYTES);

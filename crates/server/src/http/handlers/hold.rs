@@ -7,11 +7,11 @@ use axum::{
 use jiff::SignedDuration;
 use serde::Deserialize;
 use subgrant_api as api;
-use subgrant_domain::{Credits, HoldId, kind};
+use subgrant_domain::{Credits, kind};
 use subgrant_service::{HoldListRequest, HoldStatus};
 use utoipa::IntoParams;
 
-use super::{noted, page_limit};
+use super::{noted, page_limit, page_start};
 use crate::http::{
     HttpState,
     body::{JsonBody, OptionalJsonBody},
@@ -206,9 +206,7 @@ pub(in crate::http) async fn list(
 fn list_request(query: HoldQuery) -> Result<HoldListRequest, Problem> {
     let mut validator = Validator::default();
     let limit = page_limit(&mut validator, query.limit);
-    let after = query.cursor.map(|cursor| HoldId::from_suffix(&cursor)).transpose();
-    let after = after.map_err(|_| "is not a cursor of this list");
-    let after = validator.check("?cursor", "invalid_cursor", after).flatten();
+    let after = page_start(&mut validator, query.cursor.as_deref());
     validator.finish()?;
     let delegation =
         query.delegation_id.map(|id| id.parse()).transpose().map_err(|_| Problem::not_found())?;

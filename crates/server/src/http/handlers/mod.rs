@@ -20,7 +20,22 @@ pub(super) mod tenant;
 pub(super) mod verify;
 pub(super) mod webhook;
 
+use serde::Deserialize;
+use subgrant_domain::{Id, IdKind};
+use utoipa::IntoParams;
+
 use super::{problem::Problem, validate::Validator};
+
+/// Which page of a list that takes nothing else.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageQuery {
+    /// 1–100; 50 where nothing is said.
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
 
 /// The page size of a list: 1–100, 50 where nothing is said.
 fn page_limit(validator: &mut Validator, limit: Option<u64>) -> u8 {
@@ -32,6 +47,12 @@ fn page_limit(validator: &mut Validator, limit: Option<u64>) -> u8 {
             1
         }
     }
+}
+
+/// What a list goes on from; nothing where there is no cursor, or one that is noted as an error.
+fn page_start<K: IdKind>(validator: &mut Validator, cursor: Option<&str>) -> Option<Id<K>> {
+    let start = cursor.map(Id::from_suffix).transpose().map_err(|_| "is not a cursor of this list");
+    validator.check("?cursor", "invalid_cursor", start).flatten()
 }
 
 /// A value whose absence the validator has noted as an error before.

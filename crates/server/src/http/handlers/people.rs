@@ -5,14 +5,12 @@ use axum::{
     extract::{OriginalUri, State},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
 use subgrant_api as api;
-use subgrant_domain::{Role, UserId, kind};
+use subgrant_domain::{Role, kind};
 use subgrant_service::{CreatedMember, Member, NewMember};
-use utoipa::IntoParams;
 use zeroize::Zeroizing;
 
-use super::{noted, page_limit};
+use super::{PageQuery, noted, page_limit, page_start};
 use crate::http::{
     HttpState,
     body::JsonBody,
@@ -25,38 +23,25 @@ use crate::http::{
     validate::Validator,
 };
 
-/// Which members to list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(in crate::http) struct MemberQuery {
-    /// 1–100; 50 where nothing is said.
-    limit: Option<u64>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 /// Lists the members, oldest first. Every member may.
 #[utoipa::path(
     get,
     path = "/user",
     tag = "people",
     security(("session" = [])),
-    params(MemberQuery),
+    params(PageQuery),
     responses((status = 200, description = "A page", body = api::MemberList), Problems, Refusals)
 )]
 pub(in crate::http) async fn list(
     State(state): State<HttpState>,
     Authenticated(principal): Authenticated,
-    Query(query): Query<MemberQuery>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Json<api::MemberList>, Problem> {
     let mut validator = Validator::default();
     let limit = page_limit(&mut validator, query.limit);
-    let after = query.cursor.map(|cursor| UserId::from_suffix(&cursor)).transpose();
-    let after =
-        validator.check("?cursor", "invalid_cursor", after.map_err(|_| "is not a cursor of this list"));
+    let after = page_start(&mut validator, query.cursor.as_deref());
     validator.finish()?;
-    let page = state.app.members(&principal, noted(after)?, limit).await?;
+    let page = state.app.members(&principal, after, limit).await?;
     Ok(Json(api::MemberList {
         data: page.members.into_iter().map(member).collect(),
         next_cursor: page.next.map(subgrant_domain::Id::suffix),

@@ -6,16 +6,14 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use serde::Deserialize;
 use serde_json::Value;
 use subgrant_api as api;
-use subgrant_domain::{EventId, kind};
+use subgrant_domain::kind;
 use subgrant_service::{
     CreatedWebhook, DeliveryStatus, NewWebhook, WEBHOOK_EVENTS, Webhook, WebhookDelivery as Told,
 };
-use utoipa::IntoParams;
 
-use super::{noted, page_limit};
+use super::{PageQuery, noted, page_limit, page_start};
 use crate::{
     delivery::AddressError,
     http::{
@@ -103,39 +101,26 @@ pub(in crate::http) async fn delete(
     Ok(no_content(state.app.delete_webhook(&principal, id, key).await?))
 }
 
-/// Which deliveries to list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(in crate::http) struct DeliveryQuery {
-    /// 1–100; 50 where nothing is said.
-    limit: Option<u64>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 /// What a webhook was told, newest first, for thirty days. Owners and admins may look.
 #[utoipa::path(
     get,
     path = "/webhook/{id}/delivery",
     tag = "webhook",
     security(("session" = [])),
-    params(("id" = String, Path, description = "`whk_…`"), DeliveryQuery),
+    params(("id" = String, Path, description = "`whk_…`"), PageQuery),
     responses((status = 200, description = "A page", body = api::WebhookDeliveryList), Problems, Refusals)
 )]
 pub(in crate::http) async fn deliveries(
     State(state): State<HttpState>,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Webhook>,
-    Query(query): Query<DeliveryQuery>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Json<api::WebhookDeliveryList>, Problem> {
     let mut validator = Validator::default();
     let limit = page_limit(&mut validator, query.limit);
-    let before = query.cursor.map(|cursor| EventId::from_suffix(&cursor)).transpose();
-    let before =
-        validator.check("?cursor", "invalid_cursor", before.map_err(|_| "is not a cursor of this list"));
+    let before = page_start(&mut validator, query.cursor.as_deref());
     validator.finish()?;
-    let page = state.app.deliveries(&principal, id, noted(before)?, limit).await?;
+    let page = state.app.deliveries(&principal, id, before, limit).await?;
     Ok(Json(api::WebhookDeliveryList {
         data: page.deliveries.into_iter().map(told).collect(),
         next_cursor: page.next.map(subgrant_domain::Id::suffix),
