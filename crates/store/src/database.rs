@@ -43,6 +43,10 @@ pub struct LockedTx {
     is_revised: bool,
 }
 
+/// For statements that are planned once and go by keys: see [`Database::begin_often`].
+const BY_KEY: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; \
+                      SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+
 /// The role every connection switches to; made by the first migration.
 const ROLE: &str = "subgrant_app";
 
@@ -73,9 +77,7 @@ impl Database {
     /// planned once, to go by the keys however small a table was then. To plan a posting takes longer than to execute it for
     /// a single spend.
     pub async fn begin_often(&self, tenant: TenantId) -> Result<TenantTx> {
-        let by_key = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; \
-                      SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
-        self.begin_as(by_key, tenant).await
+        self.begin_as(&format!("BEGIN; {BY_KEY}"), tenant).await
     }
 
     /// Opens a read-only transaction for `tenant` in which all statements see the same instant.
@@ -83,12 +85,8 @@ impl Database {
         self.begin_as("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", tenant).await
     }
 
-    /// The one place where a tenant is set. A literal, because Citus passes `SET LOCAL` on to its workers but not
-    /// `set_config()`; safe, because a UUID's text holds only hexadecimal digits and hyphens.
-    async fn begin_as(&self, begin: &'static str, tenant: TenantId) -> Result<TenantTx> {
-        let uuid = tenant.as_uuid();
-        let statement = AssertSqlSafe(format!("{begin}; SET LOCAL subgrant.tenant_id = '{uuid}'"));
-        Ok(TenantTx { tx: self.pool.begin_with(statement).await?, tenant })
+    async fn begin_as(&self, begin: &str, tenant: TenantId) -> Result<TenantTx> {
+        Ok(TenantTx { tx: self.pool.begin_with(start(begin, tenant)).await?, tenant })
     }
 
     /// Whether more than half of the connections are free, so that one may be kept for what is about to come.
@@ -106,6 +104,12 @@ impl Database {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// The one place where a tenant is set. A literal, because Citus passes `SET LOCAL` on to its workers but not
+/// `set_config()`; safe, because a UUID's text holds only hexadecimal digits and hyphens.
+fn start(begin: &str, tenant: TenantId) -> AssertSqlSafe<String> {
+    AssertSqlSafe(format!("{begin}; SET LOCAL subgrant.tenant_id = '{}'", tenant.as_uuid()))
 }
 
 impl TenantTx {
@@ -133,13 +137,28 @@ impl LockedTx {
     /// Ends the transaction, keeps what it wrote and gives the lock up. Counts the tenant's revision up, so that nobody
     /// goes on with what they knew before.
     pub async fn commit(mut self) -> Result<()> {
+        self.revise().await?;
+        self.tx.commit().await
+    }
+
+    /// The same, and begins the tenant's next transaction as [`Database::begin_often`] does: one round trip, and a process
+    /// of the database that has just seen the same rows.
+    pub async fn commit_and_begin_often(mut self) -> Result<TenantTx> {
+        self.revise().await?;
+        let chain = start(&format!("COMMIT AND CHAIN; {BY_KEY}"), self.tx.tenant);
+        self.connection().execute(chain).await?;
+        Ok(self.tx)
+    }
+
+    async fn revise(&mut self) -> Result<()> {
         if !self.is_revised {
             let (tenant, revision) = (self.tenant_uuid(), self.next_revision);
             sqlx::query!("UPDATE ledger_heads SET revision = $2 WHERE tenant_id = $1", tenant, revision)
                 .execute(self.connection())
                 .await?;
+            self.is_revised = true;
         }
-        self.tx.commit().await
+        Ok(())
     }
 
     /// Whose transaction it is.

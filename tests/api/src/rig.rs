@@ -5,14 +5,13 @@
 use std::time::Duration;
 
 use axum::{
-    Router,
     body::{Body, to_bytes},
     http::{Request, StatusCode, header},
 };
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool, postgres::PgConnectOptions};
 use subgrant_domain::{Allocation, AttributeText, ChildRequest, Credits, TenantId};
-use subgrant_server::http::{HttpOptions, HttpState, router};
+use subgrant_server::http::{HttpOptions, HttpService, HttpState, service};
 use subgrant_service::{App, AppOptions, MasterKey, MintRequest, Principal};
 use subgrant_store::{Database, DatabaseOptions};
 use tokio::{
@@ -26,7 +25,7 @@ use crate::{NODES, TestDatabase};
 /// A server in this process, without a socket.
 pub struct Rig {
     /// The whole HTTP surface.
-    pub router: Router,
+    pub service: HttpService,
     /// The use cases behind it.
     pub app: App,
     /// The one tenant.
@@ -48,20 +47,20 @@ impl Rig {
         let observer = database.superuser().await;
         let (key, url) = (MasterKey::generate(), relayed(&database.url).await);
         let app = Self::app(&url, max_connections, &key).await;
-        let router = router(HttpState::new(app.clone(), HttpOptions::default()));
+        let service = service(HttpState::new(app.clone(), HttpOptions::default()));
         let body =
             json!({ "organization": "Acme", "email": "owner@acme.example", "password": "correct horse" });
-        let (status, headers, body) = send(&router, post("/signup", None, &body)).await;
+        let (status, headers, body) = send(&service, post("/signup", None, &body)).await;
         assert_eq!(status, StatusCode::CREATED, "{body}");
         let cookie = headers[header::SET_COOKIE].to_str().unwrap();
         let session = cookie.split_once('=').unwrap().1.split(';').next().unwrap().to_owned();
         let tenant = body["tenant"]["id"].as_str().unwrap().parse().unwrap();
         let root_token = body["root_token"].as_str().unwrap().to_owned();
         let child = json!({ "label": "team", "budget_credits": 1_000_000 });
-        let (status, _, body) = send(&router, post("/delegation", Some(&root_token), &child)).await;
+        let (status, _, body) = send(&service, post("/delegation", Some(&root_token), &child)).await;
         assert_eq!(status, StatusCode::CREATED, "{body}");
         let token = body["token"].as_str().unwrap().to_owned();
-        Self { router, app, observer, tenant, token, root_token, session, database: (url, key) }
+        Self { service, app, observer, tenant, token, root_token, session, database: (url, key) }
     }
 
     async fn app(url: &str, max_connections: u32, key: &MasterKey) -> App {
@@ -85,7 +84,7 @@ impl Rig {
     pub async fn assert_nothing_is_left_open(&self, what: &str) {
         self.wait_until_quiet(what).await;
         let (status, _, body) =
-            send(&self.router, post("/spend", Some(&self.token), &json!({ "amount_credits": 1 }))).await;
+            send(&self.service, post("/spend", Some(&self.token), &json!({ "amount_credits": 1 }))).await;
         assert_eq!(status, StatusCode::CREATED, "{what}: {body}");
         let id: subgrant_domain::SpendId = body["id"].as_str().unwrap().parse().unwrap();
         let seen: i64 = self.one("SELECT count(*) FROM ledger WHERE id = $1", id.as_uuid()).await;
@@ -152,8 +151,8 @@ pub fn post(path: &str, token: Option<&str>, body: &Value) -> Request<Body> {
     request.body(Body::from(body.to_string())).unwrap()
 }
 
-async fn send(router: &Router, request: Request<Body>) -> (StatusCode, axum::http::HeaderMap, Value) {
-    let response = router.clone().oneshot(request).await.unwrap();
+async fn send(service: &HttpService, request: Request<Body>) -> (StatusCode, axum::http::HeaderMap, Value) {
+    let response = service.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, usize::MAX).await.unwrap();
     (parts.status, parts.headers, serde_json::from_slice(&bytes).unwrap())

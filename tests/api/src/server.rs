@@ -1,11 +1,11 @@
 //! A server per test, on a port of its own.
 
-use std::{net::SocketAddr, sync::atomic::AtomicU32, time::Duration};
+use std::{sync::atomic::AtomicU32, time::Duration};
 
 use serde_json::json;
 use subgrant_server::{
     delivery::{self, Caller, Mailer, Senders, WebhookTargets},
-    http::{HttpOptions, HttpState, router},
+    http::{HttpOptions, HttpState, service},
 };
 use subgrant_service::{App, AppOptions, MailRoute, MasterKey};
 use subgrant_store::{Database, DatabaseOptions};
@@ -75,7 +75,7 @@ impl TestServer {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a bound socket has an address");
         let state = HttpState::new(app.clone(), http);
-        let service = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let service = service(state.clone()).per_connection();
         tokio::spawn(async move { axum::serve(listener, service).await });
         Self { api: Api::new(format!("http://{address}")), app, database, master_key, state }
     }

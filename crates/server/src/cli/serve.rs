@@ -164,8 +164,7 @@ impl Serve {
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .max_buf_size(MAX_HEAD_BYTES);
-        let service = http::router(state).into_make_service_with_connect_info::<SocketAddr>();
-        let ended = server.handle(handle).serve(service).await;
+        let ended = server.handle(handle).serve(http::service(state).per_connection()).await;
         housekeeping.abort();
         alerts.abort();
         delivery.abort();

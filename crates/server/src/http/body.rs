@@ -24,8 +24,8 @@ pub(crate) struct OptionalJsonBody<T>(pub(crate) T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
-        parse_json(&json_bytes(request, state).await?).map(Self)
+    async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
+        parse_json(&json_bytes(request).await?).map(Self)
     }
 }
 
@@ -34,7 +34,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let (parts, body) = request.into_parts();
-        let bytes = body_bytes(Request::from_parts(parts.clone(), body), state).await?;
+        let bytes = body_bytes(Request::from_parts(parts.clone(), body)).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -44,15 +44,16 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
 }
 
 /// The whole body, whatever it is.
-pub(crate) async fn body_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    // The outer layers have read the whole body, within its limits of size and time.
-    Bytes::from_request(request, state).await.map_err(|_| unparsable("The body could not be read."))
+pub(crate) async fn body_bytes(request: Request) -> Result<Bytes, Problem> {
+    // It is here already, within its limits of size and time.
+    let read = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+    read.map_err(|_| unparsable("The body could not be read."))
 }
 
 /// The whole body of a request that says that it is JSON.
-pub(crate) async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+pub(crate) async fn json_bytes(request: Request) -> Result<Bytes, Problem> {
     let is_json = is_json(&request);
-    let bytes = body_bytes(request, state).await?;
+    let bytes = body_bytes(request).await?;
     if !is_json {
         let detail = "Send the body as JSON, with Content-Type: application/json.";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));

@@ -1,26 +1,77 @@
 //! What happens around every handler.
+//!
+//! One function around all routes, not a layer around each: a layer of axum's is copied for every request, with all
+//! that is within it, and boxes the future.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use axum::{
-    body::{Body, Bytes},
-    extract::{Request, State},
+    BoxError, Router, ServiceExt,
+    body::{Body, Bytes, HttpBody},
+    extract::{Request, connect_info::IntoMakeServiceWithConnectInfo},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use http_body_util::BodyExt;
 use subgrant_domain::RequestId;
+use tower::{Service, util::ServiceExt as _};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{HttpState, problem::Problem};
+use super::{HttpOptions, HttpState, problem::Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How much of an oversized body is read and thrown away, so that the caller gets to read the answer.
 const DRAIN_BYTES: usize = 32 * 1024 * 1024;
 
-/// The outermost layer: gives the request its id, and renders every problem with it.
-pub(crate) async fn identify(mut request: Request, next: Next) -> Response {
+/// The whole server, as one service.
+#[derive(Clone)]
+pub struct HttpService {
+    state: HttpState,
+    routes: Router,
+}
+
+impl HttpService {
+    /// Around routes that know the state already.
+    pub(super) fn new(state: HttpState, routes: Router) -> Self {
+        Self { state, routes }
+    }
+
+    /// A service for each connection, which knows the caller's address.
+    pub fn per_connection(self) -> IntoMakeServiceWithConnectInfo<Self, SocketAddr> {
+        ServiceExt::<Request>::into_make_service_with_connect_info(self)
+    }
+}
+
+impl<B> Service<Request<B>> for HttpService
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Self { state, routes } = self.clone();
+        let request = request.map(Body::new);
+        Box::pin(async move { Ok(identify(&state.options, routes, request).await) })
+    }
+}
+
+/// Gives the request its id, and renders every problem with it.
+async fn identify(options: &HttpOptions, routes: Router, mut request: Request) -> Response {
     let id = RequestId::from_uuid(Uuid::now_v7());
     request.extensions_mut().insert(id);
     let method = request.method().clone();
@@ -29,7 +80,10 @@ pub(crate) async fn identify(mut request: Request, next: Next) -> Response {
     let span = tracing::info_span!("request", %id, %method, path, trace_id);
     let started = std::time::Instant::now();
     let mut response = async {
-        let response = next.run(request).await;
+        let response = match read_body(options, request).await {
+            Ok(request) => detach(options, routes, request).await,
+            Err(problem) => problem.into_response(),
+        };
         let elapsed_ms = started.elapsed().as_millis();
         tracing::info!(status = response.status().as_u16(), elapsed_ms, "answered");
         response
@@ -80,12 +134,13 @@ fn problem_of(response: &Response) -> Option<Problem> {
     }
 }
 
-/// Runs the rest in a task of its own. A caller that goes away, or a time limit, ends the waiting and not the work: a
-/// transaction is never cut off in the middle.
-pub(crate) async fn detach(State(state): State<HttpState>, request: Request, next: Next) -> Response {
-    let task = tokio::spawn(next.run(request).in_current_span());
-    match tokio::time::timeout(state.options.handler_timeout, task).await {
-        Ok(Ok(response)) => response,
+/// Lets a route answer in a task of its own. A caller that goes away, or a time limit, ends the waiting and not the
+/// work: a transaction is never cut off in the middle.
+async fn detach(options: &HttpOptions, routes: Router, request: Request) -> Response {
+    let task = tokio::spawn(routes.oneshot(request).in_current_span());
+    match tokio::time::timeout(options.handler_timeout, task).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(never))) => match never {},
         Ok(Err(panic)) => {
             tracing::error!(error = &panic as &dyn std::error::Error, "a handler panicked");
             Problem::internal().into_response()
@@ -99,26 +154,23 @@ pub(crate) async fn detach(State(state): State<HttpState>, request: Request, nex
 }
 
 /// Reads the whole body, within its limits of size and time, before anything else looks at the request.
-pub(crate) async fn read_body(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+async fn read_body(options: &HttpOptions, request: Request) -> Result<Request, Problem> {
     let (parts, body) = request.into_parts();
     let expects_continue = parts.headers.contains_key(header::EXPECT);
     let max_bytes = match parts.uri.path() {
-        "/api/cloud/spend/batch" => state.options.max_batch_bytes,
-        _ => state.options.max_body_bytes,
+        "/api/cloud/spend/batch" => options.max_batch_bytes,
+        _ => options.max_body_bytes,
     };
     let read = collect(body, max_bytes, expects_continue);
-    let problem = match tokio::time::timeout(state.options.body_timeout, read).await {
-        Ok(Ok(bytes)) => return next.run(Request::from_parts(parts, Body::from(bytes))).await,
-        Ok(Err(problem)) => problem,
-        Err(_) => {
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")
-        }
+    let Ok(bytes) = tokio::time::timeout(options.body_timeout, read).await else {
+        let detail = "The body did not arrive in time.";
+        return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail));
     };
-    problem.into_response()
+    Ok(Request::from_parts(parts, Body::from(bytes?)))
 }
 
 async fn collect(mut body: Body, max_bytes: usize, expects_continue: bool) -> Result<Bytes, Problem> {
-    let announced = axum::body::HttpBody::size_hint(&body).lower();
+    let announced = HttpBody::size_hint(&body).lower();
     let too_large = || {
         let detail = format!("The body may have at most {max_bytes} bytes.");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)

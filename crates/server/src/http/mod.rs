@@ -25,8 +25,9 @@ use std::{
 use crate::delivery::WebhookTargets;
 use subgrant_service::App;
 
+pub use middleware::HttpService;
 pub use openapi::document;
-pub use router::router;
+pub use router::service;
 
 /// How requests are handled.
 #[derive(Debug, Clone)]

@@ -2,22 +2,23 @@
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
     http::{HeaderMap, HeaderValue, Method, Uri},
-    middleware,
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 use utoipa::OpenApi;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouter},
+    routes,
+};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{HttpState, handlers, middleware as layers, openapi, problem::Problem};
+use super::{HttpState, handlers, middleware::HttpService, openapi, problem::Problem};
 
 const BASE: &str = "/api/cloud";
 
 /// The whole server, as one service.
-pub fn router(state: HttpState) -> Router {
+pub fn service(state: HttpState) -> HttpService {
     let (api, document) = api_router().split_for_parts();
     let json = document.to_json().expect("the document is plain data");
     let specification = move || {
@@ -26,18 +27,14 @@ pub fn router(state: HttpState) -> Router {
     };
     let docs =
         SwaggerUi::new("/docs").config(Config::from(format!("{BASE}/openapi.json")).validator_url("none"));
-    Router::new()
+    let routes = Router::new()
         .merge(api)
         .route(&format!("{BASE}/openapi.json"), get(specification))
         .route(&format!("{BASE}/docs"), get(|| async { Redirect::permanent("/docs/") }))
         .merge(docs)
         .fallback(page)
-        // The layer below has read the body within limits of its own.
-        .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(state.clone(), layers::detach))
-        .layer(middleware::from_fn_with_state(state.clone(), layers::read_body))
-        .layer(middleware::from_fn(layers::identify))
-        .with_state(state)
+        .with_state(state.clone());
+    HttpService::new(state, routes)
 }
 
 /// What no other route answers: the dashboard, or nothing.
@@ -47,58 +44,64 @@ async fn page(method: Method, uri: Uri, headers: HeaderMap) -> Result<Response, 
 
 /// Every documented call.
 pub(super) fn api_router() -> OpenApiRouter<HttpState> {
-    let api = OpenApiRouter::new()
-        .routes(routes!(handlers::tenant::sign_up))
-        .routes(routes!(handlers::tenant::rotate_root))
-        .routes(routes!(handlers::settings::show, handlers::settings::update))
-        .routes(routes!(handlers::delegation::create, handlers::delegation::list))
-        .routes(routes!(handlers::delegation::own))
-        .routes(routes!(handlers::delegation::tree))
-        .routes(routes!(handlers::delegation::one, handlers::delegation::update::update))
-        .routes(routes!(handlers::delegation::revoke))
-        .routes(routes!(handlers::delegation::freeze))
-        .routes(routes!(handlers::delegation::unfreeze))
-        .routes(routes!(handlers::delegation::token::rotate))
-        .routes(routes!(handlers::delegation::token::restrict))
-        .routes(routes!(handlers::delegation::token::list))
-        .routes(routes!(handlers::spend::create))
-        .routes(routes!(handlers::spend::one))
-        .routes(routes!(handlers::spend::refund))
-        .routes(routes!(handlers::batch::spend))
-        .routes(routes!(handlers::hold::create, handlers::hold::list))
-        .routes(routes!(handlers::hold::capture))
-        .routes(routes!(handlers::hold::extend))
-        .routes(routes!(handlers::hold::release))
-        .routes(routes!(handlers::spend::ledger))
-        .routes(routes!(handlers::books::proof))
-        .routes(routes!(handlers::books::export))
-        .routes(routes!(handlers::books::audit))
-        .routes(routes!(handlers::report::spend))
-        .routes(routes!(handlers::report::budget::budget))
-        .routes(routes!(handlers::report::forecast::forecast))
-        .routes(routes!(handlers::event::stream))
-        .routes(routes!(handlers::session::create, handlers::session::show, handlers::session::delete))
-        .routes(routes!(handlers::people::list, handlers::people::create))
-        .routes(routes!(handlers::people::one, handlers::people::update, handlers::people::delete))
-        .routes(routes!(handlers::sessions::list, handlers::sessions::end_all))
-        .routes(routes!(handlers::sessions::end_one))
-        .routes(routes!(handlers::invitation::create))
-        .routes(routes!(handlers::invitation::accept))
-        .routes(routes!(handlers::password::change))
-        .routes(routes!(handlers::password::request_reset))
-        .routes(routes!(handlers::password::accept_reset))
-        .routes(routes!(handlers::alert::list, handlers::alert::create))
-        .routes(routes!(handlers::alert::delete))
-        .routes(routes!(handlers::webhook::list, handlers::webhook::create))
-        .routes(routes!(handlers::webhook::delete))
-        .routes(routes!(handlers::webhook::deliveries))
-        .routes(routes!(handlers::webhook::test))
-        .routes(routes!(handlers::verify::verify))
-        .routes(routes!(handlers::config::show));
-    let mut router = OpenApiRouter::with_openapi(openapi::Base::openapi())
-        .nest(BASE, api)
-        .routes(routes!(handlers::health::live))
-        .routes(routes!(handlers::health::ready));
+    let calls = [
+        routes!(handlers::tenant::sign_up),
+        routes!(handlers::tenant::rotate_root),
+        routes!(handlers::settings::show, handlers::settings::update),
+        routes!(handlers::delegation::create, handlers::delegation::list),
+        routes!(handlers::delegation::own),
+        routes!(handlers::delegation::tree),
+        routes!(handlers::delegation::one, handlers::delegation::update::update),
+        routes!(handlers::delegation::revoke),
+        routes!(handlers::delegation::freeze),
+        routes!(handlers::delegation::unfreeze),
+        routes!(handlers::delegation::token::rotate),
+        routes!(handlers::delegation::token::restrict),
+        routes!(handlers::delegation::token::list),
+        routes!(handlers::spend::create),
+        routes!(handlers::spend::one),
+        routes!(handlers::spend::refund),
+        routes!(handlers::batch::spend),
+        routes!(handlers::hold::create, handlers::hold::list),
+        routes!(handlers::hold::capture),
+        routes!(handlers::hold::extend),
+        routes!(handlers::hold::release),
+        routes!(handlers::spend::ledger),
+        routes!(handlers::books::proof),
+        routes!(handlers::books::export),
+        routes!(handlers::books::audit),
+        routes!(handlers::report::spend),
+        routes!(handlers::report::budget::budget),
+        routes!(handlers::report::forecast::forecast),
+        routes!(handlers::event::stream),
+        routes!(handlers::session::create, handlers::session::show, handlers::session::delete),
+        routes!(handlers::people::list, handlers::people::create),
+        routes!(handlers::people::one, handlers::people::update, handlers::people::delete),
+        routes!(handlers::sessions::list, handlers::sessions::end_all),
+        routes!(handlers::sessions::end_one),
+        routes!(handlers::invitation::create),
+        routes!(handlers::invitation::accept),
+        routes!(handlers::password::change),
+        routes!(handlers::password::request_reset),
+        routes!(handlers::password::accept_reset),
+        routes!(handlers::alert::list, handlers::alert::create),
+        routes!(handlers::alert::delete),
+        routes!(handlers::webhook::list, handlers::webhook::create),
+        routes!(handlers::webhook::delete),
+        routes!(handlers::webhook::deliveries),
+        routes!(handlers::webhook::test),
+        routes!(handlers::verify::verify),
+        routes!(handlers::config::show),
+    ];
+    let base = OpenApiRouter::with_openapi(openapi::Base::openapi());
+    let mut router = calls.into_iter().fold(base, |router, call| router.routes(at_base(call)));
+    router = router.routes(routes!(handlers::health::live)).routes(routes!(handlers::health::ready));
     openapi::complete(router.get_openapi_mut());
     router
+}
+
+/// Not a nested router, which would write each request's address anew.
+fn at_base((schemas, mut paths, methods): UtoipaMethodRouter<HttpState>) -> UtoipaMethodRouter<HttpState> {
+    paths.paths = paths.paths.into_iter().map(|(path, item)| (format!("{BASE}{path}"), item)).collect();
+    (schemas, paths, methods)
 }

@@ -11,7 +11,6 @@ use subgrant_store::{
     events, holds,
     idempotency::{self, Key},
 };
-use tokio::task::JoinHandle;
 
 use super::{
     AT_A_TIME, Answer, Command,
@@ -40,26 +39,25 @@ pub(super) enum Start {
     /// It holds the lock under which they were made.
     Locked(LockedTx, Clock),
     /// It must find the books as they were supposed to stand. It may have begun already.
-    Supposed(Option<Begun>),
+    Supposed(Option<TenantTx>),
 }
 
-/// A transaction that is about to begin.
-pub(super) type Begun = JoinHandle<Result<TenantTx, StoreError>>;
-
 /// A transaction that has begun ahead, or one that begins now.
-pub(super) async fn begin(app: &App, tenant: TenantId, ahead: Option<Begun>) -> Result<TenantTx, StoreError> {
-    if let Some(begun) = ahead
-        && let Ok(Ok(tx)) = begun.await
-    {
-        return Ok(tx);
+pub(super) async fn begin(
+    app: &App,
+    tenant: TenantId,
+    ahead: Option<TenantTx>,
+) -> Result<TenantTx, StoreError> {
+    match ahead {
+        Some(tx) => Ok(tx),
+        None => app.shared().database.begin_often(tenant).await,
     }
-    app.shared().database.begin_often(tenant).await
 }
 
 /// What became of decisions.
 pub(super) enum Ended {
-    /// They are committed, and everybody is being answered.
-    Committed(Clock),
+    /// They are committed, and everybody is being answered. The next transaction may have begun.
+    Committed(Clock, Option<TenantTx>),
     /// They are not; nobody was answered.
     Failed(Failure, Vec<Command>),
 }
@@ -111,9 +109,9 @@ impl Decisions {
     /// Commits the decisions, and answers.
     pub(super) async fn commit(mut self, app: App, start: Start) -> Ended {
         match self.write(&app, start).await {
-            Ok(clock) => {
+            Ok((clock, next)) => {
                 tokio::spawn(answer(self.decided));
-                Ended::Committed(clock)
+                Ended::Committed(clock, next)
             }
             Err(failure) => {
                 let commands = self.decided.into_iter().map(|(command, _)| command).collect();
@@ -122,7 +120,7 @@ impl Decisions {
         }
     }
 
-    async fn write(&mut self, app: &App, start: Start) -> Result<Clock, Failure> {
+    async fn write(&mut self, app: &App, start: Start) -> Result<(Clock, Option<TenantTx>), Failure> {
         let (mut tx, clock) = match (start, &self.posting) {
             (Start::Supposed(ahead), Some(posting)) if self.unsure.is_empty() => {
                 self.lock_and_post(begin(app, self.tenant, ahead).await?, posting).await?
@@ -135,7 +133,7 @@ impl Decisions {
                 if !self.unsure.is_empty() && !idempotency::by_keys(&mut tx, &self.unsure).await?.is_empty() {
                     return Err(Failure::KeyTaken);
                 }
-                let Some(posting) = posting else { return Ok(clock) };
+                let Some(posting) = posting else { return Ok((clock, None)) };
                 let Standing { now, seq, .. } = self.standing;
                 adoption::enter(&mut tx, &self.writes.adopted, seq, now).await?;
                 match books::post(&mut tx, posting, now).await? {
@@ -146,12 +144,17 @@ impl Decisions {
             }
         };
         self.write_holds(&mut tx).await?;
-        tx.commit().await.map_err(|error| {
+        let committed = if app.shared().database.has_spare_connections() {
+            tx.commit_and_begin_often().await.map(Some)
+        } else {
+            tx.commit().await.map(|()| None)
+        };
+        let next = committed.map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "a commit failed");
             Failure::OutcomeUnknown
         })?;
         app.shared().hub.wake(self.tenant);
-        Ok(clock)
+        Ok((clock, next))
     }
 
     /// Takes the lock, and makes sure that nobody has written since what is known was read.

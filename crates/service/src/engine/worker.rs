@@ -7,12 +7,12 @@ use std::{
 };
 
 use subgrant_domain::TenantId;
-use subgrant_store::{LockedTx, idempotency::Key};
+use subgrant_store::{LockedTx, TenantTx, idempotency::Key};
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 
 use super::{
     AT_A_TIME, Command,
-    commit::{Begun, Ended, Failure, Start, begin},
+    commit::{Ended, Failure, Start, begin},
     draft::Draft,
     open::open,
     recent::RecentKeys,
@@ -37,7 +37,7 @@ pub(super) struct Worker {
     held_back: Vec<Command>,
     under_way: Option<JoinHandle<Ended>>,
     /// The next one, which has begun, so that nobody need wait for that.
-    ahead: Option<Begun>,
+    ahead: Option<TenantTx>,
     /// When decisions were last given up because somebody else had written.
     rival_seen: Option<Instant>,
 }
@@ -154,10 +154,6 @@ impl Worker {
         let (decisions, next) = draft.part(self.tenant);
         self.draft = next;
         self.under_way = Some(tokio::spawn(decisions.commit(self.app.clone(), start)));
-        if self.ahead.is_none() && self.app.shared().database.has_spare_connections() {
-            let (app, tenant) = (self.app.clone(), self.tenant);
-            self.ahead = Some(tokio::spawn(async move { begin(&app, tenant, None).await }));
-        }
     }
 
     /// Takes the lock, reads what is missing, decides, and sends that on its way.
@@ -189,7 +185,8 @@ impl Worker {
     /// Takes note of how the transaction that was under way has ended.
     async fn conclude(&mut self, ended: Ended) {
         match ended {
-            Ended::Committed(clock) => {
+            Ended::Committed(clock, next) => {
+                self.ahead = next;
                 if let Some(draft) = &mut self.draft {
                     draft.clock = clock;
                 }

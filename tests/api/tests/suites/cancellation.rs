@@ -45,7 +45,7 @@ async fn a_caller_that_goes_away_during_a_request_leaves_nothing_open() {
             ("/spend", json!({ "amount_credits": 3 })),
             ("/delegation", json!({ "label": "child", "budget_credits": 10 })),
         ] {
-            let call = async || rig.router.clone().oneshot(post(path, Some(&rig.token), &body));
+            let call = async || rig.service.clone().oneshot(post(path, Some(&rig.token), &body));
             drop_everywhere(&rig, path, 1, call).await;
         }
     }
@@ -55,7 +55,7 @@ async fn a_caller_that_goes_away_during_a_request_leaves_nothing_open() {
 async fn a_request_whose_caller_goes_away_is_carried_out_whole() {
     let rig = Rig::start(1).await;
     let body = json!({ "amount_credits": 50 });
-    assert!(!drop_after(1, rig.router.clone().oneshot(post("/spend", Some(&rig.token), &body))).await);
+    assert!(!drop_after(1, rig.service.clone().oneshot(post("/spend", Some(&rig.token), &body))).await);
     // The pool's only connection serves one after the other, so that this comes after the dropped one.
     rig.assert_nothing_is_left_open("spend").await;
     let spent = format!("{NODES}SELECT spent FROM nodes WHERE depth = 0");
