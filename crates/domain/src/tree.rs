@@ -1,7 +1,6 @@
 //! The nodes that a batch touches, in memory: plans read and change this, and the store writes back what changed.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
@@ -50,7 +49,7 @@ impl Tree {
             current: Period::ALL.map(|period| period.window(now, &zone)),
             zone,
             nodes: nodes.into_iter().map(|node| (node.id(), node)).collect(),
-            changed_nodes: HashMap::new(),
+            changed_nodes: HashMap::default(),
         }
     }
 

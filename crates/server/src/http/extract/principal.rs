@@ -25,7 +25,8 @@ impl FromRequestParts<HttpState> for Authenticated {
             return Err(Problem::unauthorized("missing", detail));
         };
         check_same_origin(&parts.method, &parts.headers)?;
-        Ok(Self(state.app.authenticate_session(&session, source_ip, request_id).await?))
+        // In a box, so that a request with a token does not carry the room for this around.
+        Ok(Self(Box::pin(state.app.authenticate_session(&session, source_ip, request_id)).await?))
     }
 }
 
