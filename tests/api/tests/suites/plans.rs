@@ -145,6 +145,7 @@ impl Stage {
             "/delegation?status=revoked&cost_center=Centre%200",
             "/delegation?status=exhausted&cost_center=Centre%200&department=Nowhere",
             "/ledger?x",
+            "/ledger?x&order=newest",
             "/audit?x",
             "/delegation/tree?x",
             "/delegation/self?x",
@@ -168,6 +169,8 @@ impl Stage {
             queries.push(format!("/ledger?delegation_id={top}"));
             queries.push(format!("/ledger?delegation_id={top}&from={last}"));
             queries.push(format!("/ledger?delegation_id={top}&to={start}"));
+            queries.push(format!("/ledger?delegation_id={top}&order=newest"));
+            queries.push(format!("/ledger?delegation_id={top}&order=newest&to={second}"));
             queries.push(format!("/report/spend?delegation_id={top}&to={second}"));
             queries.push(format!("/report/spend?delegation_id={top}&to={second}&group_by=delegation"));
         }

@@ -137,17 +137,21 @@ pub(in crate::http) async fn one(
 pub(in crate::http) struct LedgerQuery {
     /// Of this delegation and everything below it; absent: of the caller's.
     delegation_id: Option<String>,
+    /// Oldest or newest first; oldest where nothing is said.
+    #[serde(default)]
+    #[param(inline)]
+    order: api::Order,
     /// From this time on (RFC 3339).
     from: Option<String>,
     /// Before this time (RFC 3339).
     to: Option<String>,
     /// 1–100; 50 where nothing is said.
     limit: Option<u64>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the page before, in the same order.
     cursor: Option<String>,
 }
 
-/// Lists the ledger entries of the caller's delegation and everything below it, oldest first.
+/// Lists the ledger entries of the caller's delegation and everything below it.
 ///
 /// A page may hold fewer than `limit`, even none, and yet not be the last: that one has no `next_cursor`.
 #[utoipa::path(
@@ -166,7 +170,7 @@ pub(in crate::http) async fn ledger(
     let page = state.app.ledger(&principal, &ledger_request(query)?).await?;
     Ok(Json(api::LedgerList {
         data: page.entries.into_iter().map(convert::ledger_entry).collect(),
-        next_cursor: page.next_after_seq.map(|seq| seq.to_string()),
+        next_cursor: page.next.map(|seq| seq.to_string()),
     }))
 }
 
@@ -175,12 +179,12 @@ fn ledger_request(query: LedgerQuery) -> Result<LedgerRequest, Problem> {
     let limit = page_limit(&mut validator, query.limit);
     let from = time(&mut validator, "?from", query.from);
     let to = time(&mut validator, "?to", query.to);
-    let after_seq = query.cursor.map_or(Ok(0), |cursor| parse_seq(&cursor));
-    let after_seq = validator.check("?cursor", "invalid_cursor", after_seq);
+    let after = query.cursor.map(|cursor| parse_seq(&cursor)).transpose();
+    let after = validator.check("?cursor", "invalid_cursor", after).flatten();
     validator.finish()?;
     let delegation =
         query.delegation_id.map(|id| id.parse()).transpose().map_err(|_| Problem::not_found())?;
-    Ok(LedgerRequest { delegation, from, to, after_seq: noted(after_seq)?, limit })
+    Ok(LedgerRequest { delegation, order: convert::order(query.order), from, to, after, limit })
 }
 
 fn parse_seq(cursor: &str) -> Result<u64, &'static str> {
