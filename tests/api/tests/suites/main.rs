@@ -48,6 +48,7 @@ mod proof;
 mod refunds;
 mod refusals;
 mod replays;
+mod revoking;
 mod roles;
 mod rotation;
 mod row_level_security;

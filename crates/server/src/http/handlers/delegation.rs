@@ -239,7 +239,7 @@ pub(in crate::http) async fn one(
     request_body(content = Option<api::RevokeDelegation>),
     responses(
         (status = 200, description = "The receipt, or the preview", body = api::Revocation),
-        (status = 409, description = "Revoked already, or changed since `if_version`", body = api::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Revoked already, or changed since `if_version` or `if_descendants`", body = api::Problem, content_type = "application/problem+json"),
         Problems, Refusals, BodyProblems
     )
 )]
@@ -253,9 +253,10 @@ pub(in crate::http) async fn revoke(
 ) -> Result<Answer<api::Revocation>, Problem> {
     let key = idempotency::key(key, uri.path(), &body);
     let mut validator = Validator::default();
-    let reason = validator.free_text("/reason", body.reason, 256);
+    let reason = validator.free_text("/reason", body.reason.clone(), 256);
     validator.finish()?;
-    let request = RevokeRequest { id, dry_run: body.dry_run, if_version: body.if_version, reason };
+    let api::RevokeDelegation { dry_run, if_version, if_descendants, .. } = body;
+    let request = RevokeRequest { id, dry_run, if_version, if_descendants, reason };
     let outcome = state.app.revoke(&principal, &request, key).await?;
     Ok(Answer::ok(outcome.map(|receipt| convert::revocation(&receipt))))
 }
