@@ -1,9 +1,6 @@
 //! The tree.
 
-use axum::{
-    Json,
-    extract::{OriginalUri, State},
-};
+use axum::{Json, extract::State};
 use serde::Deserialize;
 use subgrant_api as api;
 use subgrant_domain::{AttributeText, kind};
@@ -15,8 +12,8 @@ use crate::http::{
     HttpState,
     body::{JsonBody, OptionalJsonBody},
     convert,
-    extract::{Authenticated, IdempotencyHeader, PathId, Query},
-    idempotency,
+    extract::{Authenticated, PathId, Query},
+    idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},
     respond::{Answer, ETag},
@@ -46,12 +43,9 @@ pub(in crate::http) mod update;
 )]
 pub(in crate::http) async fn create(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::CreateDelegation>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::CreateDelegation>>,
 ) -> Result<Answer<api::CreatedDelegation>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let request = create::mint_request(body)?;
     let minted = state.app.mint(&principal, &request, key).await;
     let outcome = minted.map_err(|error| problem::of_mint(error, &principal, request.child.budget))?;
@@ -245,13 +239,10 @@ pub(in crate::http) async fn one(
 )]
 pub(in crate::http) async fn revoke(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Delegation>,
-    key: IdempotencyHeader,
-    OptionalJsonBody(body): OptionalJsonBody<api::RevokeDelegation>,
+    Keyed(key, OptionalJsonBody(body)): Keyed<OptionalJsonBody<api::RevokeDelegation>>,
 ) -> Result<Answer<api::Revocation>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let mut validator = Validator::default();
     let reason = validator.free_text("/reason", body.reason.clone(), 256);
     validator.finish()?;
@@ -280,13 +271,10 @@ pub(in crate::http) async fn revoke(
 )]
 pub(in crate::http) async fn freeze(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Delegation>,
-    key: IdempotencyHeader,
-    OptionalJsonBody(body): OptionalJsonBody<api::FreezeDelegation>,
+    Keyed(key, _): Keyed<OptionalJsonBody<api::FreezeDelegation>>,
 ) -> Result<Answer<api::Delegation>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let outcome = state.app.freeze(&principal, id, Freeze::On, key).await?;
     let version = outcome.value.version;
     Ok(Answer::ok(outcome.map(convert::delegation)).of_version(version))
@@ -311,13 +299,10 @@ pub(in crate::http) async fn freeze(
 )]
 pub(in crate::http) async fn unfreeze(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Delegation>,
-    key: IdempotencyHeader,
-    OptionalJsonBody(body): OptionalJsonBody<api::FreezeDelegation>,
+    Keyed(key, _): Keyed<OptionalJsonBody<api::FreezeDelegation>>,
 ) -> Result<Answer<api::Delegation>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let outcome = state.app.freeze(&principal, id, Freeze::Off, key).await?;
     let version = outcome.value.version;
     Ok(Answer::ok(outcome.map(convert::delegation)).of_version(version))

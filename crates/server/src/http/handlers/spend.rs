@@ -1,10 +1,6 @@
 //! Debits and the ledger.
 
-use axum::{
-    Json,
-    extract::{OriginalUri, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
 use subgrant_api as api;
@@ -17,8 +13,8 @@ use crate::http::{
     HttpState,
     body::JsonBody,
     convert,
-    extract::{Authenticated, IdempotencyHeader, PathId, Query},
-    idempotency,
+    extract::{Authenticated, PathId, Query},
+    idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},
     respond::Answer,
@@ -47,12 +43,9 @@ const MAX_METADATA_BYTES: usize = 2048;
 )]
 pub(in crate::http) async fn create(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::CreateSpend>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::CreateSpend>>,
 ) -> Result<Answer<api::Spend>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let request = spend_request(body)?;
     let (amount, dry_run) = (request.amount, request.dry_run);
     let spent = state.app.spend(&principal, request, key).await;
@@ -93,13 +86,10 @@ pub(super) fn spend_request(body: api::CreateSpend) -> Result<SpendRequest, Prob
 )]
 pub(in crate::http) async fn refund(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Spend>,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::RefundSpend>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::RefundSpend>>,
 ) -> Result<Answer<api::Spend>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let mut validator = Validator::default();
     let amount = body.amount_credits.map(|value| validator.amount("/amount_credits", value));
     let reason = validator.free_text("/reason", Some(body.reason), MAX_DESCRIPTION_BYTES);
