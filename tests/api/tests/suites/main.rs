@@ -62,6 +62,7 @@ mod spend_report_table;
 mod spend_report_time;
 mod spend_rollups;
 mod tenant_settings;
+mod tls;
 mod token_rotation;
 mod tree;
 mod unauthorized_coverage;
