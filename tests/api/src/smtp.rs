@@ -155,7 +155,7 @@ fn tls(stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<StreamOwned<S
 }
 
 /// Whether a server speaks first.
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Greeting {
     Said,
     Left,

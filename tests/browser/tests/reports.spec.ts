@@ -66,10 +66,12 @@ test('a delegation with a history shows how its budget burns down', async ({ pag
     const response = await fetch(`/api/cloud/report/forecast?delegation_id=${id}`);
     return (await response.json()) as { days: { date: string; spent_credits: number }[]; run_out: { expected: string } | null };
   }, team);
-  test.skip(forecast.run_out === null, 'entries are loaded from the first of the month on: too few days yet');
+  // Entries are loaded from the first of the month on; in its first days they are too few for a forecast.
   const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'Europe/Berlin' });
-  await expect(page.getByRole('img', { name: /^What remains over time\. At about [\d,]+ credits a day it runs out on/ })).toBeVisible();
-  await expect(page.getByRole('main')).toContainText(`runs out on ${day.format(new Date(forecast.run_out?.expected ?? ''))}`);
+  const words = forecast.run_out ? `runs out on ${day.format(new Date(forecast.run_out.expected))}` : 'There is too little history for a forecast.';
+  await expect(page.getByRole('main')).toContainText(words);
+  if (forecast.days.length === 0) return;
+  await expect(page.getByRole('img', { name: /^What remains over time\./ })).toBeVisible();
   const lines = await downloaded(page, 'burn-down');
   expect(lines).toEqual(['Day,Spent', ...forecast.days.map((day) => `${day.date},${day.spent_credits}`)]);
 });
