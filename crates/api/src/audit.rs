@@ -28,16 +28,6 @@ pub struct AuditEntry {
     pub request_id: Option<String>,
 }
 
-/// In which order the audit log is listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum AuditOrder {
-    /// As things happened.
-    Oldest,
-    /// What happened last comes first.
-    Newest,
-}
-
 /// A page of the audit log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AuditList {

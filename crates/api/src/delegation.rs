@@ -278,6 +278,10 @@ pub struct RevokeDelegation {
     /// Only if the delegation still has this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_version: Option<i64>,
+    /// Only if there are still as many delegations below it as a preview said. With `if_version`, nothing is revoked that
+    /// the preview did not show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_descendants: Option<u64>,
     /// Why; kept in the audit log. At most 256 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

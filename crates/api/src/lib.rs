@@ -15,6 +15,7 @@ mod export;
 mod hold;
 mod ledger;
 mod object;
+mod order;
 mod people;
 mod problem;
 mod report;
@@ -24,7 +25,7 @@ mod verify;
 mod webhook;
 
 pub use alert::{Alert, AlertKind, AlertList, CreateAlert};
-pub use audit::{AuditEntry, AuditList, AuditOrder};
+pub use audit::{AuditEntry, AuditList};
 pub use budget::{
     BudgetGroup, BudgetLine, BudgetReport, DailyCredits, DaySpent, Forecast, ForecastBasis, ForecastReason,
     RunOut,
@@ -44,6 +45,7 @@ pub use export::{ExportDelegation, ExportEnd, ExportEntry, ExportHeader, ExportL
 pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, HoldList, HoldStatus, ListedHold, ReleaseHold};
 pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof, LedgerStretch};
 pub use object::Object;
+pub use order::Order;
 pub use people::{
     AcceptInvitation, AcceptPasswordReset, ChangePassword, CreateInvitation, CreateUser, CreatedUser,
     Invitation, Member, MemberList, OpenSession, RequestPasswordReset, Role, SessionList, UpdateUser,

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use subgrant_domain::{Action, DelegationId, LedgerEntry, NodePath, SpendId};
 use subgrant_store::{
+    Order,
     delegations::Place,
     ledger::{self, Range, Scope},
 };
@@ -28,8 +29,10 @@ pub struct LedgerRequest {
     pub from: Option<Timestamp>,
     /// Before this instant.
     pub to: Option<Timestamp>,
-    /// After this position.
-    pub after_seq: u64,
+    /// In which order.
+    pub order: Order,
+    /// From the one after this position on, in that order.
+    pub after: Option<u64>,
     /// At most this many.
     pub limit: u8,
 }
@@ -37,14 +40,14 @@ pub struct LedgerRequest {
 /// A page of entries.
 #[derive(Debug)]
 pub struct LedgerPage {
-    /// Oldest first.
+    /// In the order asked for.
     pub entries: Vec<LedgerEntry>,
     /// Where the next page begins.
-    pub next_after_seq: Option<u64>,
+    pub next: Option<u64>,
 }
 
 impl App {
-    /// Lists the entries of a subtree of the caller's, oldest first.
+    /// Lists the entries of a subtree of the caller's.
     pub async fn ledger(
         &self,
         principal: &Principal,
@@ -60,8 +63,8 @@ impl App {
         let is_full = entries.len() > limit;
         entries.truncate(limit);
         let last = entries.last().map(|entry| entry.seq);
-        let next_after_seq = if is_full { last } else { listed.looked_until };
-        Ok(LedgerPage { entries, next_after_seq })
+        let next = if is_full { last } else { listed.looked_until };
+        Ok(LedgerPage { entries, next })
     }
 
     /// One entry of the caller's subtree.
@@ -97,5 +100,10 @@ async fn range(read: &mut ReadTenant, request: &LedgerRequest) -> Result<Range, 
         Some(to) => ledger::first_seq_since(&mut read.tx, to, head.seq).await?,
         None => head.seq + 1,
     };
-    Ok(Range { after_seq: request.after_seq.max(since - 1), before_seq, now: head.now })
+    let whole = Range { after_seq: since - 1, before_seq, now: head.now, order: request.order };
+    Ok(match (request.after, request.order) {
+        (None, _) => whole,
+        (Some(seq), Order::OldestFirst) => Range { after_seq: seq.max(whole.after_seq), ..whole },
+        (Some(seq), Order::NewestFirst) => Range { before_seq: seq.min(whole.before_seq), ..whole },
+    })
 }

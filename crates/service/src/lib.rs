@@ -88,8 +88,9 @@ pub use settings::{SettingsChange, TenantView};
 pub use signup::{SignedUp, SignupError, SignupRequest};
 pub use spend::{BatchSpend, SpendRequest};
 pub use subgrant_store::{
+    Order,
     alerts::Threshold,
-    audit::{AuditFilter, Order, Recorded},
+    audit::{AuditFilter, Recorded},
     delegations::StatusFilter,
     holds::{HoldEntry, HoldStatus},
     outbox::Item as OutboxItem,

@@ -23,6 +23,9 @@ pub struct RevokeRequest {
     pub dry_run: bool,
     /// Only if the node still has this version.
     pub if_version: Option<i64>,
+    /// Only if there are still as many nodes below it. They never become fewer, so that the same number means the same
+    /// nodes.
+    pub if_descendants: Option<u64>,
     /// Why; kept in the audit log.
     pub reason: Option<String>,
 }
@@ -62,6 +65,12 @@ pub enum RevokeError {
     StaleVersion {
         /// The version now.
         current: i64,
+    },
+    /// Something was made below the node since it was looked at.
+    #[error("there are {descendants} nodes below the delegation now")]
+    StalePreview {
+        /// How many there are now.
+        descendants: u64,
     },
 }
 
@@ -151,6 +160,9 @@ fn plan(
     let (version, descendants) = (row.version, row.node.descendants);
     if request.if_version.is_some_and(|expected| expected != version) {
         return Err(RevokeError::StaleVersion { current: version });
+    }
+    if request.if_descendants.is_some_and(|expected| expected != descendants) {
+        return Err(RevokeError::StalePreview { descendants });
     }
     let revocation = plan_or_already_revoked(&mut locked.tree, path)?;
     Ok(RevokeReceipt {

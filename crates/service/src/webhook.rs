@@ -125,20 +125,21 @@ struct Answer {
 }
 
 impl App {
-    /// The tenant's webhooks, each with the newest thing that it was told. An address can be a secret, so that only those
+    /// The tenant's webhooks, each with when it was last told something and what became of it. An address can be a secret, so that only those
     /// who may change them see them.
     pub async fn webhooks(
         &self,
         principal: &Principal,
-    ) -> Result<Vec<(Webhook, Option<Delivery>)>, WebhookError> {
+    ) -> Result<Vec<(Webhook, Option<(Timestamp, DeliveryStatus)>)>, WebhookError> {
         let mut read = self.read(principal).await?;
         may_manage(principal)?;
-        let mut found = Vec::new();
-        for webhook in webhooks::all(&mut read.tx).await? {
-            let newest = webhooks::deliveries(&mut read.tx, webhook.id, None, 1).await?.pop();
-            found.push((webhook, newest));
-        }
-        Ok(found)
+        let all = webhooks::all(&mut read.tx).await?;
+        let mut newest = webhooks::newest(&mut read.tx).await?;
+        let with_newest = |webhook: Webhook| {
+            let newest = newest.remove(&webhook.id);
+            (webhook, newest)
+        };
+        Ok(all.into_iter().map(with_newest).collect())
     }
 
     /// Makes a webhook.

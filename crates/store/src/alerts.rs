@@ -188,9 +188,11 @@ pub async fn last_firings(tx: &mut TenantTx, alerts: &[AlertId]) -> Result<Vec<(
     let ids: Vec<_> = alerts.iter().map(|id| id.as_uuid()).collect();
     let rows = sqlx::query_as!(
         FiringRow,
-        r#"SELECT DISTINCT ON (alert_id) alert_id, id, at AS "at: _", current::text AS "current!", of_credits,
-               window_start AS "window_start: _"
-           FROM alert_firings WHERE tenant_id = $1 AND alert_id = ANY($2) ORDER BY alert_id, at DESC"#,
+        r#"SELECT f.alert_id, f.id, f.at AS "at: _", f.current::text AS "current!", f.of_credits,
+               f.window_start AS "window_start: _"
+           FROM unnest($2::uuid[]) AS a (id) CROSS JOIN LATERAL (
+               SELECT * FROM alert_firings WHERE tenant_id = $1 AND alert_id = a.id ORDER BY at DESC LIMIT 1
+           ) f"#,
         tx.tenant().as_uuid(),
         &ids
     )

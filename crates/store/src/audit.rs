@@ -7,7 +7,7 @@ use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
 use subgrant_domain::RequestId;
 use uuid::Uuid;
 
-use crate::{LockedTx, Result, TenantTx, error::read};
+use crate::{LockedTx, Order, Result, TenantTx, error::read};
 
 /// One entry of the audit log.
 #[derive(Debug, Clone)]
@@ -69,16 +69,6 @@ pub struct Recorded {
     pub request_id: Option<RequestId>,
 }
 
-/// In which order to list.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Order {
-    /// As things happened.
-    #[default]
-    OldestFirst,
-    /// What happened last comes first.
-    NewestFirst,
-}
-
 /// Which entries to list. What is absent does not restrict.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
@@ -133,10 +123,11 @@ pub async fn list(tx: &mut TenantTx, filter: &AuditFilter, limit: usize, most: i
 }
 
 fn push_candidates(query: &mut QueryBuilder<Postgres>, tx: &TenantTx, filter: &AuditFilter) -> &'static str {
-    let (beyond, direction) = match filter.order {
-        Order::OldestFirst => (" AND id > ", "ASC"),
-        Order::NewestFirst => (" AND id < ", "DESC"),
+    let beyond = match filter.order {
+        Order::OldestFirst => " AND id > ",
+        Order::NewestFirst => " AND id < ",
     };
+    let direction = filter.order.direction();
     query.push(" FROM audit WHERE tenant_id = ").push_bind(tx.tenant().as_uuid());
     if let Some(after) = filter.after {
         query.push(beyond).push_bind(after);

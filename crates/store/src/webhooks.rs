@@ -1,5 +1,7 @@
 //! Webhooks, and what they are told.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use subgrant_domain::{EventId, UserId, WebhookId};
@@ -126,6 +128,25 @@ pub async fn all(tx: &mut TenantTx) -> Result<Vec<Webhook>> {
         .into_iter()
         .map(|row| webhook(row.id, row.url, row.events, row.description, row.created_by, row.created_at))
         .collect())
+}
+
+/// When each webhook was last told something, and what became of it; those that were told nothing are left out.
+pub async fn newest(tx: &mut TenantTx) -> Result<HashMap<WebhookId, (Timestamp, DeliveryStatus)>> {
+    let rows = sqlx::query!(
+        r#"SELECT w.id, d.created_at AS "created_at: jiff_sqlx::Timestamp", d.status FROM webhooks w
+           CROSS JOIN LATERAL (
+               SELECT created_at, status FROM webhook_deliveries WHERE tenant_id = $1 AND webhook_id = w.id
+               ORDER BY id DESC LIMIT 1
+           ) d WHERE w.tenant_id = $1"#,
+        tx.tenant().as_uuid()
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    let newest = rows.into_iter().map(|row| {
+        let status = DeliveryStatus::read(&row.status)?;
+        Ok((WebhookId::from_uuid(row.id), (row.created_at.to_jiff(), status)))
+    });
+    newest.collect()
 }
 
 /// Notes what a webhook is to be told.

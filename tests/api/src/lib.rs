@@ -3,6 +3,7 @@
 //! Invariants: nothing is mocked; a test sees what a client sees, and looks into the database only to check what no
 //! client can see (row-level security, open transactions, sums).
 
+mod authority;
 mod books;
 mod client;
 mod database;
@@ -20,6 +21,7 @@ mod smtp;
 mod snapshot;
 mod stream;
 
+pub use authority::Authority;
 pub use books::{NODES, assert_books_balance, assert_no_deadlocks, ledger_totals};
 pub use client::{Api, Reply};
 pub use database::{Login, TestDatabase};

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
@@ -12,15 +13,19 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::any,
+    serve::Listener,
 };
 use serde_json::Value;
+use tokio::net::TcpListener;
+
+use crate::authority::{Authority, TlsListener};
 
 /// No call takes nearly as long, also on a machine that is busy.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Somebody who is called. Ends with the test.
 pub struct Receiver {
-    /// Where: `http://127.0.0.1:<port>`.
+    /// Where: `http://127.0.0.1:<port>`, or `https://localhost:<port>`.
     pub origin: String,
     calls: Arc<Mutex<Calls>>,
 }
@@ -45,12 +50,22 @@ struct Calls {
 impl Receiver {
     /// Starts one that answers 204 unless it is told otherwise.
     pub async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let address = listener.local_addr().expect("a bound socket has an address");
+        let (listener, address) = bind().await;
+        Self::serve(listener, format!("http://{address}"))
+    }
+
+    /// The same with TLS, and a certificate of that authority's.
+    pub async fn start_tls(authority: &Authority) -> Self {
+        let (listener, address) = bind().await;
+        let listener = TlsListener { listener, acceptor: authority.config().into() };
+        Self::serve(listener, format!("https://localhost:{}", address.port()))
+    }
+
+    fn serve<L: Listener<Addr = SocketAddr>>(listener: L, origin: String) -> Self {
         let calls = Arc::new(Mutex::new(Calls::default()));
         let router = Router::new().fallback(any(take)).with_state(Arc::clone(&calls));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { origin: format!("http://{address}"), calls }
+        Self { origin, calls }
     }
 
     /// What it answers next, in order.
@@ -88,6 +103,12 @@ impl Called {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{} is no JSON", self.body))
     }
+}
+
+async fn bind() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    (listener, address)
 }
 
 async fn take(

@@ -104,8 +104,13 @@ impl Large {
                 .fetch_one(pool)
                 .await
                 .expect("a root has balances");
-            let request =
-                RevokeRequest { id: node.delegation(), dry_run: false, if_version: None, reason: None };
+            let request = RevokeRequest {
+                id: node.delegation(),
+                dry_run: false,
+                if_version: None,
+                if_descendants: None,
+                reason: None,
+            };
             let asked = Instant::now();
             let revoked = app.revoke(&self.root.principal, &request, None).await;
             latencies.push(micros(asked.elapsed()));

@@ -10,7 +10,14 @@ export interface Size {
   entries: number;
 }
 
-export function loadLargeTenant(email: string, size: Size): { email: string; password: string } {
+export interface Large {
+  email: string;
+  password: string;
+  /** A delegation with some hundred others below it. */
+  team: string;
+}
+
+export function loadLargeTenant(email: string, size: Size): Large {
   const sizes = Object.entries(size).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const environment = {
     PATH: process.env['PATH'],
@@ -22,6 +29,6 @@ export function loadLargeTenant(email: string, size: Size): { email: string; pas
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  const { password } = JSON.parse(printed) as { password: string };
-  return { email, password };
+  const { password, team } = JSON.parse(printed) as Omit<Large, 'email'>;
+  return { email, password, team };
 }

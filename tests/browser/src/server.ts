@@ -15,6 +15,8 @@ export default async function start(): Promise<() => Promise<void>> {
     SUBGRANT_DATABASE_URL: database,
     SUBGRANT_MASTER_KEY: masterKey,
     SUBGRANT_LOG: 'warn',
+    // Webhooks lead to receivers of the tests.
+    SUBGRANT_WEBHOOK_ALLOW_PRIVATE: 'true',
   };
   const migrated = spawnSync(program, ['migrate'], { env: environment, encoding: 'utf8' });
   if (migrated.status !== 0) {

@@ -1,4 +1,6 @@
-import { expectAccessible, settled, test, visit } from '../src/fixtures.ts';
+import type { Page } from '@playwright/test';
+
+import { expect, expectAccessible, settled, test, visit } from '../src/fixtures.ts';
 import { INSIDE, OUTSIDE, SCHEMES } from '../src/pages.ts';
 
 for (const colorScheme of SCHEMES) {
@@ -32,15 +34,37 @@ for (const colorScheme of SCHEMES) {
       }
     });
 
+    test('no page has a violation on a telephone', async ({ page, tenant, signIn }) => {
+      await page.setViewportSize({ width: 390, height: 844 });
+      const tree = await tenant.plantDemoTree();
+      await signIn();
+      for (const path of INSIDE) {
+        await visit(page, path.replace('{id}', tree['ML Team']?.id ?? ''));
+        await expectAccessible(page, path);
+        const { scrolled, wide } = await page.evaluate(() => ({ scrolled: document.documentElement.scrollWidth, wide: innerWidth }));
+        expect(scrolled, `${path} is not wider than the screen`).toBeLessThanOrEqual(wide);
+      }
+    });
   });
 }
 
-test('no page has a violation on a telephone', async ({ page, tenant, signIn }) => {
-  await page.setViewportSize({ width: 390, height: 844 });
-  const tree = await tenant.plantDemoTree();
+/** The longest time that anything on the page takes to move, in seconds, by the rules that hold for it. */
+async function longestMotion(page: Page): Promise<number> {
+  return await page.evaluate(() => {
+    const seconds = (text: string) => Math.max(...text.split(',').map((time) => Number.parseFloat(time) * (time.trim().endsWith('ms') ? 0.001 : 1)));
+    const styles = [...document.querySelectorAll('*')].map((element) => getComputedStyle(element));
+    return Math.max(...styles.flatMap((style) => [seconds(style.transitionDuration), seconds(style.animationDuration)]));
+  });
+}
+
+test('nothing moves for whoever wants less motion', async ({ page, tenant, signIn }) => {
+  await tenant.plantDemoTree();
   await signIn();
-  for (const path of INSIDE) {
-    await visit(page, path.replace('{id}', tree['ML Team']?.id ?? ''));
-    await expectAccessible(page, path);
+  for (const path of ['/delegations', '/spend', '/settings']) {
+    await page.emulateMedia({ reducedMotion: 'no-preference' });
+    await visit(page, path);
+    expect(await longestMotion(page), `${path} moves for everybody else`).toBeGreaterThan(0.1);
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    expect(await longestMotion(page), path).toBeLessThan(0.001);
   }
 });

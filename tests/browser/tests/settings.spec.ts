@@ -34,6 +34,76 @@ test('a password is changed, the wrong current one is told, and all other sessio
   await elsewhere.close();
 });
 
+test('sessions are listed, and ended one by one or all at once', async ({ page, tenant, signIn, browser }) => {
+  const elsewhere = async () => {
+    const other = await browser.newPage({ baseURL: process.env['SUBGRANT_BROWSER_ORIGIN'] ?? '', userAgent: 'Mozilla/5.0 (iPhone) Safari/605' });
+    await signInAs(other, tenant.owner.email);
+    return other;
+  };
+  const [first, second] = [await elsewhere(), await elsewhere()];
+  await signIn();
+  await visit(page, '/settings');
+  const sessions = page.getByRole('table', { name: 'Your sessions' });
+  // The sign-up has left one as well.
+  await expect(sessions.getByRole('row', { name: /Safari on iOS/ })).toHaveCount(2);
+  await expect(sessions.getByRole('row', { name: /this one/ })).toHaveCount(1);
+  await expect(sessions.getByRole('row', { name: /Chrome on Linux.*this one/ })).toHaveCount(1);
+  // The newest come first.
+  await page.getByRole('button', { name: 'End the session in Safari on iOS' }).first().click();
+  await expect(sessions.getByRole('row', { name: /Safari on iOS/ })).toHaveCount(1);
+  await second.goto('/settings');
+  await expect(second).toHaveURL(/sign-in/);
+  await first.goto('/settings');
+  await expect(first, 'the other one goes on').toHaveURL(/settings/);
+  await page.getByRole('button', { name: 'End all others' }).click();
+  await expect(sessions.getByRole('row')).toHaveCount(2);
+  await first.goto('/settings');
+  await expect(first).toHaveURL(/sign-in/);
+  await page.getByRole('button', { name: 'Sign out here' }).click();
+  await expect(page).toHaveURL(/sign-in/);
+  await Promise.all([first.close(), second.close()]);
+});
+
+test('name, time zone, currency and price are changed, and what is wrong is told beside its field', async ({ page, tenant, signIn }) => {
+  await signIn();
+  await visit(page, '/settings');
+  const field = (name: string) => page.getByRole('textbox', { name });
+  const zone = page.getByRole('combobox', { name: 'Time zone' });
+  const save = page.getByRole('button', { name: 'Save' });
+  await expect(save).toBeDisabled();
+  const setWrongly = async () => {
+    await zone.fill('Middle-earth/Shire');
+    await field('Currency').fill('orc');
+    await save.click();
+    await expect(zone).toHaveAttribute('aria-invalid', 'true');
+    await expect(field('Currency')).toHaveAttribute('aria-invalid', 'true');
+    await expect(field('Currency')).toHaveAccessibleDescription(/ISO 4217/);
+  };
+  await setWrongly();
+  await page.getByRole('button', { name: 'Discard' }).click();
+  await expect(zone).toHaveValue('UTC');
+  await expect(zone).not.toHaveAttribute('aria-invalid', 'true');
+
+  await setWrongly();
+  await field('Name').fill('Acme Robotics & Söhne');
+  await zone.fill('Tokyo');
+  await page.getByRole('option', { name: 'Asia/Tokyo' }).click();
+  await field('Price of one credit').fill('0.0125');
+  await field('Currency').fill('jpy');
+  await save.click();
+  await expect(page.getByText('Settings saved')).toBeVisible();
+  await visit(page, '/settings');
+  await expect(field('Name')).toHaveValue('Acme Robotics & Söhne');
+  await expect(zone).toHaveValue('Asia/Tokyo');
+  await expect(field('Price of one credit')).toHaveValue('0.0125');
+  await expect(field('Currency')).toHaveValue('JPY');
+
+  await signIn(await tenant.add('viewer'));
+  await visit(page, '/settings');
+  await expect(page.getByRole('main')).toContainText('0.0125 JPY');
+  await expect(save, 'others read it').toHaveCount(0);
+});
+
 test('signing out ends the session', async ({ page, signIn }) => {
   await signIn();
   await visit(page, '/team');

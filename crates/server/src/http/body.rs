@@ -5,7 +5,10 @@ use axum::{
     extract::{FromRequest, Request},
     http::{StatusCode, header},
 };
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::error::Category;
 use serde_path_to_error::Segment;
 use subgrant_api::{FieldError, Object};
@@ -16,16 +19,30 @@ use super::problem::Problem;
 const MAX_NESTING: usize = 32;
 
 /// A body that was read as JSON into `T`.
+#[derive(Serialize)]
 pub(crate) struct JsonBody<T>(pub(crate) T);
 
 /// The same where the body may be left out.
+#[derive(Serialize)]
 pub(crate) struct OptionalJsonBody<T>(pub(crate) T);
+
+/// No body; one that is sent all the same means nothing.
+#[derive(Serialize)]
+pub(crate) struct NoBody;
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
         parse_json(&json_bytes(request).await?).map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request(_: Request, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self)
     }
 }
 

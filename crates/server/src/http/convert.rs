@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use subgrant_api as api;
 use subgrant_domain::{Credits, LedgerEntry, Period, WindowLimit};
 use subgrant_service::{
-    Branch, DelegationView, HoldEntry, HoldReceipt, HoldStatus, IssuedToken, RevokeReceipt, SpendReceipt,
+    Branch, DelegationView, HoldEntry, HoldReceipt, HoldStatus, IssuedToken, Order, RevokeReceipt,
+    SpendReceipt,
 };
 
 use crate::ledger_export::wire_kind;
@@ -12,6 +13,13 @@ use crate::ledger_export::wire_kind;
 /// RFC 3339, UTC.
 pub(crate) fn time(instant: Timestamp) -> String {
     instant.to_string()
+}
+
+pub(crate) fn order(order: api::Order) -> Order {
+    match order {
+        api::Order::Oldest => Order::OldestFirst,
+        api::Order::Newest => Order::NewestFirst,
+    }
 }
 
 pub(crate) fn delegation(view: DelegationView) -> api::Delegation {

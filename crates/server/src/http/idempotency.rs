@@ -1,10 +1,27 @@
 //! What makes two requests the same.
 
+use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Request};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use subgrant_service::IdempotencyKey;
 
-use super::extract::IdempotencyHeader;
+use super::{extract::IdempotencyHeader, problem::Problem};
+
+/// A body and, where the caller sends a key, what this request has in common with its repetitions: the key, the target, and
+/// the body as it was understood.
+pub(crate) struct Keyed<B>(pub(crate) Option<IdempotencyKey>, pub(crate) B);
+
+impl<S: Send + Sync, B: FromRequest<S, Rejection = Problem> + Serialize> FromRequest<S> for Keyed<B> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        let (mut parts, body) = request.into_parts();
+        let header = IdempotencyHeader::from_request_parts(&mut parts, state).await?;
+        let Ok(OriginalUri(target)) = OriginalUri::from_request_parts(&mut parts, state).await;
+        let body = B::from_request(Request::from_parts(parts, body), state).await?;
+        Ok(Self(key(header, target.path(), &body), body))
+    }
+}
 
 /// The caller's key with a digest of target and body. The body is digested as it was understood, so that spaces, the
 /// order of fields and spelled-out defaults do not matter.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use subgrant_domain::{DelegationId, EntryKind, EventPosition, LedgerEntry, NodePath, Tree};
 use subgrant_store::{
-    Database, TenantTx,
+    Database, Order, TenantTx,
     delegations::{self, Delegation},
     events::{self, StoredEvent},
     ledger::{self, Range, Scope},
@@ -86,7 +86,7 @@ pub(super) async fn read(
     let stored = events::after(&mut tx, from.position, limit).await?;
     let after_seq = from.position.ledger_seq;
     let entries = if head.seq > after_seq {
-        let range = Range { after_seq, before_seq: head.seq + 1, now: head.now };
+        let range = Range { after_seq, before_seq: head.seq + 1, now: head.now, order: Order::OldestFirst };
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         ledger::list(&mut tx, &Scope::All, range, most, u64::MAX).await?.entries
     } else {

@@ -68,11 +68,14 @@ pub async fn list(tx: &mut TenantTx, filter: &HoldFilter, limit: usize, most: i6
         .push(" ORDER BY h.id DESC LIMIT ")
         .push_bind(most)
         .push(") h JOIN delegations d ON d.id = h.delegation_id ");
-    // A revocation voids holds without touching their rows.
+    // A revocation voids holds without touching their rows. What is closed stays what it was, so that only for the others
+    // the path is looked up.
     query.push(
         "CROSS JOIN LATERAL (SELECT min(a.revoked_at) AS revoked_at FROM delegations a WHERE a.tenant_id = ",
     );
-    query.push_bind(tenant).push(" AND a.id = ANY(d.ancestor_ids || d.id)) r WHERE d.tenant_id = ");
+    query
+        .push_bind(tenant)
+        .push(" AND a.id = ANY(d.ancestor_ids || d.id) AND h.status = 'held') r WHERE d.tenant_id = ");
     query.push_bind(tenant).push(" AND d.place >= ").push_bind(filter.span.from.as_bytes().to_vec());
     query.push(" AND d.place < ").push_bind(filter.span.until.as_bytes().to_vec()).push(") listed");
     if let Some(status) = filter.status {
@@ -90,13 +93,14 @@ pub async fn list(tx: &mut TenantTx, filter: &HoldFilter, limit: usize, most: i6
 }
 
 fn push_candidates(query: &mut QueryBuilder<Postgres>, tenant: Uuid, filter: &HoldFilter) {
-    query.push(" FROM holds h WHERE h.tenant_id = ").push_bind(tenant);
+    query.push(" FROM (SELECT * FROM holds WHERE tenant_id = ").push_bind(tenant);
+    // These alone have an index, and are few. In the order of ids they would be looked for among all that are closed.
+    if filter.status == Some(HoldStatus::Held) {
+        query.push(" AND status = 'held' OFFSET 0");
+    }
+    query.push(") h WHERE true");
     if let Some(before) = filter.before {
         query.push(" AND h.id < ").push_bind(before.as_uuid());
-    }
-    // These alone have an index, and are few.
-    if filter.status == Some(HoldStatus::Held) {
-        query.push(" AND h.status = 'held'");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Listing the entries of a subtree in the order of the ledger.
+//! Listing the entries of a subtree in the order of the ledger, or against it.
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -7,7 +7,7 @@ use subgrant_domain::{DelegationId, LedgerEntry, NodePath, SpendId};
 
 use super::row_of;
 use crate::{
-    Result, TenantTx,
+    Order, Result, TenantTx,
     delegations::{Span, row},
 };
 
@@ -23,7 +23,7 @@ pub enum Scope {
     Among(Span),
 }
 
-/// Which entries to list, by position: after one and before another.
+/// Which entries to list, by position: after one and before another, from either end.
 #[derive(Debug, Clone, Copy)]
 pub struct Range {
     /// After this position.
@@ -32,12 +32,39 @@ pub struct Range {
     pub before_seq: u64,
     /// The instant of the decision: nothing is recorded later.
     pub now: Timestamp,
+    /// In which order.
+    pub order: Order,
+}
+
+impl Range {
+    /// The next `most` positions of it.
+    fn next(self, most: u64) -> Self {
+        match self.order {
+            Order::OldestFirst => {
+                let end = self.after_seq.saturating_add(most).saturating_add(1);
+                Self { before_seq: self.before_seq.min(end), ..self }
+            }
+            Order::NewestFirst => {
+                let end = self.before_seq.saturating_sub(most).saturating_sub(1);
+                Self { after_seq: self.after_seq.max(end), ..self }
+            }
+        }
+    }
+
+    /// The last position, where `whole` goes on behind it.
+    fn end_within(self, whole: Self) -> Option<u64> {
+        let goes_on = (self.after_seq, self.before_seq) != (whole.after_seq, whole.before_seq);
+        goes_on.then(|| match self.order {
+            Order::OldestFirst => self.before_seq - 1,
+            Order::NewestFirst => self.after_seq + 1,
+        })
+    }
 }
 
 /// A stretch of a list.
 #[derive(Debug)]
 pub struct Listed {
-    /// Oldest first.
+    /// In the order asked for.
     pub entries: Vec<LedgerEntry>,
     /// The last position that was looked at, where that is not the end of the range.
     pub looked_until: Option<u64>,
@@ -51,7 +78,8 @@ const COLUMNS: &str =
 pub async fn list(tx: &mut TenantTx, scope: &Scope, range: Range, limit: usize, most: u64) -> Result<Listed> {
     let mut query = QueryBuilder::<Postgres>::new("SELECT ");
     let tenant = tx.tenant().as_uuid();
-    let mut end = range.before_seq;
+    let direction = range.order.direction();
+    let mut looked_at = range;
     match scope {
         Scope::All => {
             query.push(COLUMNS).push(" FROM ledger l");
@@ -71,32 +99,37 @@ pub async fn list(tx: &mut TenantTx, scope: &Scope, range: Range, limit: usize, 
                 .push(" AND l.recorded_at >= ");
             query
                 .push_bind(since.map(ToSqlx::to_sqlx))
-                .push(" AND l.delegation_id = d.id ORDER BY l.seq LIMIT ");
-            query.push_bind(i64::try_from(limit).unwrap_or(i64::MAX)).push(") l");
+                .push(" AND l.delegation_id = d.id ORDER BY l.seq ")
+                .push(direction);
+            query.push(" LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX)).push(") l");
             push_span(&mut query, tenant, span);
         }
         Scope::Among(span) => {
-            end = end.min(range.after_seq.saturating_add(most).saturating_add(1));
+            looked_at = range.next(most);
             query.push(COLUMNS).push(" FROM ledger l JOIN delegations d ON d.id = l.delegation_id");
             push_span(&mut query, tenant, span);
             query.push(" AND l.tenant_id = ").push_bind(tenant);
-            query.push(" AND l.seq > ").push_bind(range.after_seq.cast_signed());
-            query.push(" AND l.seq < ").push_bind(end.cast_signed());
+            push_positions(&mut query, looked_at);
         }
     }
-    query.push(" ORDER BY l.seq LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    query.push(" ORDER BY l.seq ").push(direction);
+    query.push(" LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
     let rows = query.build().fetch_all(tx.connection()).await?;
     let entries: Vec<_> = rows.iter().map(|row| row_of(row)?.into_entry()).collect::<Result<_>>()?;
     let looked_until = if entries.len() == limit {
         entries.last().map(|entry| entry.seq)
     } else {
-        (end < range.before_seq).then(|| end - 1)
+        looked_at.end_within(range)
     };
     Ok(Listed { entries, looked_until })
 }
 
 fn push_range(query: &mut QueryBuilder<Postgres>, tenant: uuid::Uuid, range: Range) {
     query.push(" WHERE l.tenant_id = ").push_bind(tenant);
+    push_positions(query, range);
+}
+
+fn push_positions(query: &mut QueryBuilder<Postgres>, range: Range) {
     query.push(" AND l.seq > ").push_bind(range.after_seq.cast_signed());
     query.push(" AND l.seq < ").push_bind(range.before_seq.cast_signed());
 }

@@ -148,7 +148,7 @@ pub(crate) enum What {
     Refund { entry: Which, amount: Option<Amount> },
     Mint { parent: Option<Which>, budget: Amount, carve: Option<bool>, says: Says },
     Change { node: Which, version: Option<u8>, settings: Settings },
-    Revoke { node: Which, dry_run: bool, version: Option<u8> },
+    Revoke { node: Which, dry_run: bool, version: Option<u8>, descendants: Option<u8> },
     Freeze { node: Which },
     Unfreeze { node: Which },
     Rotate { node: Which, grace: Option<Time> },
@@ -297,8 +297,9 @@ fn control(is_brief: bool) -> impl Strategy<Value = What> {
     let grace = || maybe(0.7, time(is_brief));
     prop_oneof![
         5 => change(),
-        3 => (which(), any::<bool>(), maybe(0.3, 0..3_u8))
-            .prop_map(|(node, dry_run, version)| What::Revoke { node, dry_run, version }),
+        3 => (which(), any::<bool>(), maybe(0.3, 0..3_u8), maybe(0.3, 0..3_u8)).prop_map(
+            |(node, dry_run, version, descendants)| What::Revoke { node, dry_run, version, descendants }
+        ),
         2 => which().prop_map(|node| What::Freeze { node }),
         4 => which().prop_map(|node| What::Unfreeze { node }),
         3 => (which(), grace()).prop_map(|(node, grace)| What::Rotate { node, grace }),

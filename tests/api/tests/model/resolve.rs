@@ -97,11 +97,13 @@ impl World {
             What::Change { node, version, settings } => {
                 Action::Change(self.change_of(self.which_node(caller, *node), *version, settings))
             }
-            What::Revoke { node, dry_run, version } => {
+            What::Revoke { node, dry_run, version, descendants } => {
                 let node = self.which_node(caller, *node);
                 let current = self.nodes.get(node).map_or(1, |node| node.version);
                 let if_version = version.map(|change| current + u64::from(change / 2));
-                Action::Revoke { node, dry_run: *dry_run, if_version }
+                let below = if node < self.nodes.len() { self.descendants(node).count() as u64 } else { 0 };
+                let if_descendants = descendants.map(|change| below + u64::from(change / 2));
+                Action::Revoke { node, dry_run: *dry_run, if_version, if_descendants }
             }
             What::Freeze { node } => Action::Freeze { node: self.which_node(caller, *node) },
             What::Unfreeze { node } => Action::Unfreeze { node: self.which_frozen(caller, *node) },

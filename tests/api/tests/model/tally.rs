@@ -119,6 +119,7 @@ const REASONS: &[&str] = &[
     "precondition_required",
     "refund_exceeds_spend",
     "revoked",
+    "stale_preview",
     "stale_version",
     "superseded",
     "validation",

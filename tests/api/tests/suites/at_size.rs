@@ -251,8 +251,12 @@ async fn a_subtrees_entries_are_found_whatever_its_size_and_the_times() {
                 .filter(|entry| within.contains(entry["delegation_id"].as_str().unwrap()))
                 .map(|entry| entry["seq"].clone())
                 .collect();
-            let found: Vec<_> = found.iter().map(|entry| entry["seq"].clone()).collect();
-            assert_eq!(found, wanted, "{top}{query}");
+            let seqs = |found: &[Value]| found.iter().map(|entry| entry["seq"].clone()).collect::<Vec<_>>();
+            assert_eq!(seqs(&found), wanted, "{top}{query}");
+            let newest = format!("/ledger?limit=100&order=newest&delegation_id={top}{query}");
+            let mut found = seqs(&all(&stage.root, &newest).await);
+            found.reverse();
+            assert_eq!(found, wanted, "{newest}");
         }
     }
 }

@@ -29,7 +29,10 @@ async fn query_strings_that_mean_nothing_are_named() {
             ],
         ),
         ("/hold", &["status=open", "status=Held", "status=", "surprise=1"]),
-        ("/ledger", &["from=yesterday", "to=2026-13-01T00:00:00Z", "from=", "status=active"]),
+        (
+            "/ledger",
+            &["from=yesterday", "to=2026-13-01T00:00:00Z", "from=", "status=active", "order=up", "order="],
+        ),
     ];
     let common = [
         "limit=0",

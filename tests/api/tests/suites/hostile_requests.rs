@@ -149,6 +149,9 @@ async fn a_revocation_that_cannot_be_meant_revokes_nothing() {
         (json!({ "dry_run": "yes" }), "/dry_run"),
         (json!({ "dry_run": null }), "/dry_run"),
         (json!({ "if_version": "1" }), "/if_version"),
+        (json!({ "if_descendants": "1" }), "/if_descendants"),
+        (json!({ "if_descendants": -1 }), "/if_descendants"),
+        (json!({ "if_descendants": 1.5 }), "/if_descendants"),
         (json!({ "reason": "x".repeat(257) }), "/reason"),
         (json!({ "reason": "a\0b" }), "/reason"),
         (json!({ "dryrun": true }), "/dryrun"),
@@ -157,6 +160,8 @@ async fn a_revocation_that_cannot_be_meant_revokes_nothing() {
     }
     let stale = root.post(&path, &json!({ "if_version": 7 })).await;
     stale.assert_problem(409, "stale_version", "stale");
+    let stale = root.post(&path, &json!({ "if_descendants": u64::MAX })).await;
+    stale.assert_problem(409, "stale_preview", "stale");
     post_text(&root, &path, "{".to_owned()).await.assert_problem(400, "unparsable", "revoke");
     for unknown in ["dlg_01jd0000000000000000000001", "x", "self%00"] {
         let reply = root.post(&format!("/delegation/{unknown}/revoke"), &json!({})).await;

@@ -105,6 +105,40 @@ async fn the_ledger_is_paged_in_order_and_filtered_by_node_and_time() {
 }
 
 #[tokio::test]
+async fn the_ledger_is_paged_newest_first_as_well_and_what_comes_later_is_on_no_further_page() {
+    let root = root().await;
+    let (team, team_id) = root.child("team", 100).await;
+    for amount in 1..=7 {
+        let api = if amount % 2 == 0 { &team } else { &root };
+        assert_eq!(api.spend(amount).await.status, 201);
+    }
+    let amounts = |entries: &[Value]| {
+        entries.iter().map(|entry| entry["amount_credits"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = root.get(&format!("/ledger?order=newest&limit=3{cursor}")).await;
+        seen.extend(page.body["data"].as_array().unwrap().clone());
+        assert_eq!(root.spend(100).await.status, 201);
+        let Some(next) = page.body["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(amounts(&seen), [7, 6, 5, 4, 3, 2, 1]);
+    let third = seen[4]["recorded_at"].as_str().unwrap();
+    for (query, expected) in [
+        (format!("order=newest&delegation_id={team_id}"), vec![6, 4, 2]),
+        (format!("order=newest&to={third}"), vec![2, 1]),
+        (format!("order=newest&delegation_id={team_id}&from={third}"), vec![6, 4]),
+        (format!("order=oldest&delegation_id={team_id}"), vec![2, 4, 6]),
+        ("order=newest&cursor=1".to_owned(), vec![]),
+        ("order=newest&cursor=0".to_owned(), vec![]),
+    ] {
+        assert_eq!(amounts(&root.all(&format!("/ledger?{query}&")).await), expected, "{query}");
+    }
+    assert_eq!(amounts(&team.all("/ledger?order=newest&").await), [6, 4, 2]);
+}
+
+#[tokio::test]
 async fn every_node_is_listed_under_its_status_and_no_other() {
     let root = root().await;
     let brief = json!({ "label": "expired", "budget_credits": 5, "expiry": "1s" });

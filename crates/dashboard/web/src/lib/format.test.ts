@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ago, count, credits, parseCredits, share } from './format';
+import { ago, count, credits, moment, parseCredits, share } from './format';
 
 test('credits are grouped, and no limit is said in words', () => {
   expect(credits(9_007_199_254_740_991)).toBe('9,007,199,254,740,991');
@@ -21,6 +21,11 @@ test('times are told from now', () => {
   expect(ago('2026-11-27T11:57:00Z', now)).toBe('3 min. ago');
   expect(ago('2026-12-02T12:00:00Z', now)).toBe('in 5 days');
   expect(ago('2026-11-27T12:00:01Z', now)).toBe('just now');
+});
+
+test('a moment is told in the zone that is asked for, by its name', () => {
+  expect(moment('2026-11-27T23:30:00Z', 'Asia/Tokyo')).toBe('28 Nov 2026, 08:30:00 GMT+9');
+  expect(moment('2026-11-27T23:30:00Z', 'UTC')).toBe('27 Nov 2026, 23:30:00 UTC');
 });
 
 test('one is not many, and nothing has no share', () => {

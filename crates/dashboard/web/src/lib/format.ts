@@ -5,9 +5,10 @@ const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 const percent = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 0 });
 const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
-const minute = new Intl.DateTimeFormat('en-GB', {
+const SECOND = {
   day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short',
-});
+} as const;
+const second = new Intl.DateTimeFormat('en-GB', SECOND);
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'short' });
 
 /** `1,234`; `null` is no limit. */
@@ -41,8 +42,10 @@ export function date(iso: string): string {
   return day.format(new Date(iso));
 }
 
-export function moment(iso: string): string {
-  return minute.format(new Date(iso));
+/** In the reader's time zone, or in another one; either way it is named. */
+export function moment(iso: string, timeZone?: string): string {
+  const format = timeZone === undefined ? second : new Intl.DateTimeFormat('en-GB', { ...SECOND, timeZone });
+  return format.format(new Date(iso));
 }
 
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [

@@ -86,6 +86,7 @@ export function Select<K extends string>({ label, description, error, value, opt
       value={value}
       onChange={(key) => onChange(key as K)}
       isInvalid={error !== undefined}
+      validationBehavior="aria"
       {...(quiet ? { 'aria-label': label } : {})}
     >
       {quiet ? null : <FieldLabel isRequired={false}>{label}</FieldLabel>}
@@ -127,7 +128,7 @@ interface ChoiceProps<K extends string> extends Common {
 /** One of a few, all visible. */
 export function Choice<K extends string>({ label, description, error, value, options, onChange, look = 'cards' }: ChoiceProps<K>) {
   return (
-    <RadioGroup className={styles.field ?? ''} value={value} onChange={(key) => onChange(key as K)} isInvalid={error !== undefined} orientation={look === 'segments' ? 'horizontal' : 'vertical'}>
+    <RadioGroup className={styles.field ?? ''} value={value} onChange={(key) => onChange(key as K)} isInvalid={error !== undefined} validationBehavior="aria" orientation={look === 'segments' ? 'horizontal' : 'vertical'}>
       <FieldLabel isRequired={false}>{label}</FieldLabel>
       <div className={look === 'cards' ? styles.cards : styles.segments}>
         {options.map((option) => (

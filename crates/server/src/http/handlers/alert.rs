@@ -1,10 +1,6 @@
 //! Alerts.
 
-use axum::{
-    Json,
-    extract::{OriginalUri, State},
-    response::Response,
-};
+use axum::{Json, extract::State, response::Response};
 use subgrant_api as api;
 use subgrant_domain::{Credits, Period, UserId, kind};
 use subgrant_service::{AlertView, NewAlert, Threshold};
@@ -12,10 +8,10 @@ use subgrant_service::{AlertView, NewAlert, Threshold};
 use super::{PageQuery, noted, page_limit, page_start};
 use crate::http::{
     HttpState,
-    body::JsonBody,
+    body::{JsonBody, NoBody},
     convert::{period, time},
-    extract::{Authenticated, IdempotencyHeader, PathId, Query},
-    idempotency,
+    extract::{Authenticated, PathId, Query},
+    idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::Problem,
     respond::{Answer, no_content},
@@ -65,12 +61,9 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn create(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::CreateAlert>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::CreateAlert>>,
 ) -> Result<Answer<api::Alert>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let outcome = state.app.create_alert(&principal, request(body)?, key).await?;
     let location = format!("/api/cloud/alert/{}", outcome.value.alert.id);
     Ok(Answer::created(location, outcome.map(document)))
@@ -90,12 +83,10 @@ pub(in crate::http) async fn create(
 )]
 pub(in crate::http) async fn delete(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Alert>,
-    key: IdempotencyHeader,
+    Keyed(key, NoBody): Keyed<NoBody>,
 ) -> Result<Response, Problem> {
-    let key = idempotency::key(key, uri.path(), &());
     Ok(no_content(state.app.delete_alert(&principal, id, key).await?))
 }
 

@@ -13,13 +13,13 @@ use http_body_util::channel::Channel;
 use serde::Deserialize;
 use subgrant_api as api;
 use subgrant_domain::{EventId, Id};
-use subgrant_service::{AuditFilter, Fault, Order, Proof, ProofFrom, Recorded, ServiceError};
+use subgrant_service::{AuditFilter, Fault, Proof, ProofFrom, Recorded, ServiceError};
 use utoipa::IntoParams;
 
 use super::{page_limit, page_start};
 use crate::http::{
     HttpState,
-    convert::time,
+    convert::{self, time},
     extract::{Authenticated, Query},
     openapi::{Problems, Refusals},
     problem::Problem,
@@ -149,8 +149,9 @@ pub(in crate::http) async fn export(
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct AuditQuery {
     /// Oldest or newest first; oldest where nothing is said.
+    #[serde(default)]
     #[param(inline)]
-    order: Option<api::AuditOrder>,
+    order: api::Order,
     /// Only this action (`delegation.revoke`), or all on such a thing (`delegation`).
     action: Option<String>,
     /// Only by this user or delegation.
@@ -186,11 +187,13 @@ pub(in crate::http) async fn audit(
     let actor = validator.free_text("?actor", query.actor, MAX_WORD_BYTES);
     let target = validator.free_text("?target", query.target, MAX_WORD_BYTES);
     validator.finish()?;
-    let order = match query.order {
-        Some(api::AuditOrder::Newest) => Order::NewestFirst,
-        Some(api::AuditOrder::Oldest) | None => Order::OldestFirst,
+    let filter = AuditFilter {
+        order: convert::order(query.order),
+        after: after.map(Id::as_uuid),
+        action,
+        actor,
+        target,
     };
-    let filter = AuditFilter { order, after: after.map(Id::as_uuid), action, actor, target };
     let page = state.app.audit(&principal, &filter, limit).await?;
     Ok(Json(api::AuditList {
         data: page.entries.into_iter().map(|recorded| entry(recorded, &page.emails)).collect(),

@@ -1,9 +1,6 @@
 //! The tree.
 
-use axum::{
-    Json,
-    extract::{OriginalUri, State},
-};
+use axum::{Json, extract::State};
 use serde::Deserialize;
 use subgrant_api as api;
 use subgrant_domain::{AttributeText, kind};
@@ -15,8 +12,8 @@ use crate::http::{
     HttpState,
     body::{JsonBody, OptionalJsonBody},
     convert,
-    extract::{Authenticated, IdempotencyHeader, PathId, Query},
-    idempotency,
+    extract::{Authenticated, PathId, Query},
+    idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},
     respond::{Answer, ETag},
@@ -46,12 +43,9 @@ pub(in crate::http) mod update;
 )]
 pub(in crate::http) async fn create(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::CreateDelegation>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::CreateDelegation>>,
 ) -> Result<Answer<api::CreatedDelegation>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let request = create::mint_request(body)?;
     let minted = state.app.mint(&principal, &request, key).await;
     let outcome = minted.map_err(|error| problem::of_mint(error, &principal, request.child.budget))?;
@@ -239,23 +233,21 @@ pub(in crate::http) async fn one(
     request_body(content = Option<api::RevokeDelegation>),
     responses(
         (status = 200, description = "The receipt, or the preview", body = api::Revocation),
-        (status = 409, description = "Revoked already, or changed since `if_version`", body = api::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Revoked already, or changed since `if_version` or `if_descendants`", body = api::Problem, content_type = "application/problem+json"),
         Problems, Refusals, BodyProblems
     )
 )]
 pub(in crate::http) async fn revoke(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Delegation>,
-    key: IdempotencyHeader,
-    OptionalJsonBody(body): OptionalJsonBody<api::RevokeDelegation>,
+    Keyed(key, OptionalJsonBody(body)): Keyed<OptionalJsonBody<api::RevokeDelegation>>,
 ) -> Result<Answer<api::Revocation>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let mut validator = Validator::default();
-    let reason = validator.free_text("/reason", body.reason, 256);
+    let reason = validator.free_text("/reason", body.reason.clone(), 256);
     validator.finish()?;
-    let request = RevokeRequest { id, dry_run: body.dry_run, if_version: body.if_version, reason };
+    let api::RevokeDelegation { dry_run, if_version, if_descendants, .. } = body;
+    let request = RevokeRequest { id, dry_run, if_version, if_descendants, reason };
     let outcome = state.app.revoke(&principal, &request, key).await?;
     Ok(Answer::ok(outcome.map(|receipt| convert::revocation(&receipt))))
 }
@@ -279,13 +271,10 @@ pub(in crate::http) async fn revoke(
 )]
 pub(in crate::http) async fn freeze(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Delegation>,
-    key: IdempotencyHeader,
-    OptionalJsonBody(body): OptionalJsonBody<api::FreezeDelegation>,
+    Keyed(key, _): Keyed<OptionalJsonBody<api::FreezeDelegation>>,
 ) -> Result<Answer<api::Delegation>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let outcome = state.app.freeze(&principal, id, Freeze::On, key).await?;
     let version = outcome.value.version;
     Ok(Answer::ok(outcome.map(convert::delegation)).of_version(version))
@@ -310,13 +299,10 @@ pub(in crate::http) async fn freeze(
 )]
 pub(in crate::http) async fn unfreeze(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Delegation>,
-    key: IdempotencyHeader,
-    OptionalJsonBody(body): OptionalJsonBody<api::FreezeDelegation>,
+    Keyed(key, _): Keyed<OptionalJsonBody<api::FreezeDelegation>>,
 ) -> Result<Answer<api::Delegation>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let outcome = state.app.freeze(&principal, id, Freeze::Off, key).await?;
     let version = outcome.value.version;
     Ok(Answer::ok(outcome.map(convert::delegation)).of_version(version))

@@ -1,9 +1,6 @@
 //! Two-phase spending.
 
-use axum::{
-    Json,
-    extract::{OriginalUri, State},
-};
+use axum::{Json, extract::State};
 use jiff::SignedDuration;
 use serde::Deserialize;
 use subgrant_api as api;
@@ -17,8 +14,8 @@ use crate::http::{
     body::{JsonBody, OptionalJsonBody},
     convert,
     expiry::parse_duration,
-    extract::{Authenticated, IdempotencyHeader, PathId, Query},
-    idempotency,
+    extract::{Authenticated, PathId, Query},
+    idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},
     respond::Answer,
@@ -44,12 +41,9 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 31);
 )]
 pub(in crate::http) async fn create(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::CreateHold>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::CreateHold>>,
 ) -> Result<Answer<api::Hold>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let mut validator = Validator::default();
     let amount = validator.amount("/amount_credits", body.amount_credits);
     let lasts = lasts(&mut validator, &body.expires_in);
@@ -81,13 +75,10 @@ pub(in crate::http) async fn create(
 )]
 pub(in crate::http) async fn capture(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Hold>,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::CaptureHold>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::CaptureHold>>,
 ) -> Result<Answer<api::Spend>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let mut validator = Validator::default();
     let amount = validator.amount("/amount_credits", body.amount_credits);
     validator.finish()?;
@@ -118,13 +109,10 @@ pub(in crate::http) async fn capture(
 )]
 pub(in crate::http) async fn extend(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Hold>,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::ExtendHold>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::ExtendHold>>,
 ) -> Result<Answer<api::Hold>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let mut validator = Validator::default();
     let lasts = lasts(&mut validator, &body.expires_in);
     validator.finish()?;
@@ -153,13 +141,10 @@ pub(in crate::http) async fn extend(
 )]
 pub(in crate::http) async fn release(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Hold>,
-    key: IdempotencyHeader,
-    OptionalJsonBody(body): OptionalJsonBody<api::ReleaseHold>,
+    Keyed(key, _): Keyed<OptionalJsonBody<api::ReleaseHold>>,
 ) -> Result<Answer<api::Hold>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let released = state.app.release_hold(&principal, id, key).await;
     let outcome = released.map_err(|error| problem::of_spend(error, &principal, Credits::ZERO))?;
     Ok(Answer::ok(outcome.map(|receipt| convert::hold(&receipt))))

@@ -1,7 +1,7 @@
 //! Invitations.
 
 use axum::{
-    extract::{OriginalUri, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -18,8 +18,8 @@ use crate::http::{
     HttpState,
     body::JsonBody,
     convert::time,
-    extract::{Authenticated, IdempotencyHeader, Origin},
-    idempotency,
+    extract::{Authenticated, Origin},
+    idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::Problem,
     respond::{Answer, with_session},
@@ -43,12 +43,9 @@ use crate::http::{
 )]
 pub(in crate::http) async fn create(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::CreateInvitation>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::CreateInvitation>>,
 ) -> Result<Response, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let mut validator = Validator::default();
     let email = validator.email("/email", &body.email);
     validator.finish()?;
@@ -74,6 +71,8 @@ fn invitation(invited: Invited, mailed: bool) -> api::Invitation {
 }
 
 /// Accepts an invitation: sets a password and signs in. Anybody who was sent one may.
+///
+/// It needs no `Idempotency-Key`: the token is one. With the same password it can be sent again, and is answered again.
 #[utoipa::path(
     post,
     path = "/invite/accept",

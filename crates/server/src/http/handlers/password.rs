@@ -22,6 +22,9 @@ use crate::http::{
 };
 
 /// Replaces the password of whoever is signed in. All other sessions end; this one goes on under a new cookie.
+///
+/// `Idempotency-Key` has no meaning here: the cookie that asked ends with the change, so that the same request cannot be sent
+/// again. Whether it was done shows by signing in.
 #[utoipa::path(
     post,
     path = "/password",
@@ -54,6 +57,9 @@ pub(in crate::http) async fn change(
 
 /// Mails a link with which a new password can be set within an hour, if the address is somebody's. Answer and time are the same
 /// whether it is or not. Needs no credential.
+///
+/// `Idempotency-Key` has no meaning here: there is nobody whose key it could be before the address is known to be somebody's,
+/// and a key that is remembered for an account alone would tell that there is one. Who asks again is mailed another link.
 #[utoipa::path(
     post,
     path = "/password/reset",
@@ -78,6 +84,8 @@ pub(in crate::http) async fn request_reset(
 }
 
 /// Sets a new password with what was mailed, once. Every session of the account ends: sign in anew. Needs no credential.
+///
+/// It needs no `Idempotency-Key`: the token is one. With the same password it can be sent again, and is answered again.
 #[utoipa::path(
     post,
     path = "/password/reset/accept",

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{OriginalUri, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use subgrant_api as api;
@@ -13,10 +13,10 @@ use zeroize::Zeroizing;
 use super::{PageQuery, noted, page_limit, page_start};
 use crate::http::{
     HttpState,
-    body::JsonBody,
+    body::{JsonBody, NoBody},
     convert::time,
-    extract::{Authenticated, IdempotencyHeader, PathId, Query},
-    idempotency,
+    extract::{Authenticated, PathId, Query},
+    idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::Problem,
     respond::{Answer, no_content, with_session},
@@ -81,12 +81,9 @@ pub(in crate::http) async fn one(
 )]
 pub(in crate::http) async fn create(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::CreateUser>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::CreateUser>>,
 ) -> Result<Answer<api::CreatedUser>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let mut validator = Validator::default();
     let email = validator.email("/email", &body.email);
     let password = body.password.map(Zeroizing::new);
@@ -120,13 +117,10 @@ pub(in crate::http) async fn create(
 )]
 pub(in crate::http) async fn update(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::User>,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::UpdateUser>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::UpdateUser>>,
 ) -> Result<Response, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let outcome = state.app.change_role(&principal, id, role(body.role), key).await?;
     let renewed = outcome.value.1.clone();
     let response = Answer::ok(outcome.map(|(changed, _)| member(changed))).into_response();
@@ -155,12 +149,10 @@ pub(in crate::http) async fn update(
 )]
 pub(in crate::http) async fn delete(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::User>,
-    key: IdempotencyHeader,
+    Keyed(key, NoBody): Keyed<NoBody>,
 ) -> Result<Response, Problem> {
-    let key = idempotency::key(key, uri.path(), &());
     let outcome = state.app.remove_member(&principal, id, key).await?;
     Ok(no_content(outcome))
 }

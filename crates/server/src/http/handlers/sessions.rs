@@ -1,19 +1,16 @@
 //! The sessions of a person, looked at and ended.
 
-use axum::{
-    Json,
-    extract::{OriginalUri, State},
-    response::Response,
-};
+use axum::{Json, extract::State, response::Response};
 use subgrant_api as api;
 use subgrant_domain::kind;
 use subgrant_service::Session;
 
 use crate::http::{
     HttpState,
+    body::NoBody,
     convert::time,
-    extract::{Authenticated, IdempotencyHeader, PathId, PathIds},
-    idempotency,
+    extract::{Authenticated, PathId, PathIds},
+    idempotency::Keyed,
     openapi::{Problems, Refusals},
     problem::Problem,
     respond::no_content,
@@ -52,12 +49,10 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn end_all(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::User>,
-    key: IdempotencyHeader,
+    Keyed(key, NoBody): Keyed<NoBody>,
 ) -> Result<Response, Problem> {
-    let key = idempotency::key(key, uri.path(), &());
     Ok(no_content(state.app.end_sessions(&principal, id, None, key).await?))
 }
 
@@ -76,12 +71,10 @@ pub(in crate::http) async fn end_all(
 )]
 pub(in crate::http) async fn end_one(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathIds(id, session): PathIds<kind::User, kind::Session>,
-    key: IdempotencyHeader,
+    Keyed(key, NoBody): Keyed<NoBody>,
 ) -> Result<Response, Problem> {
-    let key = idempotency::key(key, uri.path(), &());
     Ok(no_content(state.app.end_sessions(&principal, id, Some(session), key).await?))
 }
 

@@ -1,9 +1,6 @@
 //! What a tenant's people can set.
 
-use axum::{
-    Json,
-    extract::{OriginalUri, State},
-};
+use axum::{Json, extract::State};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use subgrant_api as api;
 use subgrant_domain::{CreditPrice, Currency};
@@ -13,8 +10,8 @@ use crate::http::{
     HttpState,
     body::JsonBody,
     convert::time,
-    extract::{Authenticated, IdempotencyHeader},
-    idempotency,
+    extract::Authenticated,
+    idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::Problem,
     respond::Answer,
@@ -51,12 +48,9 @@ pub(in crate::http) async fn show(
 )]
 pub(in crate::http) async fn update(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::UpdateTenant>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::UpdateTenant>>,
 ) -> Result<Answer<api::TenantSettings>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let outcome = state.app.change_settings(&principal, change(body)?, key).await?;
     Ok(Answer::ok(outcome.map(document)))
 }

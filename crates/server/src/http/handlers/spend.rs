@@ -1,10 +1,6 @@
 //! Debits and the ledger.
 
-use axum::{
-    Json,
-    extract::{OriginalUri, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
 use subgrant_api as api;
@@ -17,8 +13,8 @@ use crate::http::{
     HttpState,
     body::JsonBody,
     convert,
-    extract::{Authenticated, IdempotencyHeader, PathId, Query},
-    idempotency,
+    extract::{Authenticated, PathId, Query},
+    idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},
     respond::Answer,
@@ -47,12 +43,9 @@ const MAX_METADATA_BYTES: usize = 2048;
 )]
 pub(in crate::http) async fn create(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::CreateSpend>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::CreateSpend>>,
 ) -> Result<Answer<api::Spend>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let request = spend_request(body)?;
     let (amount, dry_run) = (request.amount, request.dry_run);
     let spent = state.app.spend(&principal, request, key).await;
@@ -93,13 +86,10 @@ pub(super) fn spend_request(body: api::CreateSpend) -> Result<SpendRequest, Prob
 )]
 pub(in crate::http) async fn refund(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Spend>,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::RefundSpend>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::RefundSpend>>,
 ) -> Result<Answer<api::Spend>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let mut validator = Validator::default();
     let amount = body.amount_credits.map(|value| validator.amount("/amount_credits", value));
     let reason = validator.free_text("/reason", Some(body.reason), MAX_DESCRIPTION_BYTES);
@@ -137,17 +127,21 @@ pub(in crate::http) async fn one(
 pub(in crate::http) struct LedgerQuery {
     /// Of this delegation and everything below it; absent: of the caller's.
     delegation_id: Option<String>,
+    /// Oldest or newest first; oldest where nothing is said.
+    #[serde(default)]
+    #[param(inline)]
+    order: api::Order,
     /// From this time on (RFC 3339).
     from: Option<String>,
     /// Before this time (RFC 3339).
     to: Option<String>,
     /// 1–100; 50 where nothing is said.
     limit: Option<u64>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the page before, in the same order.
     cursor: Option<String>,
 }
 
-/// Lists the ledger entries of the caller's delegation and everything below it, oldest first.
+/// Lists the ledger entries of the caller's delegation and everything below it.
 ///
 /// A page may hold fewer than `limit`, even none, and yet not be the last: that one has no `next_cursor`.
 #[utoipa::path(
@@ -166,7 +160,7 @@ pub(in crate::http) async fn ledger(
     let page = state.app.ledger(&principal, &ledger_request(query)?).await?;
     Ok(Json(api::LedgerList {
         data: page.entries.into_iter().map(convert::ledger_entry).collect(),
-        next_cursor: page.next_after_seq.map(|seq| seq.to_string()),
+        next_cursor: page.next.map(|seq| seq.to_string()),
     }))
 }
 
@@ -175,12 +169,12 @@ fn ledger_request(query: LedgerQuery) -> Result<LedgerRequest, Problem> {
     let limit = page_limit(&mut validator, query.limit);
     let from = time(&mut validator, "?from", query.from);
     let to = time(&mut validator, "?to", query.to);
-    let after_seq = query.cursor.map_or(Ok(0), |cursor| parse_seq(&cursor));
-    let after_seq = validator.check("?cursor", "invalid_cursor", after_seq);
+    let after = query.cursor.map(|cursor| parse_seq(&cursor)).transpose();
+    let after = validator.check("?cursor", "invalid_cursor", after).flatten();
     validator.finish()?;
     let delegation =
         query.delegation_id.map(|id| id.parse()).transpose().map_err(|_| Problem::not_found())?;
-    Ok(LedgerRequest { delegation, from, to, after_seq: noted(after_seq)?, limit })
+    Ok(LedgerRequest { delegation, order: convert::order(query.order), from, to, after, limit })
 }
 
 fn parse_seq(cursor: &str) -> Result<u64, &'static str> {

@@ -1,7 +1,7 @@
 //! Sign-up and the root token.
 
 use axum::{
-    extract::{OriginalUri, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -16,7 +16,7 @@ use crate::http::{
     convert::time,
     expiry::parse_duration,
     extract::{Authenticated, IdempotencyHeader, Origin},
-    idempotency,
+    idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::Problem,
     respond::{Answer, with_session},
@@ -104,12 +104,9 @@ fn signed_up(value: &SignedUp) -> api::SignedUp {
 )]
 pub(in crate::http) async fn rotate_root(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::RotateRoot>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::RotateRoot>>,
 ) -> Result<Answer<api::RotatedRoot>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let request = rotate_request(&body)?;
     let outcome = state.app.rotate_root(&principal, request, key).await?;
     Ok(Answer::ok(outcome.map(|rotated| api::RotatedRoot {

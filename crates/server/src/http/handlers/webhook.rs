@@ -1,11 +1,7 @@
 //! Webhooks. For owners and admins: an address can be a secret.
 
-use axum::{
-    Json,
-    extract::{OriginalUri, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
+use jiff::Timestamp;
 use serde_json::Value;
 use subgrant_api as api;
 use subgrant_domain::kind;
@@ -18,10 +14,10 @@ use crate::{
     delivery::AddressError,
     http::{
         HttpState,
-        body::JsonBody,
+        body::{JsonBody, NoBody},
         convert::time,
-        extract::{Authenticated, IdempotencyHeader, PathId, Query},
-        idempotency,
+        extract::{Authenticated, PathId, Query},
+        idempotency::Keyed,
         openapi::{BodyProblems, Problems, Refusals},
         problem::Problem,
         respond::{Answer, no_content},
@@ -67,12 +63,9 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn create(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::CreateWebhook>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::CreateWebhook>>,
 ) -> Result<Answer<api::CreatedWebhook>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let outcome = state.app.create_webhook(&principal, request(&state, body)?, key).await?;
     let location = format!("/api/cloud/webhook/{}", outcome.value.webhook.id);
     Ok(Answer::created(location, outcome.map(created)))
@@ -92,12 +85,10 @@ pub(in crate::http) async fn create(
 )]
 pub(in crate::http) async fn delete(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Webhook>,
-    key: IdempotencyHeader,
+    Keyed(key, NoBody): Keyed<NoBody>,
 ) -> Result<Response, Problem> {
-    let key = idempotency::key(key, uri.path(), &());
     Ok(no_content(state.app.delete_webhook(&principal, id, key).await?))
 }
 
@@ -145,13 +136,10 @@ pub(in crate::http) async fn deliveries(
 )]
 pub(in crate::http) async fn test(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Webhook>,
-    key: IdempotencyHeader,
-    JsonBody(body): JsonBody<api::TestWebhook>,
+    Keyed(key, _): Keyed<JsonBody<api::TestWebhook>>,
 ) -> Result<Answer<api::WebhookDelivery>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let outcome = state.app.test_webhook(&principal, id, key).await?;
     Ok(Answer { status: StatusCode::ACCEPTED, location: None, etag: None, outcome: outcome.map(told) })
 }
@@ -192,7 +180,7 @@ fn created(created: CreatedWebhook) -> api::CreatedWebhook {
     api::CreatedWebhook { webhook: document(created.webhook, None), secret: created.secret.to_string() }
 }
 
-fn document(webhook: Webhook, newest: Option<Told>) -> api::Webhook {
+fn document(webhook: Webhook, newest: Option<(Timestamp, DeliveryStatus)>) -> api::Webhook {
     api::Webhook {
         id: webhook.id.to_string(),
         url: webhook.url,
@@ -200,8 +188,7 @@ fn document(webhook: Webhook, newest: Option<Told>) -> api::Webhook {
         description: webhook.description,
         created_at: time(webhook.created_at),
         created_by: webhook.created_by.to_string(),
-        last_delivery: newest
-            .map(|told| api::LastDelivery { at: time(told.created_at), status: status(told.status) }),
+        last_delivery: newest.map(|(at, became)| api::LastDelivery { at: time(at), status: status(became) }),
     }
 }
 

@@ -220,6 +220,11 @@ impl From<RevokeError> for Problem {
                 "stale_version",
                 format!("The delegation has changed: its version is {current} now. Preview again."),
             ),
+            RevokeError::StalePreview { descendants } => Self::new(
+                StatusCode::CONFLICT,
+                "stale_preview",
+                format!("There are {descendants} delegations below it now. Preview again."),
+            ),
         }
     }
 }

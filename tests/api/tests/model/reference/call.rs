@@ -64,7 +64,7 @@ pub(crate) enum Action {
     Refund { entry: usize, amount: Option<Value> },
     Mint(Mint),
     Change(Change),
-    Revoke { node: usize, dry_run: bool, if_version: Option<u64> },
+    Revoke { node: usize, dry_run: bool, if_version: Option<u64>, if_descendants: Option<u64> },
     Freeze { node: usize },
     Unfreeze { node: usize },
     Rotate { node: usize, grace: Option<Lasts> },
@@ -246,10 +246,13 @@ impl World {
                 let path = format!("/delegation/{}", self.node_id(change.node));
                 (Method::PATCH, path, Some(change_body(change)))
             }
-            Action::Revoke { node, dry_run, if_version } => {
+            Action::Revoke { node, dry_run, if_version, if_descendants } => {
                 let mut body = json!({ "dry_run": dry_run });
                 if let Some(version) = if_version {
                     body["if_version"] = json!(version);
+                }
+                if let Some(descendants) = if_descendants {
+                    body["if_descendants"] = json!(descendants);
                 }
                 post(node_path(node, "revoke"), body)
             }

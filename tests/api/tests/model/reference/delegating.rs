@@ -224,15 +224,19 @@ impl World {
         node: usize,
         dry_run: bool,
         if_version: Option<u64>,
+        if_descendants: Option<u64>,
     ) -> Result<Expected, Refusal> {
         let keyed = Call { key: call.key.clone().filter(|_| !dry_run), ..call.clone() };
-        let request = format!("{node} {if_version:?}");
+        let request = format!("{node} {if_version:?} {if_descendants:?}");
         let may = |world: &Self| world.may_change_itself(call.caller, node);
         if let Some(replay) = self.reach(&keyed, node, "/revoke", &request, may)? {
             return Ok(replay);
         }
         if if_version.is_some_and(|version| version != self.nodes[node].version) {
             return Err(refuse(409, "stale_version"));
+        }
+        if if_descendants.is_some_and(|count| count != self.descendants(node).count() as u64) {
+            return Err(refuse(409, "stale_preview"));
         }
         if matches!(self.status(node), Status::Revoked(_)) {
             return Err(refuse(409, "already_revoked"));

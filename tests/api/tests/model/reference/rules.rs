@@ -37,7 +37,9 @@ impl World {
             Action::Release { hold } => self.release(call, *hold),
             Action::Refund { entry, amount } => self.refund(call, *entry, amount.as_ref()),
             Action::Mint(mint) => self.mint(call, mint),
-            Action::Revoke { node, dry_run, if_version } => self.revoke(call, *node, *dry_run, *if_version),
+            Action::Revoke { node, dry_run, if_version, if_descendants } => {
+                self.revoke(call, *node, *dry_run, *if_version, *if_descendants)
+            }
             Action::Freeze { node } => self.freeze(call, *node),
             Action::Unfreeze { node } => self.unfreeze(call, *node),
             Action::Rotate { node, grace } => self.rotate(call, *node, *grace),

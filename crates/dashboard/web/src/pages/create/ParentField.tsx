@@ -53,6 +53,7 @@ export function ParentField({ value, root, onChange, error }: ParentFieldProps) 
         if (!open) setTyped(null);
       }}
       isInvalid={error !== undefined}
+      validationBehavior="aria"
       allowsEmptyCollection
     >
       <AriaLabel className={field.label ?? ''}>Parent</AriaLabel>

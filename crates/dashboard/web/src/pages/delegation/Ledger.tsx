@@ -40,7 +40,7 @@ export function Ledger({ id }: { id: string }) {
     initialPageParam: undefined as string | undefined,
     queryFn: ({ pageParam, signal }) => {
       const from = range === 'all' ? {} : { from: new Date(Date.now() - Number(range) * 86_400_000).toISOString() };
-      const parameters = { delegation_id: id, limit: 50, ...from, ...(pageParam ? { cursor: pageParam } : {}) };
+      const parameters = { delegation_id: id, order: 'newest' as const, limit: 50, ...from, ...(pageParam ? { cursor: pageParam } : {}) };
       return ok(api.GET('/api/cloud/ledger', { params: { query: parameters }, signal }));
     },
     getNextPageParam: (page) => page.next_cursor ?? undefined,

@@ -9,7 +9,7 @@ import { Dialog } from '../../parts/Dialog';
 import { TextField } from '../../parts/Field';
 import { Failed, FormProblem, Loading, Notice } from '../../parts/States';
 import { announce } from '../../parts/Toast';
-import { impact, isTyped, needsTyping } from './revoke';
+import { hasChanged, impact, isTyped, needsTyping } from './revoke';
 import styles from './DelegationPage.module.css';
 
 /** Says what a revocation would do, and does it only as long as that is still so. */
@@ -30,7 +30,7 @@ function Opened({ node, onClose }: { node: Node; onClose: () => void }) {
     queryFn: ({ signal }) => ok(api.POST('/api/cloud/delegation/{id}/revoke', { params: { path }, body: { dry_run: true }, signal })),
   });
   const revoke = useMutation({
-    mutationFn: (seen: Revocation) => ok(api.POST('/api/cloud/delegation/{id}/revoke', { params: { path }, body: { if_version: seen.version, ...(reason === '' ? {} : { reason }) } })),
+    mutationFn: (seen: Revocation) => ok(api.POST('/api/cloud/delegation/{id}/revoke', { params: { path }, body: { if_version: seen.version, if_descendants: seen.descendants, ...(reason === '' ? {} : { reason }) } })),
     onSuccess: (receipt) => {
       announce('Revoked', impact(receipt));
       void client.invalidateQueries({ queryKey: ['delegation'] });
@@ -38,7 +38,7 @@ function Opened({ node, onClose }: { node: Node; onClose: () => void }) {
       onClose();
     },
   });
-  const stale = (revoke.error && asProblem(revoke.error).status === 409) || (preview.data !== undefined && preview.data.version !== node.version);
+  const stale = (revoke.error && asProblem(revoke.error).status === 409) || (preview.data !== undefined && hasChanged(node, preview.data));
   const mayGoOn = preview.data !== undefined && !stale && (!needsTyping(preview.data) || isTyped(typed, node));
   const renew = () => {
     revoke.reset();

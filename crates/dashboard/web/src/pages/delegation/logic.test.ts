@@ -3,7 +3,7 @@ import type { Node } from '../../api/delegations';
 import type { Forecast } from '../../api/schema';
 import { effectiveLevels } from './binding';
 import { burnOf } from './burndown';
-import { impact, isTyped, needsTyping } from './revoke';
+import { hasChanged, impact, isTyped, needsTyping } from './revoke';
 
 const node = (id: string, allocation: 'carve' | 'cap', remaining: number | null, available: number | null) =>
   ({ id, label: id, allocation, remaining_credits: remaining, available_credits: available }) as Node;
@@ -36,6 +36,11 @@ test('small revocations need no typing, large or busy ones do', () => {
   const small = { ...receipt, descendants: 5, credits_freed: 1_000, active_last_hour: 0 };
   expect(needsTyping(small)).toBe(false);
   expect([{ descendants: 6 }, { credits_freed: 1_001 }, { active_last_hour: 1 }].map((part) => needsTyping({ ...small, ...part }))).toEqual([true, true, true]);
+});
+
+test('a preview is stale once the delegation was changed or something was made below it', () => {
+  expect([[1, 14], [2, 14], [1, 15]].map(([version = 0, descendants = 0]) => hasChanged({ version, descendants }, receipt))).toEqual([false, true, true]);
+  expect(hasChanged({ version: 1, descendants: 13 }, receipt), 'what is shown may lag behind the preview').toBe(false);
 });
 
 test('the label is what has to be typed, in any normal form, or the id', () => {

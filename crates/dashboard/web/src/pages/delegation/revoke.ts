@@ -15,6 +15,11 @@ export function isTyped(typed: string, node: { id: string; label: string }): boo
   return text === node.label.trim().normalize('NFC') || text === node.id;
 }
 
+/** Whether the delegation was changed, or something was made below it, since the preview. Neither ever counts down. */
+export function hasChanged(node: { version: number; descendants: number }, preview: Revocation): boolean {
+  return node.version > preview.version || node.descendants > preview.descendants;
+}
+
 /** `Invalidates 14 descendants, frees 3,210 cr, 3 active in the last hour.` */
 export function impact(revocation: Revocation): string {
   const parts = [`${revocation.dry_run ? 'Invalidates' : 'Invalidated'} ${revocation.descendants === 0 ? 'it alone' : `it and ${count(revocation.descendants, 'descendant')}`}`];

@@ -41,7 +41,7 @@ export function DelegationField({ label, root, value, onChange, error }: Delegat
     if (typed === '') onChange(null);
   };
   return (
-    <ComboBox className={styles.zone ?? ''} items={items} value={value?.id ?? null} onChange={choose} inputValue={text} onInputChange={type} allowsEmptyCollection menuTrigger="focus" isInvalid={error !== undefined}>
+    <ComboBox className={styles.zone ?? ''} items={items} value={value?.id ?? null} onChange={choose} inputValue={text} onInputChange={type} allowsEmptyCollection menuTrigger="focus" isInvalid={error !== undefined} validationBehavior="aria">
       <AriaLabel className={styles.label ?? ''}>{label}</AriaLabel>
       <span className={styles.zoneBox}>
         <Input className={styles.zoneInput ?? ''} placeholder="The root: everything" dir="auto" />

@@ -56,6 +56,10 @@ function Editor({ saved }: { saved: TenantSettings }) {
     },
   });
   const problem: ProblemError | undefined = save.error ? asProblem(save.error) : undefined;
+  const discard = () => {
+    setForm(saved);
+    save.reset();
+  };
   const set = (field: keyof Editable) => (value: string) => setForm((now) => ({ ...now, [field]: value }));
   return (
     <Form
@@ -74,7 +78,7 @@ function Editor({ saved }: { saved: TenantSettings }) {
       </div>
       <div className={styles.buttons}>
         <Button type="submit" tone="primary" isDisabled={changed.length === 0} isPending={save.isPending}>Save</Button>
-        {changed.length > 0 ? <Button tone="quiet" onPress={() => setForm(saved)}>Discard</Button> : null}
+        {changed.length > 0 ? <Button tone="quiet" onPress={discard}>Discard</Button> : null}
       </div>
     </Form>
   );
@@ -92,6 +96,7 @@ function TimeZone({ value, onChange, error }: { value: string; onChange: (zone: 
       onInputChange={onChange}
       allowsCustomValue
       isInvalid={error !== undefined}
+      validationBehavior="aria"
       menuTrigger="focus"
     >
       <AriaLabel className={styles.label ?? ''}>Time zone</AriaLabel>

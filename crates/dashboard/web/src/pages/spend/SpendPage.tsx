@@ -46,7 +46,7 @@ export function SpendPage() {
               <Fact name="Ledger entries"><span className={styles.figure}>{credits(report.data.total.entries)}</span></Fact>
             </Facts>
             <p className={styles.dim}>
-              {report.data.data_through ? `Complete up to ${moment(report.data.data_through)}.` : 'The ledger is empty.'} Days and months begin in the time zone {report.data.time_zone}.
+              {report.data.data_through ? `Complete up to ${moment(report.data.data_through, report.data.time_zone)}.` : 'The ledger is empty.'} Days and months begin in the time zone {report.data.time_zone}.
             </p>
           </Card>
           <OverTime report={report.data} range={range} />

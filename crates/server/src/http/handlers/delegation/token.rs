@@ -1,9 +1,6 @@
 //! New tokens for the same delegation.
 
-use axum::{
-    Json,
-    extract::{OriginalUri, State},
-};
+use axum::{Json, extract::State};
 use subgrant_api as api;
 use subgrant_domain::kind;
 use subgrant_service::Outcome;
@@ -14,9 +11,9 @@ use crate::http::{
     body::{JsonBody, OptionalJsonBody},
     convert::{self, time},
     expiry::parse_duration,
-    extract::{Authenticated, IdempotencyHeader, PathId},
+    extract::{Authenticated, PathId},
     handlers::noted,
-    idempotency,
+    idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::Problem,
     respond::Answer,
@@ -60,13 +57,10 @@ pub(in crate::http) async fn list(
 )]
 pub(in crate::http) async fn rotate(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Delegation>,
-    key: IdempotencyHeader,
-    OptionalJsonBody(body): OptionalJsonBody<api::RotateDelegation>,
+    Keyed(key, OptionalJsonBody(body)): Keyed<OptionalJsonBody<api::RotateDelegation>>,
 ) -> Result<Answer<api::RotatedDelegation>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let mut validator = Validator::default();
     let grace = parse_duration(body.grace.as_deref().unwrap_or("0s"));
     let grace = validator.check("/grace", "invalid_duration", grace);

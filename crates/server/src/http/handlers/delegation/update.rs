@@ -1,6 +1,6 @@
 //! Changing a delegation's settings.
 
-use axum::extract::{OriginalUri, State};
+use axum::extract::State;
 use subgrant_api as api;
 use subgrant_domain::{ChangeRequest, DelegationId, kind};
 use subgrant_service::UpdateRequest;
@@ -10,8 +10,8 @@ use crate::http::{
     HttpState,
     body::JsonBody,
     convert,
-    extract::{Authenticated, IdempotencyHeader, IfMatch, PathId},
-    idempotency,
+    extract::{Authenticated, IfMatch, PathId},
+    idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},
     respond::Answer,
@@ -45,14 +45,11 @@ use crate::http::{
 )]
 pub(in crate::http) async fn update(
     State(state): State<HttpState>,
-    OriginalUri(uri): OriginalUri,
     Authenticated(principal): Authenticated,
     PathId(id): PathId<kind::Delegation>,
-    key: IdempotencyHeader,
     IfMatch(if_versions): IfMatch,
-    JsonBody(body): JsonBody<api::UpdateDelegation>,
+    Keyed(key, JsonBody(body)): Keyed<JsonBody<api::UpdateDelegation>>,
 ) -> Result<Answer<api::UpdatedDelegation>, Problem> {
-    let key = idempotency::key(key, uri.path(), &body);
     let request = update_request(id, if_versions, &body)?;
     let updated = state.app.update(&principal, &request, key).await;
     let outcome = updated.map_err(|error| problem::of_update(error, &principal, &request.change))?;
