@@ -1,6 +1,6 @@
 //! Work that nobody waits for: housekeeping. No rule depends on it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use subgrant_domain::TenantId;
 use subgrant_service::{App, ServiceError};
@@ -10,6 +10,10 @@ const INTERVAL: Duration = Duration::from_hours(1);
 
 /// How long nobody looks whether it is a tenant's turn.
 const ALERTS: Duration = Duration::from_secs(1);
+
+/// How many times as long as it works for a tenant housekeeping rests after it: who serves should not notice it, however
+/// many tenants there are.
+const REST: u32 = 3;
 
 /// How many months of ledger partitions exist ahead of time.
 pub(crate) const MONTHS_AHEAD: i32 = 12;
@@ -63,6 +67,7 @@ async fn once(app: &App) -> Result<(), StoreError> {
     let mut forgotten = attempts::forget_old(database).await?;
     forgotten += maintenance::forget_old_idempotency_records(database).await?;
     for tenant in tenants::all_ids(database).await? {
+        let began = Instant::now();
         forgotten += events::forget_old(database, tenant).await?;
         forgotten += sessions::forget_expired(database, tenant).await?;
         forgotten += resets::forget_old(database, tenant).await?;
@@ -74,6 +79,7 @@ async fn once(app: &App) -> Result<(), StoreError> {
         if let Err(error) = prove(app, tenant).await {
             tracing::warn!(error = &error as &dyn std::error::Error, %tenant, "the books were not proved");
         }
+        tokio::time::sleep(began.elapsed() * REST).await;
     }
     tracing::debug!(created, forgotten, "kept house");
     Ok(())

@@ -44,7 +44,7 @@ async fn page(method: Method, uri: Uri, headers: HeaderMap) -> Result<Response, 
 
 /// Every documented call.
 pub(super) fn api_router() -> OpenApiRouter<HttpState> {
-    let calls = [
+    let calls = vec![
         routes!(handlers::tenant::sign_up),
         routes!(handlers::tenant::rotate_root),
         routes!(handlers::settings::show, handlers::settings::update),

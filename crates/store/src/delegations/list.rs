@@ -395,20 +395,24 @@ pub async fn first_children(
 /// Who spends much has no more rollups than who spends little. Of a node with none since the quarter of an hour in which
 /// `since` lies, the newest entry tells.
 pub async fn count_active(tx: &mut TenantTx, within: &NodePath, since: Timestamp) -> Result<u64> {
-    let span = Place::of(within).subtree();
+    let (span, bucket) = (Place::of(within).subtree(), quarter_of(since));
     let active = sqlx::query_scalar!(
         r#"SELECT count(*) AS "active!" FROM (
-               SELECT delegation_id, max(bucket) AS newest FROM spend_rollups
-               WHERE tenant_id = $1 AND bucket >= $5 GROUP BY delegation_id OFFSET 0
-           ) r JOIN delegations d ON d.id = r.delegation_id
-           WHERE d.tenant_id = $1 AND d.place >= $2 AND d.place < $3
-               AND (r.newest > $5 OR (SELECT l.recorded_at FROM ledger l
-                   WHERE l.tenant_id = $1 AND l.delegation_id = r.delegation_id ORDER BY l.seq DESC LIMIT 1) >= $4)"#,
+               SELECT r.delegation_id, r.newest FROM (
+                   SELECT delegation_id, max(bucket) AS newest FROM spend_rollups
+                   WHERE tenant_id = $1 AND bucket >= $5 GROUP BY delegation_id OFFSET 0
+               ) r JOIN delegations d ON d.id = r.delegation_id
+               WHERE d.tenant_id = $1 AND d.place >= $2 AND d.place < $3 OFFSET 0
+           ) c WHERE c.newest > $5 OR (
+               SELECT l.recorded_at FROM ledger l
+               WHERE l.tenant_id = $1 AND l.delegation_id = c.delegation_id AND l.recorded_at >= $5
+                   AND l.recorded_at < now() + interval '1 day' -- Not in each of the partitions made ahead.
+               ORDER BY l.seq DESC LIMIT 1) >= $4"#,
         tx.tenant().as_uuid(),
         span.from.as_bytes(),
         span.until.as_bytes(),
         since.to_sqlx() as _,
-        quarter_of(since).to_sqlx() as _
+        bucket.to_sqlx() as _
     )
     .fetch_one(tx.connection())
     .await?;
