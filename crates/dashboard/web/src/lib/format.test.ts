@@ -26,6 +26,7 @@ test('times are told from now', () => {
 test('a moment is told in the zone that is asked for, by its name', () => {
   expect(moment('2026-11-27T23:30:00Z', 'Asia/Tokyo')).toBe('28 Nov 2026, 08:30:00 GMT+9');
   expect(moment('2026-11-27T23:30:00Z', 'UTC')).toBe('27 Nov 2026, 23:30:00 UTC');
+  expect(moment('2026-11-27T23:30:00Z', 'Unheard/Of')).toBe(moment('2026-11-27T23:30:00Z'));
 });
 
 test('one is not many, and nothing has no share', () => {

@@ -42,10 +42,17 @@ export function date(iso: string): string {
   return day.format(new Date(iso));
 }
 
-/** In the reader's time zone, or in another one; either way it is named. */
+/** In the reader's time zone, or in another one that the browser knows; either way it is named. */
 export function moment(iso: string, timeZone?: string): string {
-  const format = timeZone === undefined ? second : new Intl.DateTimeFormat('en-GB', { ...SECOND, timeZone });
-  return format.format(new Date(iso));
+  return (timeZone === undefined ? second : secondIn(timeZone)).format(new Date(iso));
+}
+
+function secondIn(timeZone: string): Intl.DateTimeFormat {
+  try {
+    return new Intl.DateTimeFormat('en-GB', { ...SECOND, timeZone });
+  } catch {
+    return second;
+  }
 }
 
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
