@@ -64,7 +64,7 @@ pub(crate) struct Demo {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Creates the demo tenant and whatever of its tree is missing.
+/// Creates the demo tenant and whatever of its tree is missing, or has ended.
 pub(crate) async fn ensure(app: &App) -> Result<Demo, Failure> {
     let tenant = if let Some((tenant, _)) = tenants::account_by_email(app.database(), EMAIL).await? {
         tenant
@@ -103,8 +103,10 @@ async fn ensure_node(
         limit: 100,
         ..ListRequest::default()
     };
-    let found = app.delegations(root, &found).await?.delegations.into_iter().find(|view| view.label == label);
-    let id = match found {
+    // The tour ends with a revocation, and can be taken again.
+    let has_ended = |status: &str| matches!(status, "revoked" | "expired");
+    let mut found = app.delegations(root, &found).await?.delegations.into_iter();
+    let id = match found.find(|view| view.label == label && !has_ended(&view.status)) {
         Some(view) => view.id,
         None => app.mint(root, &request(parent, node), None).await?.value.delegation.id,
     };
