@@ -44,14 +44,15 @@ export function date(iso: string): string {
 
 /** In the reader's time zone, or in another one that the browser knows; either way it is named. */
 export function moment(iso: string, timeZone?: string): string {
-  return (timeZone === undefined ? second : secondIn(timeZone)).format(new Date(iso));
+  return (timeZone === undefined ? second : formatIn(timeZone, 'en-GB', SECOND)).format(new Date(iso));
 }
 
-function secondIn(timeZone: string): Intl.DateTimeFormat {
+/** A format of a time zone's; of the reader's where the browser does not know that one, as the server may. */
+export function formatIn(timeZone: string, locale: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   try {
-    return new Intl.DateTimeFormat('en-GB', { ...SECOND, timeZone });
+    return new Intl.DateTimeFormat(locale, { ...options, timeZone });
   } catch {
-    return second;
+    return new Intl.DateTimeFormat(locale, options);
   }
 }
 

@@ -1,3 +1,5 @@
+import { formatIn } from '../../lib/format';
+
 export type RangeId = '7d' | '30d' | '90d' | '12m';
 
 export const RANGES: readonly { id: RangeId; name: string }[] = [
@@ -31,7 +33,7 @@ function iso(date: Date): string {
  * belongs are left out of a report, but not out of a picture.
  */
 export function periodsOf(report: { from: string; to: string; time_zone: string }, interval: 'day' | 'month'): string[] {
-  const format = new Intl.DateTimeFormat('en-CA', { timeZone: report.time_zone, year: 'numeric', month: '2-digit', day: '2-digit' });
+  const format = formatIn(report.time_zone, 'en-CA', { year: 'numeric', month: '2-digit', day: '2-digit' });
   const first = format.format(new Date(report.from));
   const last = format.format(new Date(new Date(report.to).getTime() - 1));
   const periods: string[] = [];

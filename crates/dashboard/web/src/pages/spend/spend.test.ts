@@ -10,6 +10,11 @@ test('every day of a range has a name in its time zone, those without spending t
   expect(periodsOf({ ...report, from: '2025-12-01T00:00:00Z', to: '2026-02-01T00:00:00Z', time_zone: 'UTC' }, 'month')).toEqual(['2025-12', '2026-01']);
 });
 
+test('a time zone that the browser does not know leaves the picture in the reader\'s', () => {
+  const report = { from: '2026-10-24T12:00:00Z', to: '2026-10-26T12:00:00Z', time_zone: 'Unheard/Of' };
+  expect(periodsOf(report, 'day')).toHaveLength(3);
+});
+
 test('ranges end now and begin with whole days or months', () => {
   const now = new Date('2026-11-27T12:00:00Z');
   expect([rangeOf('7d', now), rangeOf('12m', now)]).toEqual([{ from: '2026-11-21', interval: 'day' }, { from: '2025-12-01', interval: 'month' }]);
