@@ -1,7 +1,7 @@
 //! JSON bodies: size, type, nesting, shape; each with its own status.
 
 use axum::{
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{FromRequest, Request},
     http::{StatusCode, header},
 };
@@ -51,7 +51,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let (parts, body) = request.into_parts();
-        let bytes = body_bytes(Request::from_parts(parts.clone(), body)).await?;
+        let bytes = body_bytes(body).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -61,16 +61,16 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
 }
 
 /// The whole body, whatever it is.
-pub(crate) async fn body_bytes(request: Request) -> Result<Bytes, Problem> {
+pub(crate) async fn body_bytes(body: Body) -> Result<Bytes, Problem> {
     // It is here already, within its limits of size and time.
-    let read = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+    let read = axum::body::to_bytes(body, usize::MAX).await;
     read.map_err(|_| unparsable("The body could not be read."))
 }
 
 /// The whole body of a request that says that it is JSON.
 pub(crate) async fn json_bytes(request: Request) -> Result<Bytes, Problem> {
     let is_json = is_json(&request);
-    let bytes = body_bytes(request).await?;
+    let bytes = body_bytes(request.into_body()).await?;
     if !is_json {
         let detail = "Send the body as JSON, with Content-Type: application/json.";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));

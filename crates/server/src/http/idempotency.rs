@@ -1,6 +1,6 @@
 //! What makes two requests the same.
 
-use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use subgrant_service::IdempotencyKey;
@@ -17,7 +17,7 @@ impl<S: Send + Sync, B: FromRequest<S, Rejection = Problem> + Serialize> FromReq
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let (mut parts, body) = request.into_parts();
         let header = IdempotencyHeader::from_request_parts(&mut parts, state).await?;
-        let Ok(OriginalUri(target)) = OriginalUri::from_request_parts(&mut parts, state).await;
+        let target = parts.uri.clone();
         let body = B::from_request(Request::from_parts(parts, body), state).await?;
         Ok(Self(key(header, target.path(), &body), body))
     }

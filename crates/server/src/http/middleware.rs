@@ -8,6 +8,7 @@ use std::{
     future::Future,
     net::SocketAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -24,7 +25,7 @@ use tower::{Service, util::ServiceExt as _};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{HttpOptions, HttpState, problem::Problem};
+use super::{HttpOptions, problem::Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -34,14 +35,14 @@ const DRAIN_BYTES: usize = 32 * 1024 * 1024;
 /// The whole server, as one service.
 #[derive(Clone)]
 pub struct HttpService {
-    state: HttpState,
+    options: Arc<HttpOptions>,
     routes: Router,
 }
 
 impl HttpService {
     /// Around routes that know the state already.
-    pub(super) fn new(state: HttpState, routes: Router) -> Self {
-        Self { state, routes }
+    pub(super) fn new(options: Arc<HttpOptions>, routes: Router) -> Self {
+        Self { options, routes }
     }
 
     /// A service for each connection, which knows the caller's address.
@@ -64,9 +65,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Self { state, routes } = self.clone();
+        let Self { options, routes } = self.clone();
         let request = request.map(Body::new);
-        Box::pin(async move { Ok(identify(&state.options, routes, request).await) })
+        Box::pin(async move { Ok(identify(&options, routes, request).await) })
     }
 }
 

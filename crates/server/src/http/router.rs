@@ -1,5 +1,7 @@
 //! Which path leads where.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     http::{HeaderMap, HeaderValue, Method, Uri},
@@ -19,6 +21,7 @@ const BASE: &str = "/api/cloud";
 
 /// The whole server, as one service.
 pub fn service(state: HttpState) -> HttpService {
+    let options = Arc::clone(&state.options);
     let (api, document) = api_router().split_for_parts();
     let json = document.to_json().expect("the document is plain data");
     let specification = move || {
@@ -33,8 +36,8 @@ pub fn service(state: HttpState) -> HttpService {
         .route(&format!("{BASE}/docs"), get(|| async { Redirect::permanent("/docs/") }))
         .merge(docs)
         .fallback(page)
-        .with_state(state.clone());
-    HttpService::new(state, routes)
+        .with_state(state);
+    HttpService::new(options, routes)
 }
 
 /// What no other route answers: the dashboard, or nothing.

@@ -393,7 +393,7 @@ pub async fn first_children(
 /// How many nodes of a subtree, its top included, have ledger entries since `since`.
 ///
 /// Who spends much has no more rollups than who spends little. Of a node with none since the quarter of an hour in which
-/// `since` lies, the newest entry tells.
+/// `since` lies, the newest entry tells. It is looked for within the subtree alone: `OFFSET 0` keeps that for the end.
 pub async fn count_active(tx: &mut TenantTx, within: &NodePath, since: Timestamp) -> Result<u64> {
     let (span, bucket) = (Place::of(within).subtree(), quarter_of(since));
     let active = sqlx::query_scalar!(

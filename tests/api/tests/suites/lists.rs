@@ -74,6 +74,10 @@ async fn the_last_page_says_so_and_the_default_is_50() {
     assert!(exact.body["next_cursor"].is_null(), "a page that holds the last item is the last");
 }
 
+fn amounts(entries: &[Value]) -> Vec<u64> {
+    entries.iter().map(|entry| entry["amount_credits"].as_u64().expect("an amount")).collect()
+}
+
 #[tokio::test]
 async fn the_ledger_is_paged_in_order_and_filtered_by_node_and_time() {
     let root = root().await;
@@ -83,9 +87,6 @@ async fn the_ledger_is_paged_in_order_and_filtered_by_node_and_time() {
         let api = if amount % 2 == 0 { &agent } else { &root };
         assert_eq!(api.spend(amount).await.status, 201);
     }
-    let amounts = |entries: &[Value]| {
-        entries.iter().map(|entry| entry["amount_credits"].as_u64().unwrap()).collect::<Vec<_>>()
-    };
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = root.get(&format!("/ledger?limit=3{cursor}")).await;
@@ -112,9 +113,6 @@ async fn the_ledger_is_paged_newest_first_as_well_and_what_comes_later_is_on_no_
         let api = if amount % 2 == 0 { &team } else { &root };
         assert_eq!(api.spend(amount).await.status, 201);
     }
-    let amounts = |entries: &[Value]| {
-        entries.iter().map(|entry| entry["amount_credits"].as_u64().unwrap()).collect::<Vec<_>>()
-    };
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = root.get(&format!("/ledger?order=newest&limit=3{cursor}")).await;

@@ -34,7 +34,7 @@ impl FromRequest<HttpState> for Items {
         let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let is_lines =
             content_type.is_some_and(|value| value.to_ascii_lowercase().starts_with("application/x-ndjson"));
-        let body = if is_lines { body_bytes(request).await } else { json_bytes(request).await }?;
+        let body = if is_lines { body_bytes(request.into_body()).await } else { json_bytes(request).await }?;
         let items: Vec<Box<[u8]>> = if is_lines {
             let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
             lines.map(Box::from).collect()

@@ -243,10 +243,10 @@ pub(in crate::http) async fn revoke(
     PathId(id): PathId<kind::Delegation>,
     Keyed(key, OptionalJsonBody(body)): Keyed<OptionalJsonBody<api::RevokeDelegation>>,
 ) -> Result<Answer<api::Revocation>, Problem> {
+    let api::RevokeDelegation { dry_run, if_version, if_descendants, reason } = body;
     let mut validator = Validator::default();
-    let reason = validator.free_text("/reason", body.reason.clone(), 256);
+    let reason = validator.free_text("/reason", reason, 256);
     validator.finish()?;
-    let api::RevokeDelegation { dry_run, if_version, if_descendants, .. } = body;
     let request = RevokeRequest { id, dry_run, if_version, if_descendants, reason };
     let outcome = state.app.revoke(&principal, &request, key).await?;
     Ok(Answer::ok(outcome.map(|receipt| convert::revocation(&receipt))))
