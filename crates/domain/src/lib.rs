@@ -42,7 +42,7 @@ pub use plan::{
 };
 pub use price::{CreditPrice, NotAPrice};
 pub use role::{Role, UnknownRole};
-pub use rollup::{RollupKey, Tally, quarter_of, roll_up};
+pub use rollup::{Newest, RollupKey, Tally, quarter_of};
 pub use text::{AttributeText, TextError};
 pub use tree::{SetAside, Tree, WindowKey};
 pub use window::{Counter, Period, WindowLimit, WindowLimitError};

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use jiff::Timestamp;
 
-use crate::{ActionSet, AttributeText, Counter, Credits, DelegationId, NodePath, Period, WindowLimit};
+use crate::{ActionSet, AttributeText, Counter, Credits, DelegationId, Newest, NodePath, Period, WindowLimit};
 
 /// Where a child's budget comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,6 +99,8 @@ pub struct Node {
     pub capped: u128,
     /// The newest counter of each period, in the order of [`Period::ALL`]. Once a window is over, its counter is of no use.
     pub counters: [Option<Counter>; Period::ALL.len()],
+    /// The node's own newest entry, and the newest sum of its entries; `None` before the first.
+    pub newest: Option<Newest>,
     /// How many nodes were ever created below this one. Lets a revocation say what it ends without a walk.
     pub descendants: u64,
     /// Restrictions, with attribution.
@@ -149,6 +151,7 @@ impl Node {
             reserved: 0,
             capped: 0,
             counters: [None; Period::ALL.len()],
+            newest: None,
             descendants: 0,
             terms: Terms::UNRESTRICTED,
             frozen_at: None,

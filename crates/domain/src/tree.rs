@@ -1,11 +1,13 @@
 //! The nodes that a batch touches, in memory: plans read and change this, and the store writes back what changed.
 
+use std::collections::BTreeMap;
+
 use foldhash::HashMap;
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
-    Allocation, Counter, Credits, DelegationId, Marks, Node, NodePath, Period, Status, effective_remaining,
-    status_of,
+    Allocation, Counter, Credits, DelegationId, LedgerEntry, Marks, Node, NodePath, Period, RollupKey, Status,
+    Tally, effective_remaining, status_of,
 };
 
 /// Every node on the paths that a decision can touch, as of one instant of the database's clock.
@@ -18,6 +20,8 @@ pub struct Tree {
     nodes: HashMap<DelegationId, Node>,
     /// With the marks that they had before.
     changed_nodes: HashMap<DelegationId, Marks>,
+    /// What is to be added to the rollups.
+    sums: BTreeMap<RollupKey, Tally>,
 }
 
 /// One counter of a window limit. The window's start is part of the key, so no counter is ever reset.
@@ -50,6 +54,7 @@ impl Tree {
             zone,
             nodes: nodes.into_iter().map(|node| (node.id(), node)).collect(),
             changed_nodes: HashMap::default(),
+            sums: BTreeMap::new(),
         }
     }
 
@@ -79,6 +84,7 @@ impl Tree {
     /// Notes that everything that plans changed was written, or will be.
     pub fn forget_changes(&mut self) {
         self.changed_nodes.clear();
+        self.sums.clear();
     }
 
     /// How many nodes are loaded.
@@ -171,10 +177,22 @@ impl Tree {
         nodes
     }
 
-    pub(crate) fn change(&mut self, id: DelegationId, change: impl FnOnce(&mut Node)) {
+    /// Counts an entry of a loaded node in its sums, once it is certain that it will be written.
+    pub fn sum_up(&mut self, entry: &LedgerEntry) {
+        for (key, tally) in self.change(entry.delegation, |node| node.sum_up(entry)) {
+            self.sums.entry(key).or_default().add(tally);
+        }
+    }
+
+    /// What is to be added to the rollups; the newest sum of each node stands beside its balances.
+    pub fn sums(&self) -> &BTreeMap<RollupKey, Tally> {
+        &self.sums
+    }
+
+    pub(crate) fn change<T>(&mut self, id: DelegationId, change: impl FnOnce(&mut Node) -> T) -> T {
         let node = self.nodes.get_mut(&id).expect("only loaded nodes are changed");
         self.changed_nodes.entry(id).or_insert_with(|| node.marks());
-        change(node);
+        change(node)
     }
 
     /// Moves balances of every node from `path` up to the root, and what each parent reserves for a carve child or

@@ -213,8 +213,9 @@ async fn complete(
     }
     if with.contains(&With::LastUsed) {
         let above = page.ancestors.iter().flatten().map(|view| view.id);
-        let ids: Vec<_> = listed.iter().copied().chain(above).collect();
-        page.last_used = Some(ledger::last_entries(&mut read.tx, &ids).await?);
+        let rows = listed.iter().copied().chain(above).filter_map(|id| read.rows.get(&id));
+        page.last_used =
+            Some(rows.filter_map(|row| Some((row.node.id(), row.node.newest?.at))).collect());
     }
     Ok(page)
 }

@@ -143,7 +143,9 @@ impl App {
             principal.require(Action::Delegate)?;
         }
         let an_hour_ago = read.tree.now() - SignedDuration::from_hours(1);
-        let active = delegations::count_active(&mut read.tx, &path, an_hour_ago).await?;
+        read.load_nodes(&[id]).await?;
+        let node = read.row(id)?.node.clone();
+        let active = delegations::count_active(&mut read.tx, &node, an_hour_ago).await?;
         Ok((path, active))
     }
 }

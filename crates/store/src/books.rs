@@ -1,4 +1,4 @@
-//! Posting: everything that a decision changes in a tenant's books, in one statement.
+//! Posting: everything that a decision changes in a tenant's books.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::PgConnection;
 use subgrant_domain::{
-    AttributeText, EntryHash, LedgerEntry, Node, Period, RollupKey, SpendId, Tally, Tree, roll_up,
+    AttributeText, EntryHash, LedgerEntry, Node, Period, RollupKey, SpendId, Tally, Tree,
 };
 
 use crate::{
@@ -40,22 +40,16 @@ impl Posting {
         Self {
             balances: Balances::of(&tree.changed_nodes()),
             marks: NewMarks::of(&tree.marked_nodes()),
-            sums: roll_up(entries.iter().map(|(entry, _)| entry)),
+            sums: tree.sums().clone(),
             entries,
             records: records.into_iter().collect(),
         }
     }
 
-    /// What the lock's instant and the numbers of rows written say. No instant: the head was not as expected.
-    fn outcome(
-        &self,
-        at: Option<jiff_sqlx::Timestamp>,
-        balances: i64,
-        marks: i64,
-    ) -> Result<Posted<Timestamp>> {
+    /// What the lock's instant and the number of balances written say. No instant: the head was not as expected.
+    fn outcome(&self, at: Option<jiff_sqlx::Timestamp>, balances: i64) -> Result<Posted<Timestamp>> {
         let Some(at) = at else { return Ok(Posted::Stale) };
         row::expect_rows(balances.cast_unsigned(), self.balances.nodes.len())?;
-        row::expect_rows(marks.cast_unsigned(), self.marks.nodes.len())?;
         Ok(Posted::Whole(at.to_jiff()))
     }
 }
@@ -81,7 +75,7 @@ struct Expected<'a> {
 
 /// Writes all of a posting, and counts the tenant's revision up.
 ///
-/// One statement, because a lone caller waits for every round trip, and a crowd for every plan that is started.
+/// Most are one statement, because a lone caller waits for every round trip, and a crowd for every plan that is started.
 pub async fn post(tx: &mut LockedTx, posting: &Posting, now: Timestamp) -> Result<Posted<()>> {
     let expected = Expected { revision: tx.revision(), seq: None, hash: None, newest_at: None };
     let (tenant, next) = (tx.tenant_uuid(), tx.next_revision());
@@ -129,10 +123,9 @@ async fn write(
     now: Timestamp,
     expected: &Expected<'_>,
 ) -> Result<Posted<Timestamp>> {
-    let Posting { balances, marks, .. } = posting;
-    let [hour, day, week, month] = &balances.counters;
-    let (entries, sums) = (Entries::of(&posting.entries), Sums::of(&posting.sums));
-    let records = Records::of(&posting.records);
+    let balances = &posting.balances;
+    let Balances { counters: [hour, day, week, month], newest, .. } = balances;
+    let (entries, records) = (Entries::of(&posting.entries), Records::of(&posting.records));
     let last = posting.entries.last();
     let posted = sqlx::query_file!(
         "src/books/post.sql",
@@ -156,12 +149,10 @@ async fn write(
         &week.spent as _,
         &month.starts as _,
         &month.spent as _,
-        &marks.nodes,
-        &marks.descendants,
-        &marks.carve_returned,
-        &marks.expiry_noted,
-        &marks.is_exhausted,
-        &marks.is_starving,
+        &newest.times as _,
+        &newest.gross,
+        &newest.refunded,
+        &newest.entries,
         &entries.seqs,
         &entries.ids,
         &entries.kinds as _,
@@ -175,13 +166,6 @@ async fn write(
         &entries.reverses as _,
         &entries.hashes as _,
         &entries.times as _,
-        &sums.buckets as _,
-        &sums.nodes,
-        &sums.cost_centers as _,
-        &sums.departments as _,
-        &sums.gross,
-        &sums.refunded,
-        &sums.entries,
         now.to_sqlx() as _,
         &records.principals,
         &records.routes as _,
@@ -194,14 +178,79 @@ async fn write(
         expected.hash,
         expected.newest_at.map(ToSqlx::to_sqlx) as _
     )
-    .fetch_one(connection)
+    .fetch_one(&mut *connection)
     .await;
-    match posted.map_err(StoreError::from) {
-        Ok(posted) => posting.outcome(posted.at, posted.balances, posted.marks),
+    let posted = match posted.map_err(StoreError::from) {
+        Ok(posted) => posting.outcome(posted.at, posted.balances)?,
         // `ON CONFLICT DO NOTHING` would tell as well, and has each record be written twice.
-        Err(StoreError::Conflict(constraint)) if constraint == "idempotency_pkey" => Ok(Posted::KeyTaken),
-        Err(error) => Err(error),
+        Err(StoreError::Conflict(constraint)) if constraint == "idempotency_pkey" => Posted::KeyTaken,
+        Err(error) => return Err(error),
+    };
+    if let Posted::Whole(_) = posted {
+        write_marks(connection, tenant, &posting.marks).await?;
+        write_sums(connection, tenant, &posting.sums).await?;
     }
+    Ok(posted)
+}
+
+async fn write_marks(connection: &mut PgConnection, tenant: uuid::Uuid, marks: &NewMarks) -> Result<()> {
+    if marks.nodes.is_empty() {
+        return Ok(());
+    }
+    let updated = sqlx::query!(
+        "UPDATE delegations d SET descendants = new.descendants, carve_returned = new.carve_returned,
+             expiry_noted = new.expiry_noted, is_exhausted = new.is_exhausted, is_starving = new.is_starving
+         FROM (SELECT
+                 unnest($2::uuid[]) AS id, unnest($3::bigint[]) AS descendants, unnest($4::boolean[]) AS carve_returned,
+                 unnest($5::boolean[]) AS expiry_noted, unnest($6::boolean[]) AS is_exhausted,
+                 unnest($7::boolean[]) AS is_starving) AS new
+         WHERE d.tenant_id = $1 AND d.id = new.id",
+        tenant,
+        &marks.nodes,
+        &marks.descendants,
+        &marks.carve_returned,
+        &marks.expiry_noted,
+        &marks.is_exhausted,
+        &marks.is_starving
+    )
+    .execute(connection)
+    .await?
+    .rows_affected();
+    row::expect_rows(updated, marks.nodes.len())
+}
+
+async fn write_sums(
+    connection: &mut PgConnection,
+    tenant: uuid::Uuid,
+    sums: &BTreeMap<RollupKey, Tally>,
+) -> Result<()> {
+    if sums.is_empty() {
+        return Ok(());
+    }
+    let sums = Sums::of(sums);
+    sqlx::query!(
+        "INSERT INTO spend_rollups AS r
+             (tenant_id, bucket, delegation_id, cost_center, department, gross, refunded, entries)
+         SELECT $1, bucket, delegation_id, cost_center, department, gross::numeric, refunded::numeric, entries
+         FROM (SELECT
+                 unnest($2::timestamptz[]) AS bucket, unnest($3::uuid[]) AS delegation_id,
+                 unnest($4::text[]) AS cost_center, unnest($5::text[]) AS department, unnest($6::text[]) AS gross,
+                 unnest($7::text[]) AS refunded, unnest($8::bigint[]) AS entries) AS new
+         ON CONFLICT (tenant_id, bucket, delegation_id, cost_center, department) DO UPDATE
+             SET gross = r.gross + excluded.gross, refunded = r.refunded + excluded.refunded,
+                 entries = r.entries + excluded.entries",
+        tenant,
+        &sums.buckets as _,
+        &sums.nodes,
+        &sums.cost_centers as _,
+        &sums.departments as _,
+        &sums.gross,
+        &sums.refunded,
+        &sums.entries
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 #[derive(Debug, Default)]
@@ -214,6 +263,7 @@ struct Balances {
     reserved: Vec<i64>,
     capped: Vec<String>,
     counters: [Counters; Period::ALL.len()],
+    newest: NewestSums,
 }
 
 /// The counters of one period, a place for each node.
@@ -221,6 +271,15 @@ struct Balances {
 struct Counters {
     starts: Vec<Option<jiff_sqlx::Timestamp>>,
     spent: Vec<Option<i64>>,
+}
+
+/// The newest sums, a place for each node.
+#[derive(Debug, Default)]
+struct NewestSums {
+    times: Vec<Option<jiff_sqlx::Timestamp>>,
+    gross: Vec<i64>,
+    refunded: Vec<i64>,
+    entries: Vec<i64>,
 }
 
 impl Balances {
@@ -234,6 +293,7 @@ impl Balances {
             reserved: nodes.iter().map(|node| node.reserved.cast_signed()).collect(),
             capped: nodes.iter().map(|node| node.capped.to_string()).collect(),
             counters: Period::ALL.map(|period| Counters::of(nodes, period)),
+            newest: NewestSums::of(nodes),
         }
     }
 }
@@ -268,6 +328,21 @@ impl Counters {
         Self {
             starts: counters.clone().map(|counter| Some(counter?.start.to_sqlx())).collect(),
             spent: counters.map(|counter| Some(amount(counter?.spent))).collect(),
+        }
+    }
+}
+
+impl NewestSums {
+    fn of(nodes: &[&Node]) -> Self {
+        let column = |of: fn(&Tally) -> u128| -> Vec<i64> {
+            let sums = nodes.iter().map(|node| node.newest.map_or(0, |newest| of(&newest.tally)));
+            sums.map(|sum| i64::try_from(sum).expect("a newest sum fits 63 bits")).collect()
+        };
+        Self {
+            times: nodes.iter().map(|node| Some(node.newest?.at.to_sqlx())).collect(),
+            gross: column(|tally| tally.gross),
+            refunded: column(|tally| tally.refunded),
+            entries: column(|tally| tally.entries.into()),
         }
     }
 }

@@ -92,9 +92,10 @@ pub async fn by_ids(tx: &mut TenantTx, ids: &[DelegationId]) -> Result<Vec<Deleg
     let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT id, ancestor_ids, label, cost_center, department, allocation, budget, spent, own_spent, held, reserved,
+        r#"SELECT id, ancestor_ids, label, d.cost_center, d.department, allocation, budget, spent, own_spent, held, reserved,
                capped::text AS "capped!", hour_start AS "hour_start: _", hour_spent, day_start AS "day_start: _", day_spent,
-               week_start AS "week_start: _", week_spent, month_start AS "month_start: _", month_spent, descendants, carve_returned, expiry_noted, actions, max_per_spend, limits, max_depth, caveats, token_generation, root_key_id, made_offline,
+               week_start AS "week_start: _", week_spent, month_start AS "month_start: _", month_spent,
+               newest_at AS "newest_at: _", quarter_gross, quarter_refunded, quarter_entries, descendants, carve_returned, expiry_noted, actions, max_per_spend, limits, max_depth, caveats, token_generation, root_key_id, made_offline,
                expires_at AS "expires_at: _", frozen_at AS "frozen_at: _", revoked_at AS "revoked_at: _",
                tokens_valid_from AS "tokens_valid_from: _", version, created_at AS "created_at: _"
            FROM delegations d JOIN balances b ON b.tenant_id = d.tenant_id AND b.delegation_id = d.id
@@ -157,7 +158,9 @@ pub async fn insert(tx: &mut LockedTx, delegation: &Delegation) -> Result<()> {
     let limits: Vec<_> = terms.limits.iter().map(ToString::to_string).collect();
     let place = Place::of(path);
     sqlx::query!(
-        "WITH balances AS (INSERT INTO balances (tenant_id, delegation_id, budget) VALUES ($1, $2, $11))
+        "WITH balances AS (
+             INSERT INTO balances (tenant_id, delegation_id, budget, cost_center, department)
+             VALUES ($1, $2, $11, coalesce($8, ''), coalesce($9, '')))
          INSERT INTO delegations (tenant_id, id, parent_id, path, ancestor_ids, depth, label, cost_center, department,
              allocation, carve_returned, actions, max_per_spend, limits, max_depth, caveats, root_key_id,
              expires_at, created_at, made_offline, place)

@@ -1,7 +1,8 @@
 //! Sums of the ledger: written with it, read by reports.
 //!
-//! `spend_rollups` is exact at every instant, because the transaction that writes entries adds them up there.
-//! `spend_summaries` holds the same by longer periods up to an instant, which only makes long reports fast.
+//! `spend_sums` is exact at every instant, because the transaction that writes entries adds them up: the newest sum of each
+//! delegation beside its balances, all others in `spend_rollups`. `spend_summaries` holds the same by longer periods up to an
+//! instant, which only makes long reports fast.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +45,7 @@ pub async fn horizon(tx: &mut TenantTx) -> Result<Horizon> {
     let row = sqlx::query!(
         r#"SELECT h.seq, h.newest_at AS "recorded_at: jiff_sqlx::Timestamp", t.time_zone,
                s.through AS "through?: jiff_sqlx::Timestamp", s.time_zone AS "summary_zone?",
-               (SELECT min(bucket) FROM spend_rollups WHERE tenant_id = $1) AS "first: jiff_sqlx::Timestamp"
+               (SELECT min(bucket) FROM spend_sums WHERE tenant_id = $1 AND entries > 0) AS "first: jiff_sqlx::Timestamp"
            FROM tenants t JOIN ledger_heads h ON h.tenant_id = t.tenant_id
            LEFT JOIN spend_summary_heads s ON s.tenant_id = t.tenant_id WHERE t.tenant_id = $1"#,
         tx.tenant().as_uuid()

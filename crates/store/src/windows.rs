@@ -16,7 +16,7 @@ pub async fn spent_by_leaves(tx: &mut TenantTx, windows: &[WindowKey]) -> Result
     let nodes: Vec<_> = windows.iter().map(|window| window.delegation.as_uuid()).collect();
     let starts: Vec<_> = windows.iter().map(|window| window.start.to_sqlx()).collect();
     let sums = sqlx::query_scalar!(
-        r#"SELECT (SELECT least(coalesce(sum(r.gross), 0), 9007199254740991)::bigint FROM spend_rollups r
+        r#"SELECT (SELECT least(coalesce(sum(r.gross), 0), 9007199254740991)::bigint FROM spend_sums r
                WHERE r.tenant_id = $1 AND r.delegation_id = k.delegation_id AND r.bucket >= k.window_start) AS "spent!"
            FROM unnest($2::uuid[], $3::timestamptz[]) WITH ORDINALITY AS k (delegation_id, window_start, position)
            ORDER BY k.position"#,
@@ -43,7 +43,7 @@ pub async fn spent_by_subtree(tx: &mut TenantTx, path: &NodePath, window: &Windo
                        AND EXISTS (SELECT FROM summarised)), 0)
                + coalesce((SELECT sum(r.gross)
                    FROM delegations d JOIN (
-                       SELECT delegation_id, sum(gross) AS gross FROM spend_rollups
+                       SELECT delegation_id, sum(gross) AS gross FROM spend_sums
                        WHERE tenant_id = $1 AND bucket >= greatest($2, (SELECT through FROM summarised))
                        GROUP BY delegation_id OFFSET 0) r ON r.delegation_id = d.id
                    WHERE d.tenant_id = $1 AND d.place >= $3 AND d.place < $4), 0))::bigint AS "spent!""#,

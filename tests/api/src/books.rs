@@ -152,15 +152,23 @@ const RULES: &[(&str, &str)] = &[
              (SELECT count(*) FROM nodes c WHERE c.tenant_id = $1 AND d.id = ANY(c.ancestor_ids))",
     ),
     (
-        "the rollups = the ledger, by quarter, node, cost centre and department",
+        "the sums = the ledger, by quarter, node, cost centre and department",
         "SELECT delegation_id FROM (
              SELECT date_bin('15 minutes', recorded_at, 'epoch') AS bucket, delegation_id, coalesce(cost_center, '') AS c,
                  coalesce(department, '') AS d, sum(CASE kind WHEN 'refund' THEN 0 ELSE amount END) AS gross,
                  sum(CASE kind WHEN 'refund' THEN amount ELSE 0 END) AS refunded, count(*) AS entries
              FROM ledger WHERE tenant_id = $1 GROUP BY 1, 2, 3, 4) l
-         FULL JOIN (SELECT bucket, delegation_id, cost_center AS c, department AS d, gross, refunded, entries
-             FROM spend_rollups WHERE tenant_id = $1) r USING (bucket, delegation_id, c, d)
+         FULL JOIN (SELECT bucket, delegation_id, cost_center AS c, department AS d, sum(gross) AS gross,
+                 sum(refunded) AS refunded, sum(entries)::bigint AS entries
+             FROM spend_sums WHERE tenant_id = $1 AND entries > 0 GROUP BY 1, 2, 3, 4) r USING (bucket, delegation_id, c, d)
          WHERE (l.gross, l.refunded, l.entries) IS DISTINCT FROM (r.gross, r.refunded, r.entries)",
+    ),
+    (
+        "newest_at(n) = when the node's newest entry was recorded, and its quarter",
+        "SELECT delegation_id FROM balances b
+         WHERE b.tenant_id = $1 AND (b.quarter_start IS DISTINCT FROM date_bin('15 minutes', b.newest_at, 'epoch')
+             OR b.newest_at IS DISTINCT FROM (SELECT max(recorded_at) FROM ledger l
+                 WHERE l.tenant_id = $1 AND l.delegation_id = b.delegation_id))",
     ),
     (
         "every debit belongs to a node that was live at that time",

@@ -78,7 +78,7 @@ pub async fn load(app: &App, url: &str, root: &Principal, size: Size) -> Loaded 
     write_totals(&mut connection, &frame, &plan, &top).await;
     write_head(&mut connection, &frame, (seq, hash, at)).await;
     say("summing up");
-    write_rollups(&mut connection, &frame).await;
+    write_sums(&mut connection, &frame).await;
     say("gathering statistics");
     for table in ["delegations", "balances", "label_grams", "ledger", "spend_rollups"] {
         let statement = format!("VACUUM (ANALYZE) {table}");
@@ -138,14 +138,24 @@ async fn write_totals(connection: &mut PgConnection, frame: &Frame, plan: &Plan,
 }
 
 /// What reports read, as the engine would have kept it.
-async fn write_rollups(connection: &mut PgConnection, frame: &Frame) {
+async fn write_sums(connection: &mut PgConnection, frame: &Frame) {
     let statement = "INSERT INTO spend_rollups
              (tenant_id, bucket, delegation_id, cost_center, department, gross, refunded, entries)
          SELECT tenant_id, date_bin('15 minutes', recorded_at, 'epoch'), delegation_id, coalesce(cost_center, ''),
              coalesce(department, ''), sum(amount), 0, count(*)
          FROM ledger WHERE tenant_id = $1 GROUP BY 1, 2, 3, 4, 5";
-    let rollups = sqlx::query(statement).bind(frame.tenant.as_uuid()).execute(connection).await;
+    let rollups = sqlx::query(statement).bind(frame.tenant.as_uuid()).execute(&mut *connection).await;
     rollups.expect("a fresh tenant has no rollups");
+    let statement = "WITH newest AS (
+             SELECT delegation_id, max(recorded_at) AS at FROM ledger WHERE tenant_id = $1 GROUP BY delegation_id
+         ), moved AS (
+             DELETE FROM spend_rollups r USING newest n
+             WHERE r.tenant_id = $1 AND r.delegation_id = n.delegation_id AND r.bucket = date_bin('15 minutes', n.at, 'epoch')
+             RETURNING r.*, n.at)
+         UPDATE balances b SET newest_at = m.at, quarter_start = m.bucket, quarter_gross = m.gross, quarter_entries = m.entries
+         FROM moved m WHERE b.tenant_id = $1 AND b.delegation_id = m.delegation_id";
+    let newest = sqlx::query(statement).bind(frame.tenant.as_uuid()).execute(connection).await;
+    newest.expect("each node has one newest sum");
 }
 
 async fn write_head(

@@ -118,6 +118,7 @@ pub fn plan_mint(
         reserved: 0,
         capped: 0,
         counters: tree.new_counters(),
+        newest: None,
         descendants: 0,
         terms: terms.clone(),
         frozen_at: None,

@@ -265,6 +265,7 @@ impl Draft {
         let id = entry.id;
         self.seq = entry.seq;
         self.hash = self.hash.next(&entry);
+        self.tree.sum_up(&entry);
         self.writes.entries.push((entry, self.hash));
         id
     }

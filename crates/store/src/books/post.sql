@@ -1,20 +1,23 @@
--- $1 tenant, $2 its revision; $3-$5 the new head; $6-$20 balances; $21-$26 marks; $27-$39 entries; $40-$46 sums;
--- $47 now, $48-$53 records; $54-$57 the head as it must have been.
+-- $1 tenant, $2 its revision; $3-$5 the new head; $6-$24 balances; $25-$37 entries; $38 now, $39-$44 records;
+-- $45-$48 the head as it must have been.
 --
 -- The head comes first, and takes the tenant's lock where it is not held yet; where it is not as it must be, nothing is
 -- written. Arrays are unfolded by the select list, because the FROM clause would store each of them first.
 WITH head AS (
     UPDATE ledger_heads SET revision = $2, seq = coalesce($3, seq), hash = coalesce($4, hash),
         newest_at = coalesce($5, newest_at)
-    WHERE tenant_id = $1 AND revision = $54 AND seq = coalesce($55, seq) AND hash = coalesce($56, hash)
-        AND newest_at = coalesce($57, newest_at)
+    WHERE tenant_id = $1 AND revision = $45 AND seq = coalesce($46, seq) AND hash = coalesce($47, hash)
+        AND newest_at = coalesce($48, newest_at)
     RETURNING clock_timestamp() AS at),
 balances AS (
     UPDATE balances b SET
         budget = new.budget, spent = new.spent, own_spent = new.own_spent, held = new.held, reserved = new.reserved,
         capped = new.capped::numeric, hour_start = new.hour_start, hour_spent = new.hour_spent,
         day_start = new.day_start, day_spent = new.day_spent, week_start = new.week_start,
-        week_spent = new.week_spent, month_start = new.month_start, month_spent = new.month_spent
+        week_spent = new.week_spent, month_start = new.month_start, month_spent = new.month_spent,
+        newest_at = new.newest_at, quarter_start = date_bin('15 minutes', new.newest_at, 'epoch'),
+        quarter_gross = new.quarter_gross, quarter_refunded = new.quarter_refunded,
+        quarter_entries = new.quarter_entries
     FROM (SELECT
             unnest($6::uuid[]) AS delegation_id, unnest($7::bigint[]) AS budget, unnest($8::bigint[]) AS spent,
             unnest($9::bigint[]) AS own_spent, unnest($10::bigint[]) AS held, unnest($11::bigint[]) AS reserved,
@@ -22,17 +25,10 @@ balances AS (
             unnest($14::bigint[]) AS hour_spent, unnest($15::timestamptz[]) AS day_start,
             unnest($16::bigint[]) AS day_spent, unnest($17::timestamptz[]) AS week_start,
             unnest($18::bigint[]) AS week_spent, unnest($19::timestamptz[]) AS month_start,
-            unnest($20::bigint[]) AS month_spent) AS new
+            unnest($20::bigint[]) AS month_spent, unnest($21::timestamptz[]) AS newest_at,
+            unnest($22::bigint[]) AS quarter_gross, unnest($23::bigint[]) AS quarter_refunded,
+            unnest($24::bigint[]) AS quarter_entries) AS new
     WHERE EXISTS (SELECT FROM head) AND b.tenant_id = $1 AND b.delegation_id = new.delegation_id
-    RETURNING 1),
-marks AS (
-    UPDATE delegations d SET descendants = new.descendants, carve_returned = new.carve_returned,
-        expiry_noted = new.expiry_noted, is_exhausted = new.is_exhausted, is_starving = new.is_starving
-    FROM (SELECT
-            unnest($21::uuid[]) AS id, unnest($22::bigint[]) AS descendants,
-            unnest($23::boolean[]) AS carve_returned, unnest($24::boolean[]) AS expiry_noted,
-            unnest($25::boolean[]) AS is_exhausted, unnest($26::boolean[]) AS is_starving) AS new
-    WHERE EXISTS (SELECT FROM head) AND d.tenant_id = $1 AND d.id = new.id
     RETURNING 1),
 entries AS (
     INSERT INTO ledger (tenant_id, seq, id, kind, delegation_id, amount, cost_center, department, recorded_at,
@@ -40,31 +36,18 @@ entries AS (
     SELECT $1, seq, id, kind, delegation_id, amount, cost_center, department, recorded_at, idempotency_key,
         description, metadata::json, reverses, hash
     FROM (SELECT
-            unnest($27::bigint[]) AS seq, unnest($28::uuid[]) AS id, unnest($29::text[]) AS kind,
-            unnest($30::uuid[]) AS delegation_id, unnest($31::bigint[]) AS amount,
-            unnest($32::text[]) AS cost_center, unnest($33::text[]) AS department,
-            unnest($34::text[]) AS idempotency_key, unnest($35::text[]) AS description,
-            unnest($36::text[]) AS metadata, unnest($37::uuid[]) AS reverses, unnest($38::bytea[]) AS hash,
-            unnest($39::timestamptz[]) AS recorded_at) AS new
+            unnest($25::bigint[]) AS seq, unnest($26::uuid[]) AS id, unnest($27::text[]) AS kind,
+            unnest($28::uuid[]) AS delegation_id, unnest($29::bigint[]) AS amount,
+            unnest($30::text[]) AS cost_center, unnest($31::text[]) AS department,
+            unnest($32::text[]) AS idempotency_key, unnest($33::text[]) AS description,
+            unnest($34::text[]) AS metadata, unnest($35::uuid[]) AS reverses, unnest($36::bytea[]) AS hash,
+            unnest($37::timestamptz[]) AS recorded_at) AS new
     WHERE EXISTS (SELECT FROM head)),
-sums AS (
-    INSERT INTO spend_rollups AS r
-        (tenant_id, bucket, delegation_id, cost_center, department, gross, refunded, entries)
-    SELECT $1, bucket, delegation_id, cost_center, department, gross::numeric, refunded::numeric, entries
-    FROM (SELECT
-            unnest($40::timestamptz[]) AS bucket, unnest($41::uuid[]) AS delegation_id,
-            unnest($42::text[]) AS cost_center, unnest($43::text[]) AS department, unnest($44::text[]) AS gross,
-            unnest($45::text[]) AS refunded, unnest($46::bigint[]) AS entries) AS new
-    WHERE EXISTS (SELECT FROM head)
-    ON CONFLICT (tenant_id, bucket, delegation_id, cost_center, department) DO UPDATE
-        SET gross = r.gross + excluded.gross, refunded = r.refunded + excluded.refunded,
-            entries = r.entries + excluded.entries),
 records AS (
     INSERT INTO idempotency (tenant_id, principal_id, route, key, fingerprint, status, response, created_at)
-    SELECT $1, principal_id, route, key, fingerprint, status, response, $47
+    SELECT $1, principal_id, route, key, fingerprint, status, response, $38
     FROM (SELECT
-            unnest($48::uuid[]) AS principal_id, unnest($49::text[]) AS route, unnest($50::text[]) AS key,
-            unnest($51::bytea[]) AS fingerprint, unnest($52::smallint[]) AS status, unnest($53::text[]) AS response) AS new
+            unnest($39::uuid[]) AS principal_id, unnest($40::text[]) AS route, unnest($41::text[]) AS key,
+            unnest($42::bytea[]) AS fingerprint, unnest($43::smallint[]) AS status, unnest($44::text[]) AS response) AS new
     WHERE EXISTS (SELECT FROM head))
-SELECT (SELECT at FROM head) AS "at: jiff_sqlx::Timestamp",
-    (SELECT count(*) FROM balances) AS "balances!", (SELECT count(*) FROM marks) AS "marks!"
+SELECT (SELECT at FROM head) AS "at: jiff_sqlx::Timestamp", (SELECT count(*) FROM balances) AS "balances!"

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
-use subgrant_domain::{DelegationId, NodePath, quarter_of};
+use subgrant_domain::{DelegationId, Node, NodePath, quarter_of};
 use uuid::Uuid;
 
 use super::{Place, Span, label::places_with, row};
@@ -390,32 +390,40 @@ pub async fn first_children(
     Ok(rows.into_iter().map(|row| pair(row.parent, row.id)).collect())
 }
 
-/// How many nodes of a subtree, its top included, have ledger entries since `since`.
-///
-/// Who spends much has no more rollups than who spends little. Of a node with none since the quarter of an hour in which
-/// `since` lies, the newest entry tells. It is looked for within the subtree alone: `OFFSET 0` keeps that for the end.
-pub async fn count_active(tx: &mut TenantTx, within: &NodePath, since: Timestamp) -> Result<u64> {
-    let (span, bucket) = (Place::of(within).subtree(), quarter_of(since));
-    let active = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "active!" FROM (
-               SELECT r.delegation_id, r.newest FROM (
-                   SELECT delegation_id, max(bucket) AS newest FROM spend_rollups
-                   WHERE tenant_id = $1 AND bucket >= $5 GROUP BY delegation_id OFFSET 0
-               ) r JOIN delegations d ON d.id = r.delegation_id
-               WHERE d.tenant_id = $1 AND d.place >= $2 AND d.place < $3 OFFSET 0
-           ) c WHERE c.newest > $5 OR (
-               SELECT l.recorded_at FROM ledger l
-               WHERE l.tenant_id = $1 AND l.delegation_id = c.delegation_id AND l.recorded_at >= $5
-                   AND l.recorded_at < now() + interval '1 day' -- Not in each of the partitions made ahead.
-               ORDER BY l.seq DESC LIMIT 1) >= $4"#,
-        tx.tenant().as_uuid(),
-        span.from.as_bytes(),
-        span.until.as_bytes(),
-        since.to_sqlx() as _,
-        bucket.to_sqlx() as _
-    )
-    .fetch_one(tx.connection())
-    .await?;
+/// A subtree of no more nodes than these is looked through.
+const FEW: u64 = 1_000;
+
+/// How many nodes of a subtree, its top included, have ledger entries since `since`. A small subtree is looked through; of a
+/// large one hardly any node spends, so that those that did are found first, and which of them are in it then.
+pub async fn count_active(tx: &mut TenantTx, within: &Node, since: Timestamp) -> Result<u64> {
+    let (span, tenant) = (Place::of(&within.path).subtree(), tx.tenant().as_uuid());
+    let (from, until, since_at) = (span.from.as_bytes(), span.until.as_bytes(), since.to_sqlx());
+    let active = if within.descendants <= FEW {
+        sqlx::query_scalar!(
+            r#"SELECT count(*) AS "active!" FROM delegations d WHERE d.tenant_id = $1 AND d.place >= $2 AND d.place < $3
+               AND (SELECT b.newest_at >= $4 FROM balances b WHERE b.tenant_id = $1 AND b.delegation_id = d.id)"#,
+            tenant,
+            from,
+            until,
+            since_at as _
+        )
+        .fetch_one(tx.connection())
+        .await?
+    } else {
+        sqlx::query_scalar!(
+            r#"SELECT count(*) AS "active!" FROM balances b
+               WHERE b.tenant_id = $1 AND b.quarter_start >= $5 AND b.newest_at >= $4
+                   AND (SELECT d.place >= $2 AND d.place < $3 FROM delegations d
+                       WHERE d.tenant_id = $1 AND d.id = b.delegation_id)"#,
+            tenant,
+            from,
+            until,
+            since_at as _,
+            quarter_of(since).to_sqlx() as _
+        )
+        .fetch_one(tx.connection())
+        .await?
+    };
     Ok(active.cast_unsigned())
 }
 

@@ -1,7 +1,9 @@
 //! Between rows and domain types.
 
 use jiff_sqlx::Timestamp;
-use subgrant_domain::{AttributeText, Counter, Credits, DelegationId, Node, NodePath, RootKeyId, Terms};
+use subgrant_domain::{
+    AttributeText, Counter, Credits, DelegationId, Newest, Node, NodePath, RootKeyId, Tally, Terms,
+};
 use uuid::Uuid;
 
 use super::Delegation;
@@ -29,6 +31,10 @@ pub(super) struct Row {
     pub(super) week_spent: Option<i64>,
     pub(super) month_start: Option<Timestamp>,
     pub(super) month_spent: Option<i64>,
+    pub(super) newest_at: Option<Timestamp>,
+    pub(super) quarter_gross: i64,
+    pub(super) quarter_refunded: i64,
+    pub(super) quarter_entries: i64,
     pub(super) descendants: i64,
     pub(super) carve_returned: bool,
     pub(super) expiry_noted: bool,
@@ -79,6 +85,14 @@ impl Row {
                     counter(self.week_start, self.week_spent)?,
                     counter(self.month_start, self.month_spent)?,
                 ],
+                newest: self.newest_at.map(|at| Newest {
+                    at: at.to_jiff(),
+                    tally: Tally {
+                        gross: self.quarter_gross.unsigned_abs().into(),
+                        refunded: self.quarter_refunded.unsigned_abs().into(),
+                        entries: self.quarter_entries.cast_unsigned(),
+                    },
+                }),
                 descendants: self.descendants.cast_unsigned(),
                 terms,
                 frozen_at: self.frozen_at.map(Timestamp::to_jiff),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::{Postgres, QueryBuilder, Row as _};
-use subgrant_domain::{DelegationId, LedgerEntry, NodePath, SpendId};
+use subgrant_domain::{LedgerEntry, NodePath, SpendId};
 
 use super::row_of;
 use crate::{
@@ -152,25 +152,6 @@ pub async fn by_id(tx: &mut TenantTx, id: SpendId) -> Result<Option<(LedgerEntry
     let Some(found) = query.build().fetch_optional(tx.connection()).await? else { return Ok(None) };
     let ids: Vec<uuid::Uuid> = found.try_get("ids")?;
     Ok(Some((row_of(&found)?.into_entry()?, row::path(&ids)?)))
-}
-
-/// When each of these nodes was last debited or refunded itself; those that never were are left out.
-pub async fn last_entries(
-    tx: &mut TenantTx,
-    delegations: &[DelegationId],
-) -> Result<Vec<(DelegationId, Timestamp)>> {
-    let ids: Vec<_> = delegations.iter().map(|id| id.as_uuid()).collect();
-    let rows = sqlx::query!(
-        r#"SELECT p.id AS "id!", l.recorded_at AS "at: jiff_sqlx::Timestamp" FROM unnest($2::uuid[]) AS p (id)
-           CROSS JOIN LATERAL (
-               SELECT recorded_at FROM ledger WHERE tenant_id = $1 AND delegation_id = p.id ORDER BY seq DESC LIMIT 1
-           ) l"#,
-        tx.tenant().as_uuid(),
-        &ids
-    )
-    .fetch_all(tx.connection())
-    .await?;
-    Ok(rows.into_iter().map(|row| (DelegationId::from_uuid(row.id), row.at.to_jiff())).collect())
 }
 
 /// When the entry at a position, or the next one there is, was recorded.

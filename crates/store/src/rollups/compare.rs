@@ -64,7 +64,7 @@ pub async fn count_entries(tx: &mut TenantTx, (from, to): (Timestamp, Timestamp)
 pub async fn beginning(tx: &mut TenantTx) -> Result<Option<Timestamp>> {
     let first = sqlx::query_scalar!(
         r#"SELECT least((SELECT min(recorded_at) FROM ledger WHERE tenant_id = $1 AND seq = 1),
-               (SELECT min(bucket) FROM spend_rollups WHERE tenant_id = $1)) AS "first: jiff_sqlx::Timestamp""#,
+               (SELECT min(bucket) FROM spend_sums WHERE tenant_id = $1 AND entries > 0)) AS "first: jiff_sqlx::Timestamp""#,
         tx.tenant().as_uuid()
     )
     .fetch_one(tx.connection())
@@ -75,8 +75,8 @@ pub async fn beginning(tx: &mut TenantTx) -> Result<Option<Timestamp>> {
 /// The end of the last quarter of an hour with a sum.
 pub async fn end(tx: &mut TenantTx) -> Result<Option<Timestamp>> {
     let last = sqlx::query_scalar!(
-        r#"SELECT max(bucket) + interval '15 minutes' AS "last: jiff_sqlx::Timestamp" FROM spend_rollups
-           WHERE tenant_id = $1"#,
+        r#"SELECT max(bucket) + interval '15 minutes' AS "last: jiff_sqlx::Timestamp" FROM spend_sums
+           WHERE tenant_id = $1 AND entries > 0"#,
         tx.tenant().as_uuid()
     )
     .fetch_one(tx.connection())
@@ -95,8 +95,9 @@ pub async fn rollups(tx: &mut TenantTx, (from, to): (Timestamp, Timestamp)) -> R
                    coalesce(sum(amount) FILTER (WHERE kind = 'refund'), 0) AS refunded, count(*) AS entries
                FROM ledger WHERE tenant_id = $1 AND recorded_at >= $2 AND recorded_at < $3 GROUP BY 1, 2, 3, 4
            ), stored AS (
-               SELECT bucket, delegation_id, cost_center, department, gross, refunded, entries
-               FROM spend_rollups WHERE tenant_id = $1 AND bucket >= $2 AND bucket < $3
+               SELECT bucket, delegation_id, cost_center, department, sum(gross) AS gross, sum(refunded) AS refunded,
+                   sum(entries)::bigint AS entries
+               FROM spend_sums WHERE tenant_id = $1 AND entries > 0 AND bucket >= $2 AND bucket < $3 GROUP BY 1, 2, 3, 4
            )
            SELECT bucket AS "bucket!: _", delegation_id AS "delegation_id!", cost_center AS "cost_center!",
                department AS "department!", coalesce(e.gross, 0)::text AS "expected_gross!",
@@ -130,7 +131,7 @@ pub async fn summaries(
         r#"WITH own AS (
                SELECT ($4::timestamptz[])[width_bucket(bucket, $4)] AS bucket, delegation_id, cost_center, department,
                    sum(gross) AS gross, sum(refunded) AS refunded, sum(entries)::bigint AS entries
-               FROM spend_rollups WHERE tenant_id = $1 AND bucket >= $2 AND bucket < least($3::timestamptz, $5::timestamptz)
+               FROM spend_sums WHERE tenant_id = $1 AND entries > 0 AND bucket >= $2 AND bucket < least($3::timestamptz, $5::timestamptz)
                GROUP BY 1, 2, 3, 4
            ), expected AS (
                SELECT bucket, node AS delegation_id, own.cost_center, own.department, sum(gross) AS gross,

@@ -60,7 +60,7 @@ pub async fn add(
         "WITH own AS (
              SELECT ($4::timestamptz[])[width_bucket(bucket, $4)] AS bucket, delegation_id, cost_center, department,
                  sum(gross) AS gross, sum(refunded) AS refunded, sum(entries)::bigint AS entries
-             FROM spend_rollups WHERE tenant_id = $1 AND bucket >= $2 AND bucket < $3
+             FROM spend_sums WHERE tenant_id = $1 AND entries > 0 AND bucket >= $2 AND bucket < $3
              GROUP BY 1, 2, 3, 4
          ), spread AS (
              SELECT own.*, node, node = own.delegation_id AS is_own
@@ -101,8 +101,8 @@ pub(super) fn levels_of_nodes(level: Level) -> i32 {
 /// The start of the first quarter of an hour from `from` on in which something was spent.
 pub async fn next_quarter(tx: &mut TenantTx, from: Timestamp) -> Result<Option<Timestamp>> {
     let next = sqlx::query_scalar!(
-        r#"SELECT min(bucket) AS "bucket: jiff_sqlx::Timestamp" FROM spend_rollups
-           WHERE tenant_id = $1 AND bucket >= $2"#,
+        r#"SELECT min(bucket) AS "bucket: jiff_sqlx::Timestamp" FROM spend_sums
+           WHERE tenant_id = $1 AND entries > 0 AND bucket >= $2"#,
         tx.tenant().as_uuid(),
         from.to_sqlx() as _
     )
@@ -123,11 +123,20 @@ pub async fn advance(tx: &mut TenantTx, through: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Makes the rollups of a stretch of time anew from the ledger; `from` and `to` begin a quarter of an hour.
+/// Makes the sums of a stretch of time anew from the ledger, all as rollups; `from` and `to` begin a quarter of an hour.
 pub async fn rebuild_rollups(tx: &mut LockedTx, (from, to): (Timestamp, Timestamp)) -> Result<()> {
     let tenant = tx.tenant_uuid();
     sqlx::query!(
         "DELETE FROM spend_rollups WHERE tenant_id = $1 AND bucket >= $2 AND bucket < $3",
+        tenant,
+        from.to_sqlx() as _,
+        to.to_sqlx() as _
+    )
+    .execute(tx.connection())
+    .await?;
+    sqlx::query!(
+        "UPDATE balances SET quarter_gross = 0, quarter_refunded = 0, quarter_entries = 0
+         WHERE tenant_id = $1 AND quarter_start >= $2 AND quarter_start < $3",
         tenant,
         from.to_sqlx() as _,
         to.to_sqlx() as _

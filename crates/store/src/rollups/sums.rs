@@ -221,7 +221,7 @@ async fn quarters_of(tx: &mut TenantTx, query: &Query<'_>) -> Result<Vec<Sum>> {
                CASE WHEN $5 THEN department END AS department,
                CASE WHEN $4 THEN false ELSE cost_center = '' END AS "is_unallocated!",
                sum(gross)::text AS "gross!", sum(refunded)::text AS "refunded!", sum(entries)::bigint AS "entries!"
-           FROM spend_rollups WHERE tenant_id = $1 AND bucket >= $6 AND bucket < $7
+           FROM spend_sums WHERE tenant_id = $1 AND entries > 0 AND bucket >= $6 AND bucket < $7
                AND ($8::uuid[] IS NULL OR delegation_id = ANY($8))
            GROUP BY 1, 2, 3, 4, 5, 6 LIMIT $9"#,
         tx.tenant().as_uuid(),
@@ -247,7 +247,7 @@ async fn quarters_within(tx: &mut TenantTx, query: &Query<'_>) -> Result<Vec<Sum
         r#"WITH r AS MATERIALIZED (
                SELECT width_bucket(bucket, $2::timestamptz[]) AS interval, delegation_id, cost_center, department,
                    sum(gross) AS gross, sum(refunded) AS refunded, sum(entries) AS entries
-               FROM spend_rollups WHERE tenant_id = $1 AND bucket >= $6 AND bucket < $7 GROUP BY 1, 2, 3, 4
+               FROM spend_sums WHERE tenant_id = $1 AND entries > 0 AND bucket >= $6 AND bucket < $7 GROUP BY 1, 2, 3, 4
            )
            SELECT interval AS "interval!", NULL::timestamptz AS "bucket: _",
                CASE WHEN $3 THEN delegation_id END AS delegation_id, CASE WHEN $4 THEN cost_center END AS cost_center,

@@ -22,8 +22,9 @@ const MOST_ROWS: u64 = 6_000;
 const MOST_ROWS_OF_HOLDS: u64 = 11_000;
 
 /// Tables that grow with the tenant. Small ones are better read as a whole.
-const LARGE: [&str; 11] = [
+const LARGE: [&str; 12] = [
     "delegations",
+    "balances",
     "ledger",
     "label_grams",
     "audit",

@@ -120,6 +120,7 @@ async fn the_check_reports_every_way_of_losing_the_policy() {
         ("CREATE POLICY open ON audit FOR INSERT WITH CHECK (true)", "audit", "inserting gives"),
         ("CREATE POLICY open ON balances FOR UPDATE USING (true)", "balances", "UPDATE"),
         ("ALTER TABLE spend_rollups DISABLE ROW LEVEL SECURITY", "spend_rollups", "reading the other tenant"),
+        ("ALTER VIEW spend_sums SET (security_invoker = false)", "spend_sums", "not forced"),
         ("CREATE POLICY open ON spend_summaries USING (true)", "spend_summaries", "reading the other tenant"),
         (
             "DROP POLICY tenant_only ON sessions; CREATE POLICY lax ON sessions USING (tenant_id = nullif(current_setting('subgrant.tenant_id', true), '')::uuid)",

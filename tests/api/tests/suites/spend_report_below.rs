@@ -144,10 +144,10 @@ async fn more_spenders_in_one_month_than_a_report_has_lines_are_refused_of_any_s
              'spend', '{}', p.root_key_id, p.place || decode(replace(n.id::text, '-', ''), 'hex')
          FROM delegations p, (SELECT gen_random_uuid() AS id FROM generate_series(1, 10001)) n WHERE p.depth = 1",
         "INSERT INTO spend_rollups
-         SELECT tenant_id, date_trunc('month', bucket) - interval '1 month', delegation_id, '', '', 1, 0, 1 FROM spend_rollups",
+         SELECT tenant_id, date_trunc('month', bucket) - interval '1 month', delegation_id, '', '', 1, 0, 1 FROM spend_sums WHERE entries > 0",
         "INSERT INTO spend_summaries
          SELECT d.tenant_id, 'month', d.id, r.bucket, '', '', 1, 0, 1, 1, 0, 1
-         FROM delegations d, (SELECT min(bucket) AS bucket FROM spend_rollups) r WHERE d.depth = 2",
+         FROM delegations d, (SELECT min(bucket) AS bucket FROM spend_sums WHERE entries > 0) r WHERE d.depth = 2",
         "INSERT INTO spend_summary_heads SELECT tenant_id, 'UTC', date_trunc('month', now()) FROM tenants",
     ] {
         sqlx::query(statement).execute(&pool).await.unwrap();
