@@ -11,8 +11,8 @@ const INTERVAL: Duration = Duration::from_hours(1);
 /// How long nobody looks whether it is a tenant's turn.
 const ALERTS: Duration = Duration::from_secs(1);
 
-/// How many times as long as it works for a tenant housekeeping rests after it: who serves should not notice it, however
-/// many tenants there are.
+/// How many times as long as it has worked housekeeping rests: who serves should not notice it, however many tenants there
+/// are and however large they are.
 const REST: u32 = 3;
 
 /// How many months of ledger partitions exist ahead of time.
@@ -49,7 +49,9 @@ pub(crate) async fn watch_alerts(app: App) {
 /// Goes on proving a tenant's books, so that what is rewritten comes to light though nobody asks.
 async fn prove(app: &App, tenant: TenantId) -> Result<(), ServiceError> {
     for _ in 0..PROOFS {
+        let began = Instant::now();
         let proof = app.proof_of(tenant).await?;
+        tokio::time::sleep(began.elapsed() * REST).await;
         if let Some(fault) = proof.first_fault {
             tracing::error!(%tenant, ?fault, "the ledger is not intact");
             break;
@@ -67,6 +69,9 @@ async fn once(app: &App) -> Result<(), StoreError> {
     let mut forgotten = attempts::forget_old(database).await?;
     forgotten += maintenance::forget_old_idempotency_records(database).await?;
     for tenant in tenants::all_ids(database).await? {
+        if !tenants::claim_housekeeping(database, tenant).await? {
+            continue;
+        }
         let began = Instant::now();
         forgotten += events::forget_old(database, tenant).await?;
         forgotten += sessions::forget_expired(database, tenant).await?;
@@ -76,10 +81,10 @@ async fn once(app: &App) -> Result<(), StoreError> {
             // One tenant's trouble is not the others'.
             tracing::warn!(error = &error as &dyn std::error::Error, %tenant, "spending was not summarised");
         }
+        tokio::time::sleep(began.elapsed() * REST).await;
         if let Err(error) = prove(app, tenant).await {
             tracing::warn!(error = &error as &dyn std::error::Error, %tenant, "the books were not proved");
         }
-        tokio::time::sleep(began.elapsed() * REST).await;
     }
     tracing::debug!(created, forgotten, "kept house");
     Ok(())

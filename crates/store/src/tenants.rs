@@ -97,6 +97,19 @@ pub async fn all_ids(database: &Database) -> Result<Vec<TenantId>> {
     Ok(ids.into_iter().map(TenantId::from_uuid).collect())
 }
 
+/// Takes it on to keep house for a tenant; `false`: some server has done so within the last half an hour.
+pub async fn claim_housekeeping(database: &Database, tenant: TenantId) -> Result<bool> {
+    let claimed = sqlx::query!(
+        "UPDATE tenant_directory SET kept_at = clock_timestamp()
+         WHERE tenant_id = $1 AND kept_at < clock_timestamp() - interval '30 minutes'",
+        tenant.as_uuid()
+    )
+    .execute(database.directory())
+    .await?
+    .rows_affected();
+    Ok(claimed > 0)
+}
+
 /// The transaction's tenant.
 pub async fn current(tx: &mut TenantTx) -> Result<Option<Tenant>> {
     let row = sqlx::query!(
