@@ -52,6 +52,19 @@ pub(crate) struct Tenant {
     pub(crate) leaves: Vec<Agent>,
 }
 
+/// How much of the log's files there is ahead of it, as on a server that has been busy before: they are used again after a
+/// checkpoint. To make a new one holds every commit up, and doubles what is written.
+const LOG_AHEAD: &str = "4GB";
+
+/// Writes as much of the log; the files are used again after the checkpoint.
+const FILL_LOG: &str = "DO $$ BEGIN
+         FOR file IN 1..256 LOOP
+             PERFORM pg_logical_emit_message(false, '', '');
+             PERFORM pg_switch_wal();
+         END LOOP;
+     END $$;
+     CHECKPOINT";
+
 /// A token, verified once as in a server that has seen it before, and its text.
 #[derive(Clone)]
 pub(crate) struct Agent {
@@ -72,9 +85,12 @@ impl World {
         let mut options = Options::durable(directory);
         // A quarter of a gigabyte is what a small production machine gives it, and no checkpoint falls into a round
         // because of the log's size alone. Nothing else differs from PostgreSQL's defaults.
-        for (name, value) in
-            [("shared_buffers", "256MB"), ("max_wal_size", "8GB"), ("max_connections", "200")]
-        {
+        for (name, value) in [
+            ("shared_buffers", "256MB"),
+            ("max_wal_size", "8GB"),
+            ("min_wal_size", LOG_AHEAD),
+            ("max_connections", "200"),
+        ] {
             options.settings.push((name.to_owned(), value.to_owned()));
         }
         let cluster = Cluster::start(&installation, &options).expect("the cluster starts");
@@ -98,6 +114,8 @@ impl World {
             Some(size) => Some(Arc::new(Large::build(&app, &pool, &url, size, say).await)),
             None => None,
         };
+        say("making files of the log ahead");
+        sqlx::raw_sql(FILL_LOG).execute(&pool).await.expect("the superuser may");
         // As autovacuum does a minute later.
         sqlx::raw_sql("VACUUM ANALYZE").execute(&pool).await.expect("the superuser may");
         say("starting two servers");
