@@ -21,8 +21,12 @@ const MOST_ROWS: u64 = 6_000;
 /// A page of holds looks at 5,000, and at the delegation of each.
 const MOST_ROWS_OF_HOLDS: u64 = 11_000;
 
+/// A report on a month reads a row for each day and pair of cost centre and department, 13,336 of them, which count twice
+/// where the index and the table are read one after the other.
+const MOST_ROWS_OF_REPORTS: u64 = 30_000;
+
 /// Tables that grow with the tenant. Small ones are better read as a whole.
-const LARGE: [&str; 12] = [
+const LARGE: [&str; 13] = [
     "delegations",
     "balances",
     "ledger",
@@ -30,6 +34,7 @@ const LARGE: [&str; 12] = [
     "audit",
     "tokens",
     "spend_rollups",
+    "spend_summaries",
     "holds",
     "outbox",
     "alert_directory",
@@ -102,6 +107,7 @@ struct Stage {
     /// A browser in which the tenant's owner is signed in.
     owner: Api,
     app: App,
+    tenant: TenantId,
     everything: Api,
     tiny: Api,
     loaded: Loaded,
@@ -133,6 +139,7 @@ impl Stage {
             root: server.api.with_token(&tenant.root_token),
             owner: server.owner(&tenant),
             app: server.app.clone(),
+            tenant: tenant.id.parse().expect("a tenant's id"),
             everything: server.api.with_token(&loaded.everything_token),
             tiny: server.api.with_token(&loaded.tiny_token),
             loaded,
@@ -209,6 +216,23 @@ impl Stage {
         }
         queries
     }
+
+    /// Reports that read the whole time in which there are entries.
+    fn long_reports(&self) -> Vec<String> {
+        let Loaded { everything, wide, deep, team, tiny, .. } = &self.loaded;
+        let mut queries = Vec::new();
+        for top in [everything, wide, deep, team, tiny] {
+            queries.push(format!("/report/forecast?delegation_id={top}"));
+            for group in ["cost_center&interval=day", "cost_center,department", "department&interval=week"] {
+                queries.push(format!("/report/spend?delegation_id={top}&from=2020-01-01&group_by={group}"));
+            }
+        }
+        for top in [deep, team, tiny] {
+            queries.push(format!("/report/spend?delegation_id={top}&from=2020-01-01&group_by=delegation"));
+            queries.push(format!("/report/budget?delegation_id={top}&group_by=cost_center"));
+        }
+        queries
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -241,6 +265,15 @@ async fn no_page_reads_a_table_as_a_whole_or_sorts_more_than_it_shows() {
         move_money(&stage, &mut few).await;
         send(&stage, &mut few).await;
     }
+    summarise(&stage).await;
+    plans.take();
+    for _ in 0..7 {
+        for query in stage.long_reports() {
+            let reply = stage.root.get(&query).await;
+            assert_eq!(reply.status, 200, "{query}: {}", reply.body);
+            check(&plans, &query, MOST_ROWS_OF_REPORTS);
+        }
+    }
     for _ in 0..7 {
         for api in [&stage.root, &stage.everything, &stage.tiny] {
             for query in ["/hold", "/hold?status=held", "/hold?status=captured", "/hold?status=voided"] {
@@ -249,6 +282,14 @@ async fn no_page_reads_a_table_as_a_whole_or_sorts_more_than_it_shows() {
             }
         }
     }
+}
+
+/// What housekeeping has done for a tenant whose delegations are older than its first entry.
+async fn summarise(stage: &Stage) {
+    let older = "UPDATE delegations SET created_at = created_at - interval '60 days'";
+    stage.pool.execute(older).await.expect("the owner can do anything");
+    stage.app.summarise_spend(stage.tenant).await.expect("summaries can be made");
+    stage.pool.execute("ANALYZE spend_summaries").await.expect("the owner can do anything");
 }
 
 /// Fails unless something was done, and each statement of it read few rows.
