@@ -99,7 +99,7 @@ impl App {
 /// Plans the freeze and voids every open hold of the subtree; returns how many.
 async fn turn_on(locked: &mut LockedTenant, path: &NodePath) -> Result<usize, FreezeError> {
     let now = locked.head.now;
-    let open = holds::open_within(locked.tx.tx(), path, now).await?;
+    let open = holds::open_within(&mut locked.tx, path, now).await?;
     let paths: Vec<_> = open.iter().map(|stored| &stored.hold.path).collect();
     locked.load_nodes(&paths).await?;
     // A hold below a revoked node was voided with it.

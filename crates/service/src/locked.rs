@@ -113,7 +113,7 @@ impl LockedTenant {
         paths: &[&NodePath],
     ) -> Result<Self, ServiceError> {
         let ids = ids_of(paths);
-        let (mut tx, standing) = delegations::lock(database.begin(tenant).await?).await?;
+        let (mut tx, standing) = delegations::lock(database.begin_often(tenant).await?).await?;
         let zone = tenants::time_zone(tx.tx()).await?;
         let head = Head { now: standing.now, zone, seq: standing.seq, hash: standing.hash };
         let rows = delegations::by_ids(tx.tx(), &ids).await?;

@@ -106,7 +106,7 @@ impl App {
         }
         principal.check_standing(&mut locked).await?;
         let now = locked.head.now;
-        let holds_voided = holds::count_open(locked.tx(), &path, now).await?;
+        let holds_voided = holds::count_open(&mut locked.tx, &path, now).await?;
         let mut receipt = plan(&mut locked, &path, request, active_last_hour, holds_voided)?;
         if request.dry_run {
             return Ok(Outcome::fresh(receipt));

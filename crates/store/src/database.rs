@@ -47,6 +47,10 @@ pub struct LockedTx {
 const BY_KEY: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; \
                       SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 
+/// Undoes it within a transaction.
+const FOR_VALUES: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on; \
+                          SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
+
 /// The role every connection switches to; made by the first migration.
 const ROLE: &str = "subgrant_app";
 
@@ -121,6 +125,19 @@ impl TenantTx {
     /// Ends the transaction and keeps what it wrote.
     pub async fn commit(self) -> Result<()> {
         Ok(self.tx.commit().await?)
+    }
+
+    /// In a transaction of [`Database::begin_often`]: plans the statements that follow for what they ask for, because that
+    /// decides how few rows they find.
+    pub(crate) async fn plan_for_values(&mut self) -> Result<()> {
+        self.connection().execute(FOR_VALUES).await?;
+        Ok(())
+    }
+
+    /// Goes back to plans that are made once.
+    pub(crate) async fn plan_by_key(&mut self) -> Result<()> {
+        self.connection().execute(BY_KEY).await?;
+        Ok(())
     }
 
     pub(crate) fn connection(&mut self) -> &mut PgConnection {

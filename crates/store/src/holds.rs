@@ -120,8 +120,9 @@ pub async fn due(tx: &mut TenantTx, now: Timestamp, limit: i64) -> Result<Vec<St
 }
 
 /// The holds of a subtree that are open at `now`.
-pub async fn open_within(tx: &mut TenantTx, top: &NodePath, now: Timestamp) -> Result<Vec<StoredHold>> {
-    let span = Place::of(top).subtree();
+pub async fn open_within(tx: &mut LockedTx, top: &NodePath, now: Timestamp) -> Result<Vec<StoredHold>> {
+    let (tx, span) = (tx.tx(), Place::of(top).subtree());
+    tx.plan_for_values().await?;
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT h.id, h.amount, h.status, h.expires_at AS "expires_at: _", d.ancestor_ids || d.id AS "ids!"
@@ -136,12 +137,14 @@ pub async fn open_within(tx: &mut TenantTx, top: &NodePath, now: Timestamp) -> R
     )
     .fetch_all(tx.connection())
     .await?;
+    tx.plan_by_key().await?;
     rows.into_iter().map(Row::into_hold).collect()
 }
 
 /// How many holds of a subtree are open at `now`; those that a revocation has voided are not.
-pub async fn count_open(tx: &mut TenantTx, top: &NodePath, now: Timestamp) -> Result<u64> {
-    let span = Place::of(top).subtree();
+pub async fn count_open(tx: &mut LockedTx, top: &NodePath, now: Timestamp) -> Result<u64> {
+    let (tx, span) = (tx.tx(), Place::of(top).subtree());
+    tx.plan_for_values().await?;
     let open = sqlx::query_scalar!(
         r#"SELECT count(*) AS "open!" FROM holds h
            JOIN delegations d ON d.tenant_id = h.tenant_id AND d.id = h.delegation_id
@@ -157,6 +160,7 @@ pub async fn count_open(tx: &mut TenantTx, top: &NodePath, now: Timestamp) -> Re
     )
     .fetch_one(tx.connection())
     .await?;
+    tx.plan_by_key().await?;
     Ok(open.cast_unsigned())
 }
 
