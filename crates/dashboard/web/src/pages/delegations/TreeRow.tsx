@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { memo, useEffect, type ReactNode } from 'react';
+import { memo, useEffect, type CSSProperties, type ReactNode } from 'react';
 import { Link } from 'react-router';
 import { levelKey, loadMore } from '../../api/delegations';
 import { Button } from '../../parts/Button';
@@ -79,7 +79,7 @@ function nameId(row: Row): string {
 }
 
 function Indented({ level, children }: { level: number; children: ReactNode }) {
-  return <span className={styles.tree} style={{ paddingInlineStart: (level - 1) * 20 }}>{children}</span>;
+  return <span className={styles.tree} style={{ '--depth': level - 1 } as CSSProperties}>{children}</span>;
 }
 
 /** The end of what is loaded of a level. It is drawn when it is about to come into sight, which is when the rest is asked for. */
