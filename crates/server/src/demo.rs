@@ -96,18 +96,8 @@ async fn ensure_node(
     depth: usize,
     demo: &mut Demo,
 ) -> Result<(), Failure> {
-    let label = text(node.label);
-    let found = ListRequest {
-        parent: Some(parent),
-        label_contains: Some(node.label.to_owned()),
-        limit: 100,
-        ..ListRequest::default()
-    };
-    // The tour ends with a revocation, and can be taken again.
-    let has_ended = |status: &str| matches!(status, "revoked" | "expired");
-    let mut found = app.delegations(root, &found).await?.delegations.into_iter();
-    let id = match found.find(|view| view.label == label && !has_ended(&view.status)) {
-        Some(view) => view.id,
+    let id = match find(app, root, parent, node).await? {
+        Some(id) => id,
         None => app.mint(root, &request(parent, node), None).await?.value.delegation.id,
     };
     demo.nodes.push((depth, node.label, node.budget, id, app.operator_token(root.tenant, id).await?));
@@ -115,6 +105,35 @@ async fn ensure_node(
         Box::pin(ensure_node(app, root, id, child, depth + 1, demo)).await?;
     }
     Ok(())
+}
+
+/// The node as an earlier start has made it, however many others have its label.
+async fn find(
+    app: &App,
+    root: &Principal,
+    parent: DelegationId,
+    node: &Node,
+) -> Result<Option<DelegationId>, Failure> {
+    let label = text(node.label);
+    // The tour ends with a revocation, and can be taken again.
+    let has_ended = |status: &str| matches!(status, "revoked" | "expired");
+    let mut wanted = ListRequest {
+        parent: Some(parent),
+        label_contains: Some(node.label.to_owned()),
+        limit: 100,
+        ..ListRequest::default()
+    };
+    loop {
+        let page = app.delegations(root, &wanted).await?;
+        let mut found = page.delegations.into_iter();
+        if let Some(view) = found.find(|view| view.label == label && !has_ended(&view.status)) {
+            return Ok(Some(view.id));
+        }
+        if page.next.is_none() {
+            return Ok(None);
+        }
+        wanted.after = page.next;
+    }
 }
 
 fn request(parent: DelegationId, node: &Node) -> MintRequest {

@@ -136,3 +136,39 @@ async function blankRows({ top, bottom }: { top: number; bottom: number }): Prom
   }
   return blank;
 }
+
+test('the keyboard goes through the tree, and what has the focus is in sight', async ({ page }) => {
+  await page.goto('/delegations');
+  await rows(page).nth(1).focus();
+  const row = page.locator('[role=treegrid] [role=row]:focus');
+  const press = (key: string) => page.keyboard.press(key);
+  await press('End');
+  await expect(row).toHaveAccessibleName('everything');
+  await press('ArrowRight');
+  await expect(row).toHaveAttribute('aria-expanded', 'true');
+  await expect(rows(page).filter({ hasText: 'Department 0' }).first()).toBeVisible();
+  await press('ArrowDown');
+  await expect(row).toHaveAttribute('aria-level', '3');
+  await press('End');
+  await expect(row).toHaveAccessibleName('Wide');
+  await press('ArrowRight');
+  await expect(page.locator('[role=treegrid] [role=row][aria-level="4"][aria-posinset="1"]')).toHaveAccessibleName(/^sibling/);
+  await press('ArrowDown');
+  await expect(row).toHaveAttribute('aria-level', '4');
+  // The last one that is loaded, far below; more are loaded behind it.
+  await press('End');
+  await expect(row).toHaveAttribute('aria-level', '4');
+  await expect(row).toBeInViewport({ ratio: 0.9 });
+  await press('ArrowLeft');
+  await expect(row).toHaveAccessibleName('Wide');
+  await expect(row).toBeInViewport({ ratio: 0.9 });
+  await page.keyboard.type('tin');
+  await expect(row).toHaveAccessibleName('tiny');
+  await press('ArrowRight');
+  await expect(page.locator('[role=treegrid] [role=rowheader]:focus')).toContainText('tiny');
+  await press('ArrowLeft');
+  await expect(row).toHaveAccessibleName('tiny');
+  await press('Enter');
+  await expect(page).toHaveURL(/\/delegations\/dlg_/);
+  await expect(page.getByRole('heading', { level: 1 })).toContainText('tiny');
+});

@@ -19,6 +19,9 @@ const client = new QueryClient({
   },
 });
 
+// Rows that are out of sight watch nothing, and levels are lists of ids: what they name has to stay.
+client.setQueryDefaults(['delegation'], { gcTime: Infinity });
+
 whenSignedOut(() => client.setQueryData(sessionKey, null));
 
 export function App() {

@@ -23,6 +23,7 @@ const THINGS = [
   { id: 'spend', name: 'Refunds' },
   { id: 'root', name: 'Root token' },
   { id: 'user', name: 'People' },
+  { id: 'session', name: 'Sessions' },
   { id: 'tenant', name: 'Organisation' },
   { id: 'alert', name: 'Alerts' },
   { id: 'webhook', name: 'Webhooks' },

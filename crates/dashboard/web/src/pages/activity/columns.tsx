@@ -9,7 +9,7 @@ import { Name } from './names';
 
 const WORDS: Record<string, string> = {
   'tenant.create': 'Created the organisation',
-  'tenant.update': 'Changed the organisation’s settings',
+  'tenant.change': 'Changed the organisation’s settings',
   'delegation.create': 'Created a delegation',
   'delegation.adopt': 'First use of a delegation made offline',
   'delegation.update': 'Changed a delegation',
@@ -25,10 +25,16 @@ const WORDS: Record<string, string> = {
   'user.change': 'Changed a member’s role',
   'user.remove': 'Removed a member',
   'user.password': 'Changed the password',
-  'user.reset': 'Reset the password',
+  'user.reset_password': 'Reset the password',
+  'session.end': 'Ended sessions',
+  'alert.create': 'Added an alert',
+  'alert.delete': 'Deleted an alert',
+  'webhook.create': 'Added a webhook',
+  'webhook.delete': 'Deleted a webhook',
+  'webhook.test': 'Tried a webhook',
 };
 
-/** `webhook.create` → `Webhook: create`, for what this page does not know yet. */
+/** `webhook.create` would be `Webhook: create`, if this page did not know it yet. */
 function inWords(action: string): string {
   const known = WORDS[action];
   if (known) return known;
@@ -60,10 +66,11 @@ export function useColumns(): Column<AuditEntry>[] {
   ];
 }
 
-/** The name that a thing had when it was done, which the entry may tell. */
+/** The name that a thing had when it was done, or a webhook's address, which the entry may tell. */
 function told(entry: AuditEntry): string | undefined {
   const details: Record<string, unknown> = entry.details;
-  return [details['label'], details['email']].find((value) => typeof value === 'string');
+  const after = typeof details['after'] === 'object' && details['after'] !== null ? (details['after'] as Record<string, unknown>) : {};
+  return [details['label'], details['email'], after['url']].find((value) => typeof value === 'string');
 }
 
 function Named({ id, known, onNarrow }: { id: string; known: string | null | undefined; onNarrow: () => void }) {

@@ -4,6 +4,7 @@ import { delegationQuery } from '../../api/delegations';
 import { membersQuery } from '../../api/members';
 import { useSession } from '../../api/session';
 import { Label } from '../../parts/text';
+import styles from './Activity.module.css';
 
 interface NameProps {
   id: string;
@@ -17,7 +18,7 @@ export function Name({ id, known, look = 'link' }: NameProps) {
   if (id.startsWith('dlg_')) return <DelegationName id={id} known={known} look={look} />;
   if (id.startsWith('usr_')) return <MemberName id={id} known={known} />;
   if (id.startsWith('ten_')) return <OrganisationName />;
-  return <code>{id}</code>;
+  return known ? <Label>{known}</Label> : <code className={styles.id}>{id}</code>;
 }
 
 function DelegationName({ id, known, look }: Required<Pick<NameProps, 'id' | 'look'>> & Pick<NameProps, 'known'>) {
@@ -29,7 +30,7 @@ function DelegationName({ id, known, look }: Required<Pick<NameProps, 'id' | 'lo
 function MemberName({ id, known }: NameProps) {
   const members = useQuery(membersQuery);
   const email = known ?? members.data?.find((member) => member.id === id)?.email;
-  return email ? <Label>{email}</Label> : <code>{id}</code>;
+  return email ? <Label>{email}</Label> : <code className={styles.id}>{id}</code>;
 }
 
 function OrganisationName() {

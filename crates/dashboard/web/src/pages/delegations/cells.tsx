@@ -6,18 +6,16 @@ import { StatusBadge } from '../../parts/StatusBadge';
 import { Ago, CreditAmount, Label, None } from '../../parts/text';
 import styles from './TreeTable.module.css';
 
-/** The node as it is now. Each cell follows its node by itself, so that a debit redraws a few cells and not the table. */
+/** The node as it is now. Rows follow their node by themselves, so that a debit redraws a few rows and not the table. */
 export function useNode(id: string): Node | undefined {
   return useQuery({ ...delegationQuery(id), staleTime: Infinity }).data;
 }
 
 interface CellProps {
-  id: string;
+  node: Node;
 }
 
-export function NameCell({ id, badge, isMatch }: CellProps & { badge: 'with' | 'without'; isMatch: boolean }) {
-  const node = useNode(id);
-  if (!node) return null;
+export function NameCell({ node, badge, isMatch }: CellProps & { badge: 'with' | 'without'; isMatch: boolean }) {
   return (
     <span className={`${styles.name} ${isMatch ? '' : styles.way} ${node.status === 'revoked' || node.status === 'expired' ? styles.over : ''}`}>
       <Label>{node.label}</Label>
@@ -26,9 +24,8 @@ export function NameCell({ id, badge, isMatch }: CellProps & { badge: 'with' | '
   );
 }
 
-export function AttributionCell({ id }: CellProps) {
-  const node = useNode(id);
-  if (!node?.cost_center && !node?.department) return <None />;
+export function AttributionCell({ node }: CellProps) {
+  if (!node.cost_center && !node.department) return <None />;
   return (
     <span className={styles.pair}>
       {node.cost_center ? <Label>{node.cost_center}</Label> : <None>no cost centre</None>}
@@ -38,9 +35,7 @@ export function AttributionCell({ id }: CellProps) {
 }
 
 /** What is spent and what is left, in words and as a bar. */
-export function BudgetCell({ id }: CellProps) {
-  const node = useNode(id);
-  if (!node) return null;
+export function BudgetCell({ node }: CellProps) {
   return (
     <span className={styles.budget} title={summary(node)}>
       <span className={styles.amounts}>
@@ -57,16 +52,13 @@ export function BudgetCell({ id }: CellProps) {
           )}
         </span>
       </span>
-      {/* A row that now shows another node starts with that node's bar, and does not glide there. */}
-      <BudgetBar key={id} of={node} />
+      <BudgetBar of={node} />
     </span>
   );
 }
 
 /** What it spent with all below it, and itself. */
-export function SpendCell({ id }: CellProps) {
-  const node = useNode(id);
-  if (!node) return null;
+export function SpendCell({ node }: CellProps) {
   return (
     <span className={styles.pair}>
       <CreditAmount value={node.spent_credits} />
@@ -76,9 +68,7 @@ export function SpendCell({ id }: CellProps) {
 }
 
 /** When it ends, and when it was last used itself. */
-export function LifeCell({ id }: CellProps) {
-  const node = useNode(id);
-  if (!node) return null;
+export function LifeCell({ node }: CellProps) {
   const used = node.last_used_at;
   return (
     <span className={styles.pair}>
@@ -88,12 +78,10 @@ export function LifeCell({ id }: CellProps) {
   );
 }
 
-export function ExpiryCell({ id }: CellProps) {
-  const at = useNode(id)?.expires_at;
-  return at ? <Ago at={at} /> : <None>never</None>;
+export function ExpiryCell({ node }: CellProps) {
+  return node.expires_at ? <Ago at={node.expires_at} /> : <None>never</None>;
 }
 
-export function StatusCell({ id }: CellProps) {
-  const node = useNode(id);
-  return node ? <StatusBadge status={node.status} inherited={node.deactivated_by ? 'inherited' : 'own'} /> : null;
+export function StatusCell({ node }: CellProps) {
+  return <StatusBadge status={node.status} inherited={node.deactivated_by ? 'inherited' : 'own'} />;
 }

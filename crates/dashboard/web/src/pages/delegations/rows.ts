@@ -10,6 +10,16 @@ export interface Row {
   children: Row[];
 }
 
+/** A row with where it stands among those that are shown. */
+export interface Line {
+  row: Row;
+  level: number;
+  /** From 1 on, among the rows of its level. */
+  position: number;
+  /** How many rows its level has; -1 while more of them are to come. */
+  siblings: number;
+}
+
 export interface Picture {
   isOpen: (id: string) => boolean;
   /** The children to show of a node, where only matches are shown. */
@@ -48,4 +58,18 @@ function remembered(row: Row, before: Map<string, Row>): Row {
   if (same) return old;
   before.set(row.key, row);
   return row;
+}
+
+/** The rows in the order in which they are shown. */
+export function linesOf(top: Row): Line[] {
+  const lines: Line[] = [];
+  const add = (rows: Row[], level: number) => {
+    const siblings = rows.at(-1)?.kind === 'more' ? -1 : rows.length;
+    rows.forEach((row, at) => {
+      lines.push({ row, level, position: at + 1, siblings });
+      add(row.children, level + 1);
+    });
+  };
+  add([top], 1);
+  return lines;
 }

@@ -5,6 +5,7 @@ import { api, ok } from '../../api/client';
 import { asProblem, type ProblemError } from '../../api/problem';
 import type { TenantSettings } from '../../api/schema';
 import { sessionKey, useMay } from '../../api/session';
+import { tenantQuery } from '../../api/tenant';
 import { Button } from '../../parts/Button';
 import { TextField } from '../../parts/Field';
 import { DownIcon } from '../../parts/icons';
@@ -12,7 +13,6 @@ import { Fact, Facts } from '../../parts/Page';
 import { FormProblem } from '../../parts/States';
 import { Label } from '../../parts/text';
 import { announce } from '../../parts/Toast';
-import { tenantQuery } from './queries';
 import { Section } from './Section';
 import styles from './Settings.module.css';
 

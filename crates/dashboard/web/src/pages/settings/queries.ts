@@ -2,11 +2,6 @@ import { queryOptions } from '@tanstack/react-query';
 import { api, ok } from '../../api/client';
 import type { Alert } from '../../api/schema';
 
-export const tenantQuery = queryOptions({
-  queryKey: ['tenant'],
-  queryFn: ({ signal }) => ok(api.GET('/api/cloud/tenant', { signal })),
-});
-
 /** Every alert, oldest first. */
 export const alertsQuery = queryOptions({
   queryKey: ['alert'],

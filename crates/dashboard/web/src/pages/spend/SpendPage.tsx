@@ -3,6 +3,7 @@ import { useSearchParams } from 'react-router';
 import { api, ok } from '../../api/client';
 import type { SpendReport } from '../../api/schema';
 import { useSession } from '../../api/session';
+import { tenantQuery } from '../../api/tenant';
 import { credits, moment } from '../../lib/format';
 import { Select } from '../../parts/Field';
 import { Card, Fact, Facts, Page } from '../../parts/Page';
@@ -10,14 +11,28 @@ import { Failed, Loading } from '../../parts/States';
 import { Allocation } from './Allocation';
 import { BudgetActual } from './BudgetActual';
 import { OverTime } from './OverTime';
-import { RANGES, rangeOf } from './ranges';
+import { RANGES, rangeOf, type Range } from './ranges';
 import styles from './SpendPage.module.css';
 
 export function SpendPage() {
-  const root = useSession().tenant.root_delegation_id;
   const [search, setSearch] = useSearchParams();
   const chosen = RANGES.find((known) => known.id === search.get('range'))?.id ?? '30d';
-  const range = rangeOf(chosen, new Date());
+  const tenant = useQuery(tenantQuery);
+  return (
+    <Page
+      title="Spend"
+      lead="Each debit counted once, for the cost centre that it was stamped with."
+      actions={<Select look="filter" label="Time" value={chosen} options={RANGES.map(({ id, name }) => ({ id, name: `Last ${name}` }))} onChange={(id) => setSearch({ range: id }, { replace: true })} />}
+    >
+      {tenant.isPending ? <Card><Loading what="the report" /></Card> : null}
+      {tenant.isError ? <Card><Failed error={tenant.error} what="The report" onRetry={() => void tenant.refetch()} /></Card> : null}
+      {tenant.data ? <Reports range={rangeOf(chosen, new Date(), tenant.data.time_zone)} /> : null}
+    </Page>
+  );
+}
+
+function Reports({ range }: { range: Range }) {
+  const root = useSession().tenant.root_delegation_id;
   const report = useQuery({
     queryKey: ['report', 'spend', range],
     placeholderData: keepPreviousData,
@@ -29,11 +44,7 @@ export function SpendPage() {
     },
   });
   return (
-    <Page
-      title="Spend"
-      lead="Each debit counted once, for the cost centre that it was stamped with."
-      actions={<Select look="filter" label="Time" value={chosen} options={RANGES.map(({ id, name }) => ({ id, name: `Last ${name}` }))} onChange={(id) => setSearch({ range: id }, { replace: true })} />}
-    >
+    <>
       {report.isPending ? <Card><Loading what="the report" /></Card> : null}
       {report.isError ? <Card><Failed error={report.error} what="The report" onRetry={() => void report.refetch()} /></Card> : null}
       {report.data ? (
@@ -56,6 +67,6 @@ export function SpendPage() {
         <Allocation root={root} />
         <BudgetActual from={range.from} />
       </div>
-    </Page>
+    </>
   );
 }

@@ -15,17 +15,24 @@ export interface Range {
 }
 
 /** The last whole days or months up to now, as the report wants them: a date, which begins in the tenant's time zone. */
-export function rangeOf(id: RangeId, now: Date): Range {
+export function rangeOf(id: RangeId, now: Date, timeZone: string): Range {
+  // Counted in dates and not in hours: where clocks change, not every day has 24 of them.
+  const first = new Date(`${datesIn(timeZone).format(now)}T00:00:00Z`);
   if (id === '12m') {
-    const month = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - 11, 1));
-    return { from: iso(month), interval: 'month' };
+    first.setUTCMonth(first.getUTCMonth() - 11, 1);
+    return { from: iso(first), interval: 'month' };
   }
-  const days = Number(id.slice(0, -1));
-  return { from: iso(new Date(now.getTime() - (days - 1) * 86_400_000)), interval: 'day' };
+  first.setUTCDate(first.getUTCDate() - (Number(id.slice(0, -1)) - 1));
+  return { from: iso(first), interval: 'day' };
 }
 
 function iso(date: Date): string {
   return date.toISOString().slice(0, 10);
+}
+
+/** Says on which date a moment is there: `2026-11-27`. */
+function datesIn(timeZone: string): Intl.DateTimeFormat {
+  return formatIn(timeZone, 'en-CA', { year: 'numeric', month: '2-digit', day: '2-digit' });
 }
 
 /**
@@ -33,7 +40,7 @@ function iso(date: Date): string {
  * belongs are left out of a report, but not out of a picture.
  */
 export function periodsOf(report: { from: string; to: string; time_zone: string }, interval: 'day' | 'month'): string[] {
-  const format = formatIn(report.time_zone, 'en-CA', { year: 'numeric', month: '2-digit', day: '2-digit' });
+  const format = datesIn(report.time_zone);
   const first = format.format(new Date(report.from));
   const last = format.format(new Date(new Date(report.to).getTime() - 1));
   const periods: string[] = [];

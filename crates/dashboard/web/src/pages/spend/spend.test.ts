@@ -17,7 +17,21 @@ test('a time zone that the browser does not know leaves the picture in the reade
 
 test('ranges end now and begin with whole days or months', () => {
   const now = new Date('2026-11-27T12:00:00Z');
-  expect([rangeOf('7d', now), rangeOf('12m', now)]).toEqual([{ from: '2026-11-21', interval: 'day' }, { from: '2025-12-01', interval: 'month' }]);
+  expect([rangeOf('7d', now, 'UTC'), rangeOf('12m', now, 'UTC')]).toEqual([{ from: '2026-11-21', interval: 'day' }, { from: '2025-12-01', interval: 'month' }]);
+});
+
+test('ranges are counted from the date that it is in the tenant\'s time zone', () => {
+  const evening = new Date('2026-11-30T23:30:00Z');
+  const from = (id: '7d' | '12m', zone: string) => rangeOf(id, evening, zone).from;
+  expect([from('7d', 'UTC'), from('7d', 'Asia/Tokyo'), from('7d', 'America/Los_Angeles')]).toEqual(['2026-11-24', '2026-11-25', '2026-11-24']);
+  expect([from('12m', 'UTC'), from('12m', 'Asia/Tokyo')]).toEqual(['2025-12-01', '2026-01-01']);
+  const morning = new Date('2026-12-01T02:00:00Z');
+  expect(rangeOf('12m', morning, 'America/Los_Angeles').from).toBe('2025-12-01');
+});
+
+test('a range has as many days where the clocks change within it', () => {
+  expect(rangeOf('7d', new Date('2026-04-01T22:30:00Z'), 'Europe/Berlin').from).toBe('2026-03-27');
+  expect(rangeOf('7d', new Date('2026-10-27T22:30:00Z'), 'Europe/Berlin').from).toBe('2026-10-21');
 });
 
 const line = (period: string, centre: string | null, spent: number) => ({ period, cost_center: centre, spent_credits: spent }) as SpendReportLine;

@@ -62,7 +62,7 @@ function useColumns(owners: number, onRemove: (member: Member) => void): Column<
       name: 'E-mail',
       cell: (member) => (
         <span className={styles.who}>
-          <Label>{member.email}</Label>
+          <Label wrap="break">{member.email}</Label>
           {member.id === user.id ? <span className={styles.you}>you</span> : null}
         </span>
       ),
