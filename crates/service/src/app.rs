@@ -49,7 +49,7 @@ impl Default for AppOptions {
         Self {
             location: "http://localhost:8402".to_owned(),
             queue_capacity: 20_000,
-            batch_size: 4_000,
+            batch_size: 10_000,
             max_offline_children: 10_000,
             max_streams: 100,
             event_page: 1_000,
