@@ -4,7 +4,9 @@ use std::{fmt, str::FromStr};
 
 use jiff::Timestamp;
 
-use crate::{ActionSet, AttributeText, Counter, Credits, DelegationId, Newest, NodePath, Period, WindowLimit};
+use crate::{
+    ActionSet, AttributeText, Counter, Credits, DelegationId, Newest, NodePath, Period, WindowLimit,
+};
 
 /// Where a child's budget comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -188,7 +188,8 @@ mod tests {
     fn a_sum_that_has_become_too_large_is_handed_over() {
         let most = Credits::MAX.get();
         let entries = vec![entry(EntryKind::Spend, most, Some("A"), "2026-11-22T10:00:00Z"); 1_025];
-        let all: Vec<_> = sums(&entries).into_iter().map(|(.., gross, _, entries)| (gross, entries)).collect();
+        let all: Vec<_> =
+            sums(&entries).into_iter().map(|(.., gross, _, entries)| (gross, entries)).collect();
         let most = u128::from(most);
         assert_eq!(all, [(1_024 * most, 1_024), (most, 1)]);
     }

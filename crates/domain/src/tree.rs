@@ -6,8 +6,8 @@ use foldhash::HashMap;
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
-    Allocation, Counter, Credits, DelegationId, LedgerEntry, Marks, Node, NodePath, Period, RollupKey, Status,
-    Tally, effective_remaining, status_of,
+    Allocation, Counter, Credits, DelegationId, LedgerEntry, Marks, Node, NodePath, Period, RollupKey,
+    Status, Tally, effective_remaining, status_of,
 };
 
 /// Every node on the paths that a decision can touch, as of one instant of the database's clock.

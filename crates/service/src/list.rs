@@ -10,10 +10,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use subgrant_domain::{Action, DelegationId, NodePath};
-use subgrant_store::{
-    delegations::{self, Candidates, Filter, Place, Rows, Span, StatusFilter},
-    ledger,
-};
+use subgrant_store::delegations::{self, Candidates, Filter, Place, Rows, Span, StatusFilter};
 
 use crate::{
     AccessError, App, DelegationView, Principal, ServiceError, delegation::visible_path, locked::ReadTenant,
@@ -151,7 +148,7 @@ impl App {
         };
         let stretch = search.run(&mut read).await?;
         let page = page(&mut read, principal, stretch).await?;
-        complete(&mut read, principal, page, &request.with).await
+        Ok(complete(&read, principal, page, &request.with))
     }
 }
 
@@ -195,12 +192,12 @@ async fn page(
 }
 
 /// Adds what was asked for besides.
-async fn complete(
-    read: &mut ReadTenant,
+fn complete(
+    read: &ReadTenant,
     principal: &Principal,
     mut page: DelegationPage,
     with: &[With],
-) -> Result<DelegationPage, ListError> {
+) -> DelegationPage {
     let listed: HashSet<_> = page.delegations.iter().map(|view| view.id).collect();
     if with.contains(&With::Ancestors) {
         let paths = listed.iter().filter_map(|id| read.rows.get(id)).map(|row| &row.node.path);
@@ -214,10 +211,9 @@ async fn complete(
     if with.contains(&With::LastUsed) {
         let above = page.ancestors.iter().flatten().map(|view| view.id);
         let rows = listed.iter().copied().chain(above).filter_map(|id| read.rows.get(&id));
-        page.last_used =
-            Some(rows.filter_map(|row| Some((row.node.id(), row.node.newest?.at))).collect());
+        page.last_used = Some(rows.filter_map(|row| Some((row.node.id(), row.node.newest?.at))).collect());
     }
-    Ok(page)
+    page
 }
 
 impl Search<'_> {

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::PgConnection;
-use subgrant_domain::{
-    AttributeText, EntryHash, LedgerEntry, Node, Period, RollupKey, SpendId, Tally, Tree,
-};
+use subgrant_domain::{AttributeText, EntryHash, LedgerEntry, Node, Period, RollupKey, SpendId, Tally, Tree};
 
 use crate::{
     LockedTx, Result, StoreError, TenantTx,
@@ -114,7 +112,6 @@ pub async fn lock_and_post(
     })
 }
 
-#[expect(clippy::too_many_lines, reason = "a line for each parameter of one statement")]
 async fn write(
     connection: &mut PgConnection,
     tenant: uuid::Uuid,

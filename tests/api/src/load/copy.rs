@@ -119,14 +119,14 @@ fn write_delegation(rows: &mut String, frame: &Frame, plan: &Plan, index: usize,
 }
 
 pub(super) async fn balances(connection: &mut PgConnection, frame: &Frame, plan: &Plan, say: &dyn Fn(&str)) {
-    let table =
-        "balances (tenant_id, delegation_id, budget, spent, own_spent, reserved, capped, cost_center, department)";
+    let table = "balances (tenant_id, delegation_id, budget, spent, own_spent, reserved, capped, cost_center, department)";
     let mut copy = Copy::begin(connection, table, "balances", say).await;
     for node in &plan.nodes {
         let (tenant, id) = (frame.tenant.as_uuid(), node.id.as_uuid());
         let Planned { budget, spent, own_spent, reserved, capped, .. } = node;
         let _ = write!(copy.rows, "{tenant}\t{id}\t{budget}\t{spent}\t{own_spent}\t{reserved}\t{capped}");
-        let [center, department] = [&node.cost_center, &node.department].map(|text| text.as_deref().unwrap_or_default());
+        let [center, department] =
+            [&node.cost_center, &node.department].map(|text| text.as_deref().unwrap_or_default());
         let _ = write!(copy.rows, "\t{center}\t{department}");
         copy.end_row().await;
     }

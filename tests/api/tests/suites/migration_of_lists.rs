@@ -73,7 +73,9 @@ async fn places_sums_and_labels_are_filled_in_for_what_was_there_before() {
     let grams: i64 = sqlx::query_scalar("SELECT count(*) FROM label_grams").fetch_one(&pool).await.unwrap();
     assert_eq!(grams, 16, "each label from each of its characters on");
 
-    for script in [ENTRIES, include_str!("../../../../migrations/0007_spend_rollups.sql")].into_iter().chain(SINCE) {
+    for script in
+        [ENTRIES, include_str!("../../../../migrations/0007_spend_rollups.sql")].into_iter().chain(SINCE)
+    {
         pool.execute(sqlx::raw_sql(script)).await.unwrap_or_else(|error| panic!("{error}: {script:.80}"));
     }
     let statement = "SELECT concat_ws(' ', label, b.budget, b.spent, b.own_spent, b.held, b.reserved, b.capped, is_exhausted)
