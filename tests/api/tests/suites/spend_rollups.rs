@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 use sqlx::Executor;
 use subgrant_domain::TenantId;
-use subgrant_tests::{Api, Program, TestServer, ledger_totals};
+use subgrant_tests::{Api, Program, TestServer, assert_books_balance, ledger_totals};
 use tokio::task::JoinSet;
 
 /// Spends, refunds, holds and captures of one client, by a fixed sequence; what comes of it depends on the others.
@@ -75,6 +75,42 @@ async fn after_any_traffic_at_two_servers_every_sum_is_what_the_ledger_says() {
         assert_eq!(totals, (spent, entries), "{groups}");
         assert_eq!(report.number("/data_through_seq"), entries);
     }
+}
+
+/// The newest sum of a delegation stands beside its balances until its quarter of an hour is over.
+#[tokio::test]
+async fn sums_stay_exact_from_quarter_to_quarter_whichever_server_counts() {
+    let server = TestServer::start().await;
+    let (replica, tenant) = (server.replica().await, server.sign_up().await);
+    let root = server.api.with_token(&tenant.root_token);
+    let pool = server.database.superuser().await;
+    let body = json!({ "label": "agent", "budget_credits": 10_000, "cost_center": "Mine" });
+    let minted = root.post("/delegation", &body).await;
+    let agent = root.with_token(&minted.text("/token"));
+    let mut other = agent.clone();
+    other.origin.clone_from(&replica.api.origin);
+    let mut spends = Vec::new();
+    for time in ["10:00:00", "10:14:59.999999", "10:15:00", "10:20:00", "12:00:00", "12:07:00"] {
+        let move_clock = "UPDATE ledger_heads SET newest_at = $1::text::timestamptz";
+        sqlx::query(move_clock).bind(format!("2027-02-01T{time}Z")).execute(&pool).await.unwrap();
+        for api in [&agent, &other, &agent] {
+            let spend = api.spend(10).await;
+            assert_eq!(spend.status, 201, "{}", spend.body);
+            spends.push(spend.text("/id"));
+        }
+        assert_eq!(root.refund(&spends.remove(0), Some(7)).await.status, 201);
+        assert_books_balance(&server, &tenant).await;
+        assert_eq!(server.app.verify_rollups(tenant.id.parse().unwrap()).await.unwrap().first_difference, None);
+    }
+    let query = "/report/spend?from=2027-02-01T10:00:00Z&to=2027-02-01T13:00:00Z&interval=hour&group_by=cost_center";
+    let report = root.get(query).await;
+    let line = |place: usize| {
+        let figure = |name: &str| report.number(&format!("/data/{place}/{name}"));
+        (report.text(&format!("/data/{place}/cost_center")), figure("spent_credits"), figure("entries"))
+    };
+    assert_eq!([line(0), line(1)], [("Mine".to_owned(), 92, 16), ("Mine".to_owned(), 46, 8)]);
+    let listed = root.get("/delegation?with=last_used").await;
+    assert_eq!(listed.text(&format!("/last_used/{}", minted.text("/id"))), "2027-02-01T12:07:00Z");
 }
 
 async fn books() -> (TestServer, TenantId, Api) {
