@@ -302,7 +302,8 @@ pub struct Revocation {
     pub held_credits_voided: u64,
     /// Credits that the parent can use again.
     pub credits_freed: u64,
-    /// Nodes of the subtree that spent within the last hour.
+    /// Nodes of the subtree that spent within the last hour. 250 stands for that many or more: a revocation takes no longer
+    /// where more were active.
     pub active_last_hour: u64,
     /// The delegation's version.
     pub version: i64,

@@ -43,7 +43,7 @@ pub struct RevokeReceipt {
     pub held_voided: Credits,
     /// Credits that the parent can use again.
     pub credits_freed: Credits,
-    /// Nodes of the subtree with ledger entries in the last hour.
+    /// Nodes of the subtree with ledger entries in the last hour; 250 stands for that many or more.
     pub active_last_hour: u64,
     /// The node's version: before, in a preview; after, in a receipt.
     pub version: i64,

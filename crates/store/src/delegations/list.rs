@@ -391,35 +391,44 @@ pub async fn first_children(
 }
 
 /// A subtree of no more nodes than these is looked through.
-const FEW: u64 = 1_000;
+const FEW: u64 = 5_000;
 
-/// How many nodes of a subtree, its top included, have ledger entries since `since`. A small subtree is looked through; of a
-/// large one hardly any node spends, so that those that did are found first, and which of them are in it then.
+/// No more active nodes than these are counted.
+const MOST_ACTIVE: u32 = 250;
+
+/// How many nodes of a subtree, its top included, have ledger entries since `since`; `MOST_ACTIVE` stands for that many or
+/// more. A small subtree is looked through; of a large one hardly any node spends, so that those that did are found first, and
+/// which of them are in it then.
 pub async fn count_active(tx: &mut TenantTx, within: &Node, since: Timestamp) -> Result<u64> {
     let (span, tenant) = (Place::of(&within.path).subtree(), tx.tenant().as_uuid());
     let (from, until, since_at) = (span.from.as_bytes(), span.until.as_bytes(), since.to_sqlx());
     let active = if within.descendants <= FEW {
         sqlx::query_scalar!(
-            r#"SELECT count(*) AS "active!" FROM delegations d WHERE d.tenant_id = $1 AND d.place >= $2 AND d.place < $3
-               AND (SELECT b.newest_at >= $4 FROM balances b WHERE b.tenant_id = $1 AND b.delegation_id = d.id)"#,
+            r#"SELECT count(*) AS "active!" FROM (
+                   SELECT FROM delegations d WHERE d.tenant_id = $1 AND d.place >= $2 AND d.place < $3
+                       AND (SELECT b.newest_at >= $4 FROM balances b WHERE b.tenant_id = $1 AND b.delegation_id = d.id)
+                   LIMIT $5) active"#,
             tenant,
             from,
             until,
-            since_at as _
+            since_at as _,
+            i64::from(MOST_ACTIVE)
         )
         .fetch_one(tx.connection())
         .await?
     } else {
         sqlx::query_scalar!(
-            r#"SELECT count(*) AS "active!" FROM balances b
-               WHERE b.tenant_id = $1 AND b.quarter_start >= $5 AND b.newest_at >= $4
-                   AND (SELECT d.place >= $2 AND d.place < $3 FROM delegations d
-                       WHERE d.tenant_id = $1 AND d.id = b.delegation_id)"#,
+            r#"SELECT count(*) AS "active!" FROM (
+                   SELECT FROM balances b WHERE b.tenant_id = $1 AND b.quarter_start >= $5 AND b.newest_at >= $4
+                       AND (SELECT d.place >= $2 AND d.place < $3 FROM delegations d
+                           WHERE d.tenant_id = $1 AND d.id = b.delegation_id)
+                   LIMIT $6) active"#,
             tenant,
             from,
             until,
             since_at as _,
-            quarter_of(since).to_sqlx() as _
+            quarter_of(since).to_sqlx() as _,
+            i64::from(MOST_ACTIVE)
         )
         .fetch_one(tx.connection())
         .await?

@@ -59,6 +59,31 @@ async fn a_loaded_tenant_keeps_every_rule_of_the_books() {
     assert_books_balance(&stage.server, &stage.tenant).await;
 }
 
+#[tokio::test]
+async fn a_preview_counts_who_was_active_lately_and_no_further_than_250() {
+    for size in [SMALL, Size { nodes: 6_000, siblings: 250, entries: 6_000 }] {
+        let stage = stage(size).await;
+        let pool = stage.server.database.superuser().await;
+        let active = async |id: &str| {
+            let path = format!("/delegation/{id}/revoke");
+            stage.root.post(&path, &json!({ "dry_run": true })).await.number("/active_last_hour")
+        };
+        let (everything, tiny) = (stage.loaded.everything.to_string(), stage.loaded.tiny.to_string());
+        let lately = "SELECT count(*) FROM balances WHERE newest_at >= now() - interval '1 hour'";
+        let lately: i64 = sqlx::query_scalar(lately).fetch_one(&pool).await.expect("the superuser may");
+        assert!(lately > 0 && lately < 250, "{lately}");
+        assert_eq!(active(&everything).await, lately.cast_unsigned());
+        assert_eq!(active(&tiny).await, 0);
+        assert_eq!(stage.tiny.spend(1).await.status, 201);
+        assert_eq!(active(&tiny).await, 1);
+        let all =
+            "UPDATE balances SET newest_at = now(), quarter_start = date_bin('15 minutes', now(), 'epoch')";
+        sqlx::query(all).execute(&pool).await.expect("the superuser may");
+        assert_eq!(active(&everything).await, 250);
+        assert_eq!(active(&tiny).await, 1);
+    }
+}
+
 /// What a filter must give, from the whole list.
 fn expected<'a>(nodes: &'a [Value], parent: Option<&str>, query: &[(&str, &str)]) -> Vec<&'a str> {
     let matches = |node: &Value| {

@@ -100,9 +100,13 @@ async fn sums_stay_exact_from_quarter_to_quarter_whichever_server_counts() {
         }
         assert_eq!(root.refund(&spends.remove(0), Some(7)).await.status, 201);
         assert_books_balance(&server, &tenant).await;
-        assert_eq!(server.app.verify_rollups(tenant.id.parse().unwrap()).await.unwrap().first_difference, None);
+        assert_eq!(
+            server.app.verify_rollups(tenant.id.parse().unwrap()).await.unwrap().first_difference,
+            None
+        );
     }
-    let query = "/report/spend?from=2027-02-01T10:00:00Z&to=2027-02-01T13:00:00Z&interval=hour&group_by=cost_center";
+    let query =
+        "/report/spend?from=2027-02-01T10:00:00Z&to=2027-02-01T13:00:00Z&interval=hour&group_by=cost_center";
     let report = root.get(query).await;
     let line = |place: usize| {
         let figure = |name: &str| report.number(&format!("/data/{place}/{name}"));

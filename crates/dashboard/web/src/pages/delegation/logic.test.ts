@@ -29,6 +29,7 @@ const receipt = { id: 'dlg_1', dry_run: true, descendants: 14, holds_voided: 0, 
 
 test('the impact of a revocation is one sentence', () => {
   expect(impact(receipt)).toBe('Invalidates it and 14 descendants, frees 3,210 cr, 3 active in the last hour.');
+  expect(impact({ ...receipt, active_last_hour: 250 })).toContain(', 250 or more active in the last hour.');
   expect(impact({ ...receipt, descendants: 0, active_last_hour: 0, holds_voided: 1, held_credits_voided: 5 })).toBe('Invalidates it alone, frees 3,210 cr, voids 1 hold of 5 cr, none active in the last hour.');
 });
 

@@ -25,6 +25,14 @@ export function impact(revocation: Revocation): string {
   const parts = [`${revocation.dry_run ? 'Invalidates' : 'Invalidated'} ${revocation.descendants === 0 ? 'it alone' : `it and ${count(revocation.descendants, 'descendant')}`}`];
   parts.push(`${revocation.dry_run ? 'frees' : 'freed'} ${credits(revocation.credits_freed)} cr`);
   if (revocation.holds_voided > 0) parts.push(`${revocation.dry_run ? 'voids' : 'voided'} ${count(revocation.holds_voided, 'hold')} of ${credits(revocation.held_credits_voided)} cr`);
-  parts.push(`${revocation.active_last_hour === 0 ? 'none' : revocation.active_last_hour} active in the last hour`);
+  parts.push(`${active(revocation.active_last_hour)} active in the last hour`);
   return `${parts.join(', ')}.`;
+}
+
+/** The server counts no further. */
+const MOST_ACTIVE = 250;
+
+function active(nodes: number): string {
+  if (nodes === 0) return 'none';
+  return nodes < MOST_ACTIVE ? String(nodes) : `${MOST_ACTIVE} or more`;
 }
