@@ -1,5 +1,8 @@
 /** What can be done to a delegation on its page, seen from the page and from its agent. */
 
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+
 import { expect, test, visit } from '../src/fixtures.ts';
 import { attempt, call, spend, type Delegation } from '../src/tenant.ts';
 
@@ -86,4 +89,24 @@ test('an address fills the form in, and the child is bound by what its parent is
   await expect(page.getByRole('heading', { level: 1 })).toContainText('Delegated: test-runner');
   const { data } = await call<{ data: Delegation[] }>('GET', `/delegation?parent_id=${team.id}`, tenant.rootToken);
   expect(data).toMatchObject([{ label: 'test-runner', budget_credits: 750, department: 'ML Team' }]);
+});
+
+test('the code that is offered for other languages spends when it is run', async ({ page, tenant, signIn }, info) => {
+  await signIn();
+  await visit(page, '/delegations/new?budget=10');
+  await page.getByRole('textbox', { name: /^Name/ }).fill('agent');
+  await page.getByRole('button', { name: 'Delegate' }).click();
+  const code = async (language: string) => {
+    await page.getByRole('tab', { name: language }).click();
+    return await page.getByRole('region', { name: `${language} code` }).innerText();
+  };
+  const run = (program: string, ...args: string[]) => execFileSync(program, args, { encoding: 'utf8', env: { ...process.env, FORCE_COLOR: '0' } });
+  expect(run('python3', '-c', await code('Python'))).toContain("'remaining_credits': 9");
+  const source = info.outputPath('spend.mts');
+  writeFileSync(source, await code('TypeScript'));
+  run('node_modules/.bin/tsc', source, '--ignoreConfig', '--strict', '--target', 'es2022', '--module', 'nodenext', '--types', 'node');
+  expect(run('node', source.replace(/mts$/, 'mjs'))).toContain('remaining_credits: 8');
+  await expect(page.getByText('Its first spend has arrived: 2 of 10 credits are spent.')).toBeVisible();
+  const root = await call<{ spent_credits: number }>('GET', '/delegation/self', tenant.rootToken);
+  expect(root.spent_credits).toBe(2);
 });
