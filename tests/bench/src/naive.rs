@@ -106,7 +106,7 @@ impl Rows {
         }
     }
 
-    async fn insert(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+    async fn insert(&self, connection: &mut PgConnection, written: Written) -> sqlx::Result<()> {
         let mut tx = connection.begin().await?;
         sqlx::query(
             "INSERT INTO ledger (tenant_id, seq, id, kind, delegation_id, amount, cost_center, department,
@@ -123,13 +123,45 @@ impl Rows {
         .bind(&self.hashes)
         .execute(&mut *tx)
         .await?;
+        if written == Written::EntriesAndRecords {
+            self.insert_records(&mut tx).await?;
+        }
         tx.commit().await
     }
+
+    async fn insert_records(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        sqlx::query(
+            "INSERT INTO idempotency (tenant_id, principal_id, route, key, fingerprint, status, response, created_at)
+             SELECT $1, leaf, 'POST /spend', key, hash, 201, $5, clock_timestamp()
+             FROM unnest($2::uuid[], $3::text[], $4::bytea[]) AS new (leaf, key, hash)",
+        )
+        .bind(self.tenant)
+        .bind(&self.leaves)
+        .bind(&self.keys)
+        .bind(&self.hashes)
+        .bind("an answer ".repeat(23))
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+/// What a bare insert writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    Entries,
+    /// Also what a spend with a key cannot do without: its answer under that key.
+    EntriesAndRecords,
 }
 
 /// The bare insert of ledger rows into the real ledger, under a tenant that exists nowhere else: one connection, nothing
 /// read, nothing decided. The rows are made outside of the measured time.
-pub(crate) async fn ceiling(url: &str, tenant: &Tenant, rows: usize, lasts: Duration) -> Load {
+pub(crate) async fn ceiling(
+    url: &str,
+    tenant: &Tenant,
+    (rows, written): (usize, Written),
+    lasts: Duration,
+) -> Load {
     let mut connection = PgConnection::connect(url).await.expect("the superuser may connect");
     let leaves: Vec<_> = tenant.leaves.iter().map(|leaf| leaf.delegation().as_uuid()).collect();
     let spare = Uuid::now_v7();
@@ -137,7 +169,7 @@ pub(crate) async fn ceiling(url: &str, tenant: &Tenant, rows: usize, lasts: Dura
     while elapsed < lasts {
         let rows = Rows::new(spare, &leaves, inserted, rows);
         let asked = std::time::Instant::now();
-        rows.insert(&mut connection).await.expect("nothing forbids these rows");
+        rows.insert(&mut connection, written).await.expect("nothing forbids these rows");
         let took = asked.elapsed();
         elapsed += took;
         latencies.push(crate::drive::micros(took));

@@ -6,7 +6,7 @@ use crate::{
     client::{Job, Work},
     engine,
     figures::Load,
-    naive::{self, Naive},
+    naive::{self, Naive, Written},
     verify,
     world::{BATCH, Tenant, World},
 };
@@ -79,7 +79,11 @@ async fn raw(world: &World, all: &mut Vec<Scenario>) {
             async move { naive.run(clients, lasts).await }
         }));
     }
-    for (name, rows) in [(COMMIT, 1), (CEILING, BATCH)] {
+    for (name, rows) in [
+        (COMMIT, (1, Written::Entries)),
+        (CEILING, (BATCH, Written::Entries)),
+        ("the same with their records", (BATCH, Written::EntriesAndRecords)),
+    ] {
         let (url, tenant) = (world.url.clone(), Arc::clone(&world.tenant));
         all.push(scenario(name, [std::process::id()], move |lasts| {
             let (url, tenant) = (url.clone(), Arc::clone(&tenant));
