@@ -85,10 +85,11 @@ impl Node {
         let quarter = quarter_of(entry.recorded_at);
         let (mut tally, mut handed_over) = (Tally::default(), Vec::new());
         if let Some(newest) = self.newest {
-            if quarter_of(newest.at) == quarter {
+            let before = quarter_of(newest.at);
+            if before == quarter {
                 tally = newest.tally;
             } else if newest.tally.entries > 0 {
-                handed_over.push((self.own_rollup(quarter_of(newest.at)), newest.tally));
+                handed_over.push((self.own_rollup(before), newest.tally));
             }
         }
         let added = Tally::of(entry);

@@ -46,12 +46,17 @@ pub(crate) async fn watch_alerts(app: App) {
     }
 }
 
+/// Rests after work that began then.
+async fn rest_from(began: Instant) {
+    tokio::time::sleep(began.elapsed() * REST).await;
+}
+
 /// Goes on proving a tenant's books, so that what is rewritten comes to light though nobody asks.
 async fn prove(app: &App, tenant: TenantId) -> Result<(), ServiceError> {
     for _ in 0..PROOFS {
         let began = Instant::now();
         let proof = app.proof_of(tenant).await?;
-        tokio::time::sleep(began.elapsed() * REST).await;
+        rest_from(began).await;
         if let Some(fault) = proof.first_fault {
             tracing::error!(%tenant, ?fault, "the ledger is not intact");
             break;
@@ -81,7 +86,7 @@ async fn once(app: &App) -> Result<(), StoreError> {
             // One tenant's trouble is not the others'.
             tracing::warn!(error = &error as &dyn std::error::Error, %tenant, "spending was not summarised");
         }
-        tokio::time::sleep(began.elapsed() * REST).await;
+        rest_from(began).await;
         if let Err(error) = prove(app, tenant).await {
             tracing::warn!(error = &error as &dyn std::error::Error, %tenant, "the books were not proved");
         }

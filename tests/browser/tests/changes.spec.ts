@@ -33,10 +33,9 @@ test('what somebody else has changed meanwhile is not overwritten', async ({ pag
   await signIn();
   await visit(page, `/delegations/${agent.id}`);
   await page.getByRole('button', { name: 'Change…' }).click();
-  const headers = { 'Authorization': `Bearer ${tenant.rootToken}`, 'Content-Type': 'application/json', 'If-Match': '"1"' };
-  const body = JSON.stringify({ label: 'renamed' });
-  const { status } = await page.request.fetch(`/api/cloud/delegation/${agent.id}`, { method: 'PATCH', headers, data: body }).then((reply) => ({ status: reply.status() }));
-  expect(status).toBe(200);
+  const headers = { 'Authorization': `Bearer ${tenant.rootToken}`, 'If-Match': '"1"' };
+  const changed = await page.request.patch(`/api/cloud/delegation/${agent.id}`, { headers, data: { label: 'renamed' } });
+  expect(changed.status()).toBe(200);
   await page.getByRole('dialog').getByRole('textbox', { name: /^Budget/ }).fill('90');
   await page.getByRole('button', { name: 'Save' }).click();
   await expect(page.getByRole('dialog')).toContainText('Somebody changed it meanwhile');

@@ -32,7 +32,8 @@ test('where the server fails, the page says what failed and asks again when told
   await tenant.mint('code-reviewer', 1_000);
   await signIn();
   const failing = /\/api\/cloud\/delegation/;
-  await page.route(failing, (route) => route.fulfill({ status: 503, contentType: 'application/problem+json', body: JSON.stringify({ type: 'about:blank', title: 'Service Unavailable', status: 503, code: 'unavailable', detail: 'The database is away.', request_id: 'req_x' }) }));
+  const problem = { type: 'about:blank', title: 'Service Unavailable', status: 503, code: 'unavailable', detail: 'The database is away.', request_id: 'req_x' };
+  await page.route(failing, (route) => route.fulfill({ status: 503, contentType: 'application/problem+json', json: problem }));
   await page.goto('/delegations');
   await expect(page.getByText('The database is away.')).toBeVisible({ timeout: 30_000 });
   await page.unroute(failing);

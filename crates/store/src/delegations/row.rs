@@ -88,8 +88,8 @@ impl Row {
                 newest: self.newest_at.map(|at| Newest {
                     at: at.to_jiff(),
                     tally: Tally {
-                        gross: self.quarter_gross.unsigned_abs().into(),
-                        refunded: self.quarter_refunded.unsigned_abs().into(),
+                        gross: self.quarter_gross.cast_unsigned().into(),
+                        refunded: self.quarter_refunded.cast_unsigned().into(),
                         entries: self.quarter_entries.cast_unsigned(),
                     },
                 }),
