@@ -13,6 +13,8 @@ const EMAIL = 'large@acme.example';
 const AIMS = { paintMs: 2_500, expandMs: 150 };
 
 test.describe.configure({ mode: 'serial' });
+// What is recorded for a failed test (each step's document and pictures) takes as long as what is measured here.
+test.use({ trace: 'off' });
 
 let password = '';
 
