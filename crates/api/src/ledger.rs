@@ -110,8 +110,8 @@ pub struct Identities {
 /// Something that is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LedgerFault {
-    /// `hash_mismatch`, `gap`, `truncated`, `checkpoint_forged`, `ledger_unequal_root` or
-    /// `node_unequal_children`.
+    /// `hash_mismatch`, `gap`, `truncated`, `checkpoint_forged`, `ledger_unequal_root`,
+    /// `node_unequal_children` or `period_changed`.
     pub kind: String,
     /// At which position of the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,4 +119,7 @@ pub struct LedgerFault {
     /// At which delegation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delegation_id: Option<String>,
+    /// At the end of which closed month.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub month: Option<String>,
 }

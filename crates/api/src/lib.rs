@@ -17,6 +17,7 @@ mod ledger;
 mod object;
 mod order;
 mod people;
+mod period;
 mod problem;
 mod report;
 mod spend;
@@ -50,6 +51,7 @@ pub use people::{
     AcceptInvitation, AcceptPasswordReset, ChangePassword, CreateInvitation, CreateUser, CreatedUser,
     Invitation, Member, MemberList, OpenSession, RequestPasswordReset, Role, SessionList, UpdateUser,
 };
+pub use period::{AccountingPeriod, AccountingPeriodList, ChangePeriod, PeriodStatus};
 pub use problem::{FieldError, Problem};
 pub use report::{SpendReport, SpendReportLine, SpendSums};
 pub use spend::{BatchItem, BatchOutcome, CreateSpend, RefundSpend, Spend, SpendBatch, SpendBatchResult};

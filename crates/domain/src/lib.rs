@@ -12,6 +12,7 @@ mod event;
 mod forecast;
 mod id;
 mod ledger;
+mod month;
 mod node;
 mod path;
 mod plan;
@@ -32,6 +33,7 @@ pub use id::{
 };
 pub use iso_currency::Currency;
 pub use ledger::{EntryHash, EntryKind, LedgerEntry};
+pub use month::{Month, NotAMonth};
 pub use node::{Allocation, Marks, Node, Status, Terms, UnknownAllocation, effective_remaining, status_of};
 pub use path::{NodePath, PathError};
 pub use plan::{

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use bigdecimal::{BigDecimal, num_bigint::BigInt};
 use rust_decimal::Decimal;
 
 /// The price of one credit: more than nothing, at most a million, exact to twelve decimals.
@@ -18,6 +19,12 @@ impl CreditPrice {
     const MAX_DECIMALS: u32 = 12;
     /// The longest text that can be within the bounds, but for zeros that say nothing.
     const MAX_BYTES: usize = 20;
+
+    /// What so many credits cost, exactly: digits with a point where one is needed, and a sign where credits were given back.
+    pub fn cost_of(self, credits: i128) -> String {
+        let price = BigDecimal::new(BigInt::from(self.0.mantissa()), i64::from(self.0.scale()));
+        (BigDecimal::from(credits) * price).normalized().to_plain_string()
+    }
 }
 
 /// Written without zeros at the end.
@@ -62,6 +69,21 @@ mod tests {
         ] {
             assert_eq!(text.parse::<CreditPrice>().map(|price| price.to_string()), Ok(written.to_owned()));
         }
+    }
+
+    #[test]
+    fn costs_are_exact_however_large() {
+        let cost = |price: &str, credits| price.parse::<CreditPrice>().unwrap().cost_of(credits);
+        assert_eq!(cost("0.01", 0), "0");
+        assert_eq!(cost("0.01", 100), "1");
+        assert_eq!(cost("0.01", 12_345), "123.45");
+        assert_eq!(cost("0.015", -3), "-0.045");
+        assert_eq!(cost("2", 1_500), "3000");
+        assert_eq!(cost("0.000000000001", 1), "0.000000000001");
+        assert_eq!(
+            cost("999999.999999999999", 1 << 100),
+            "1267650600228229400229052605147770598.503296794624"
+        );
     }
 
     #[test]

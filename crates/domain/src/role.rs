@@ -54,6 +54,16 @@ impl Role {
         matches!(self, Self::Owner | Self::Admin | Self::Finance)
     }
 
+    /// Whether it may close a month.
+    pub const fn may_close_periods(self) -> bool {
+        matches!(self, Self::Owner | Self::Admin | Self::Finance)
+    }
+
+    /// Whether it may open a closed month again.
+    pub const fn may_reopen_periods(self) -> bool {
+        matches!(self, Self::Owner | Self::Admin)
+    }
+
     /// Whether it may give `other` to somebody, or take it away: nobody hands out more than it has.
     pub const fn may_grant(self, other: Self) -> bool {
         match self {

@@ -1,6 +1,7 @@
 //! What a ledger adds up to, by time and attribution.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::{AttributeText, DelegationId, EntryKind, LedgerEntry, Node};
 
@@ -29,7 +30,7 @@ pub struct RollupKey {
 }
 
 /// What entries add up to. Sums of amounts have no bound of their own: credits that were given back are spent again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Debits and adjustments.
     pub gross: u128,

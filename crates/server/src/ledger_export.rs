@@ -6,6 +6,8 @@ use subgrant_api::{
 use subgrant_domain::{EntryHash, LedgerEntry};
 use subgrant_service::{ExportPiece, LedgerExport, ServiceError};
 
+use crate::http::Pieces;
+
 /// The lines of an export, many at a time.
 pub(crate) struct Lines {
     export: LedgerExport,
@@ -28,9 +30,11 @@ impl Lines {
     pub(crate) fn entries(&self) -> u64 {
         self.export.entries
     }
+}
 
-    /// The next lines, each with its line break; `None` after the last ones.
-    pub(crate) async fn next(&mut self) -> Result<Option<String>, ServiceError> {
+impl Pieces for Lines {
+    /// The next lines, each with its line break.
+    async fn next(&mut self) -> Result<Option<String>, ServiceError> {
         match self.position {
             Position::Beginning => {
                 self.position = Position::Middle;
@@ -61,7 +65,9 @@ impl Lines {
             Position::End => Ok(None),
         }
     }
+}
 
+impl Lines {
     fn header(&self) -> ExportLine {
         ExportLine::Ledger(ExportHeader {
             format: LEDGER_FORMAT.to_owned(),

@@ -11,5 +11,7 @@ pub mod http;
 
 mod background;
 mod demo;
+mod focus_table;
 mod launch;
 mod ledger_export;
+mod table;

@@ -8,10 +8,11 @@ mod checkpoint;
 mod nodes;
 
 use jiff::Timestamp;
-use subgrant_domain::{Action, Credits, DelegationId, EntryHash, EntryKind};
+use subgrant_domain::{Action, Credits, DelegationId, EntryHash, EntryKind, Month};
 use subgrant_store::{
     TenantTx,
     ledger::{self, Checkpoint, Head, Verified},
+    periods,
 };
 
 use crate::{AccessError, App, Principal, ServiceError};
@@ -82,6 +83,13 @@ pub enum Fault {
     NodeUnequalChildren {
         /// The node.
         node: DelegationId,
+    },
+    /// The ledger is not what it was when a month was closed.
+    PeriodChanged {
+        /// The month.
+        month: Month,
+        /// The position of the last entry before its end.
+        seq: u64,
     },
 }
 
@@ -167,9 +175,11 @@ async fn verify(
     let is_through = new.verified.seq == head.seq;
     let ledger_equals_root = (is_through && new.fault.is_none()).then_some(new.verified.total == root_spent);
     let nodes = nodes::check(tx, next, measure, all).await?;
+    let changed = periods::first_changed(tx).await?;
     let first_fault = fault
         .or_else(|| (ledger_equals_root == Some(false)).then_some(Fault::LedgerUnequalRoot))
-        .or_else(|| nodes.unequal.map(|node| Fault::NodeUnequalChildren { node }));
+        .or_else(|| nodes.unequal.map(|node| Fault::NodeUnequalChildren { node }))
+        .or_else(|| changed.map(|(month, seq)| Fault::PeriodChanged { month, seq }));
     Ok(Proof {
         entries: new.verified.seq,
         through: new.through,

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
 use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
-use subgrant_domain::RequestId;
+use subgrant_domain::{DelegationId, RequestId};
 use uuid::Uuid;
 
 use crate::{LockedTx, Order, Result, TenantTx, error::read};
@@ -159,4 +160,43 @@ fn recorded(row: &PgRow) -> Result<Recorded> {
         source_ip: source_ip.map(|text| read(text.parse())).transpose()?,
         request_id: request_id.map(RequestId::from_uuid),
     })
+}
+
+/// A delegation was given another label.
+#[derive(Debug)]
+pub struct Renaming {
+    /// Which.
+    pub delegation: DelegationId,
+    /// When.
+    pub at: Timestamp,
+    /// What it was called before.
+    pub former_label: String,
+}
+
+/// Who was renamed since an instant, oldest first.
+pub async fn renamings(tx: &mut TenantTx, since: Timestamp) -> Result<Vec<Renaming>> {
+    let rows = sqlx::query!(
+        r#"SELECT target, at AS "at: jiff_sqlx::Timestamp", details->'before'->>'label' AS "former_label!" FROM audit
+           WHERE tenant_id = $1 AND id >= $2 AND at >= $3 AND action = 'delegation.update'
+               AND details->'before'->>'label' <> details->'after'->>'label'
+           ORDER BY at, id"#,
+        tx.tenant().as_uuid(),
+        first_id_of(since),
+        since.to_sqlx() as _
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let delegation = read(row.target.parse())?;
+            Ok(Renaming { delegation, at: row.at.to_jiff(), former_label: row.former_label })
+        })
+        .collect()
+}
+
+/// No id of an entry that was recorded since then is smaller. Ids are made by servers' clocks, which are an hour behind the
+/// database's at most.
+fn first_id_of(since: Timestamp) -> Uuid {
+    let milliseconds = u128::try_from(since.as_millisecond() - 3_600_000).unwrap_or_default();
+    Uuid::from_u128(milliseconds << 80)
 }

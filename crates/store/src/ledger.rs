@@ -14,7 +14,7 @@ use crate::{
     error::read,
 };
 
-pub use list::{Listed, Range, Scope, by_id, first_seq_since, list};
+pub use list::{Listed, Range, Scope, by_id, first_seq_since, hash_at, list};
 pub use proof::{
     Checkpoint, NodeSpent, NodeSums, OwnEntries, Verified, checkpoint, nodes_after, own_entries, root_totals,
     save_checkpoint, spent_after,

@@ -23,6 +23,7 @@ mod migrator;
 mod order;
 pub mod outbox;
 pub mod people;
+pub mod periods;
 pub mod resets;
 pub mod rollups;
 pub mod root_keys;

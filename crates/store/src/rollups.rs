@@ -12,6 +12,7 @@ use subgrant_domain::{AttributeText, DelegationId, Tally};
 use crate::{Result, StoreError, TenantTx, delegations::row::text, error::read};
 
 pub mod compare;
+pub mod corrections;
 pub mod spenders;
 pub mod summaries;
 pub mod sums;
@@ -74,7 +75,7 @@ fn attributed(column: String) -> Result<Option<AttributeText>> {
 }
 
 /// A tally read from sums, as text.
-fn tally(gross: &str, refunded: &str, entries: i64) -> Result<Tally> {
+pub(crate) fn tally(gross: &str, refunded: &str, entries: i64) -> Result<Tally> {
     Ok(Tally { gross: whole(gross)?, refunded: whole(refunded)?, entries: entries.cast_unsigned() })
 }
 

@@ -68,6 +68,14 @@ impl TestDatabase {
         Login { url: format!("{scheme}://{name}@{place}"), name, owner: self.superuser().await }
     }
 
+    /// Lets the engine record at this time what is written next: it never records before the newest entry of a ledger. So a test
+    /// goes forward in time, and never back.
+    pub async fn go_forward_to(&self, time: &str) {
+        let statement = "UPDATE ledger_heads SET newest_at = greatest(newest_at, $1::text::timestamptz)";
+        let moved = sqlx::query(statement).bind(time).execute(&self.superuser().await).await;
+        moved.expect("the time can be set");
+    }
+
     /// Connections of a superuser, who sees every tenant.
     pub async fn superuser(&self) -> PgPool {
         PgPool::connect(&self.url).await.expect("the test database accepts connections")

@@ -25,6 +25,9 @@ impl Operation {
 
     /// The path with these words in place of its parameters, in order; the last one stands for all that follow.
     pub fn on(&self, words: &str) -> String {
+        if words.starts_with('?') {
+            return format!("{}{words}", self.path);
+        }
         let mut words = words.split(' ').peekable();
         let step = |step: &str| {
             if !step.starts_with('{') {

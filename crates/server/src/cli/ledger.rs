@@ -14,7 +14,7 @@ use subgrant_domain::TenantId;
 use subgrant_service::{App, AppOptions};
 
 use super::{CliError, DatabaseArgs};
-use crate::{launch::Launched, ledger_export::Lines};
+use crate::{http::Pieces, launch::Launched, ledger_export::Lines};
 use check::{Check, Noted};
 
 /// No line of an export is longer.

@@ -3,6 +3,7 @@
 mod accept;
 mod body;
 mod convert;
+mod download;
 mod expiry;
 mod extract;
 mod handlers;
@@ -25,6 +26,7 @@ use std::{
 use crate::delivery::WebhookTargets;
 use subgrant_service::App;
 
+pub(crate) use download::Pieces;
 pub use middleware::HttpService;
 pub use openapi::document;
 pub use router::service;

@@ -6,11 +6,12 @@ use axum::{
 };
 use jiff::Timestamp;
 use subgrant_api::{BatchOutcome, FieldError, Problem as Document};
-use subgrant_domain::{Credits, DelegationId};
+use subgrant_domain::{Credits, DelegationId, NotAMonth};
 use subgrant_service::{BlockedAt, Principal};
 
 pub(crate) use mapping::{of_mint, of_spend, of_update};
 
+mod finance;
 mod mapping;
 
 /// An error on its way out. The request's id is added by the outermost layer.
@@ -55,6 +56,11 @@ impl Problem {
         problem.facts.errors =
             vec![FieldError { pointer: pointer.to_owned(), code: code.to_owned(), detail }];
         problem
+    }
+
+    /// What should be a month is none.
+    pub(crate) fn invalid_month(pointer: &str, error: NotAMonth) -> Self {
+        Self::field("invalid_month", pointer, error.to_string())
     }
 
     /// A missing or refused credential.

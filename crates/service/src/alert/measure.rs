@@ -7,11 +7,10 @@ use subgrant_store::{
     delegations, tenants,
 };
 
-use super::unexpected;
 use crate::{
     Bound, ServiceError,
     locked::ReadTenant,
-    report::{self, GroupBy, SpendReport, SpendReportRequest},
+    report::{self, GroupBy, ReportError, SpendReport, SpendReportRequest},
 };
 
 /// A delegation, and how far an alert about it is.
@@ -131,7 +130,7 @@ async fn spent_since(
         interval: None,
         max_lines: 1,
     };
-    report::spend_in(read, path, &request).await.map_err(unexpected)
+    report::spend_in(&mut read.tx, read.tree.now(), path, &request).await.map_err(ReportError::unexpected)
 }
 
 #[cfg(test)]

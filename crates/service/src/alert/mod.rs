@@ -15,8 +15,8 @@ use subgrant_store::{
 };
 
 use crate::{
-    AccessError, App, IdempotencyKey, Outcome, PeopleError, Principal, ReportError, ServiceError,
-    app::fresh_id, delegation::visible_path, idempotency, locked::ReadTenant, people::acting,
+    AccessError, App, IdempotencyKey, Outcome, PeopleError, Principal, ServiceError, app::fresh_id,
+    delegation::visible_path, idempotency, locked::ReadTenant, people::acting,
 };
 use measure::{Measured, measure};
 
@@ -247,13 +247,5 @@ fn terms(threshold: Threshold) -> Value {
             let per = period.map(subgrant_domain::Period::as_str);
             json!({ "kind": "spend", "percent": null, "credits": credits, "per": per })
         }
-    }
-}
-
-/// A measurement takes the way of reports, of whose errors only those of the service can come.
-fn unexpected(error: ReportError) -> ServiceError {
-    match error {
-        ReportError::Access(AccessError::Credential(crate::CredentialError::Service(error))) => error,
-        other => ServiceError::Inconsistent(format!("an alert cannot be measured: {other}")),
     }
 }

@@ -165,7 +165,7 @@ impl App {
             interval: None,
             max_lines: request.max_delegations,
         };
-        let spending = super::spend_in(&mut read, &within, &spending).await?;
+        let spending = super::spend_in(&mut read.tx, read.tree.now(), &within, &spending).await?;
         let Views { top, listed } = views;
         let total = BudgetSums { in_range: spending.total.spent(), ..BudgetSums::of(&top) };
         let lines = if by_delegation {

@@ -88,7 +88,7 @@ impl App {
                 interval: Some(Period::Day),
                 max_lines: usize::try_from(MOST_DAYS).unwrap_or(usize::MAX),
             };
-            let spending = super::spend_in(&mut read, &path, &request).await?;
+            let spending = super::spend_in(&mut read.tx, as_of, &path, &request).await?;
             let spent = |day: Date| {
                 let line = spending.lines.iter().find(|line| line.period == Some(day.to_string()));
                 line.map_or(0, |line| line.tally.spent())

@@ -17,12 +17,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{Timestamp, tz::TimeZone};
 use subgrant_domain::{Action, AttributeText, DelegationId, NodePath, Period, Tally};
-use subgrant_store::rollups::{
-    self, Horizon,
-    sums::{Nodes, Query, Sum},
+use subgrant_store::{
+    TenantTx,
+    rollups::{
+        self, Horizon,
+        sums::{Nodes, Query, Sum},
+    },
 };
 
-use crate::{AccessError, App, Principal, ServiceError, delegation::visible_path, locked::ReadTenant};
+use crate::{AccessError, App, Principal, ServiceError, delegation::visible_path};
 use read::Reader;
 
 pub use budget::{BudgetGroup, BudgetLine, BudgetOwner, BudgetReport, BudgetReportRequest, BudgetSums};
@@ -119,6 +122,16 @@ pub enum ReportError {
     },
 }
 
+impl ReportError {
+    /// What failed, for those whose own report nothing can be said against.
+    pub(crate) fn unexpected(self) -> ServiceError {
+        match self {
+            Self::Access(AccessError::Credential(crate::CredentialError::Service(error))) => error,
+            other => ServiceError::Inconsistent(format!("a report that cannot be refused: {other}")),
+        }
+    }
+}
+
 impl From<ServiceError> for ReportError {
     fn from(error: ServiceError) -> Self {
         AccessError::from(error).into()
@@ -141,19 +154,21 @@ impl App {
         let mut read = self.read(principal).await?;
         principal.require(Action::Read)?;
         let within = visible_path(&mut read, principal, request.delegation).await?;
-        spend_in(&mut read, &within, request).await
+        let now = read.tree.now();
+        spend_in(&mut read.tx, now, &within, request).await
     }
 }
 
-/// The report on the subtree at `within`, whatever node the request names, as of the instant of `read`.
+/// The report on the subtree at `within`, whatever node the request names, as of the transaction's instant `now`.
 pub(crate) async fn spend_in(
-    read: &mut ReadTenant,
+    tx: &mut TenantTx,
+    now: Timestamp,
     within: &NodePath,
     request: &SpendReportRequest,
 ) -> Result<SpendReport, ReportError> {
-    let horizon = rollups::horizon(&mut read.tx).await?;
+    let horizon = rollups::horizon(tx).await?;
     let zone = &horizon.zone.0;
-    let (from, to) = range::resolve(request.from, request.to, read.tree.now(), zone)?;
+    let (from, to) = range::resolve(request.from, request.to, now, zone)?;
     let mut report = SpendReport {
         from,
         to,
@@ -189,9 +204,9 @@ pub(crate) async fn spend_in(
         interval: request.interval,
         max_lines: request.max_lines,
     };
-    let sums = reader.read(read, &segments).await?;
+    let sums = reader.read(tx, &segments).await?;
     report.add(sums, request, &intervals, &horizon)?;
-    report.name_delegations(read).await?;
+    report.name_delegations(tx).await?;
     Ok(report)
 }
 
@@ -247,13 +262,13 @@ impl SpendReport {
         Ok(())
     }
 
-    async fn name_delegations(&mut self, read: &mut ReadTenant) -> Result<(), ReportError> {
+    async fn name_delegations(&mut self, tx: &mut TenantTx) -> Result<(), ReportError> {
         let ids: BTreeSet<_> =
             self.lines.iter().filter_map(|line| Some(line.delegation.as_ref()?.0)).collect();
         if ids.is_empty() {
             return Ok(());
         }
-        let labels = rollups::labels(&mut read.tx, &ids.into_iter().collect::<Vec<_>>()).await?;
+        let labels = rollups::labels(tx, &ids.into_iter().collect::<Vec<_>>()).await?;
         for (id, label) in self.lines.iter_mut().filter_map(|line| line.delegation.as_mut()) {
             if let Some(found) = labels.get(id) {
                 label.clone_from(found);

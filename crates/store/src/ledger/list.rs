@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::{Postgres, QueryBuilder, Row as _};
-use subgrant_domain::{LedgerEntry, NodePath, SpendId};
+use subgrant_domain::{EntryHash, LedgerEntry, NodePath, SpendId};
 
 use super::row_of;
 use crate::{
     Order, Result, TenantTx,
     delegations::{Span, row},
+    error::read,
 };
 
 /// Whose entries to list. The ledger has no index by subtree, which every debit would have to pay for; how a subtree's
@@ -190,4 +191,19 @@ pub async fn first_seq_since(tx: &mut TenantTx, instant: Timestamp, head: u64) -
     .fetch_one(tx.connection())
     .await?;
     Ok(first.cast_unsigned())
+}
+
+/// The hash of the entry at a position; what stands before the first one at 0.
+pub async fn hash_at(tx: &mut TenantTx, seq: u64) -> Result<Option<EntryHash>> {
+    if seq == 0 {
+        return Ok(Some(EntryHash::GENESIS));
+    }
+    let found = sqlx::query_scalar!(
+        "SELECT hash FROM ledger WHERE tenant_id = $1 AND seq = $2",
+        tx.tenant().as_uuid(),
+        seq.cast_signed()
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    found.map(|hash| Ok(EntryHash(read(hash.as_slice().try_into())?))).transpose()
 }

@@ -185,6 +185,34 @@ impl Caller {
                     "{text}"
                 );
             }
+            "GET /api/cloud/period" => {
+                let own = self.send(Method::GET, "/period", None).await;
+                let report = self.send(Method::GET, "/report/spend", None).await;
+                let sums = [&own.body["data"][0], &report.body["total"]].map(|sum| &sum["spent_credits"]);
+                assert!(own.status == 403 || sums[0] == sums[1], "{} {}", own.body, report.body);
+            }
+            "POST /api/cloud/period/{month}/close" | "POST /api/cloud/period/{month}/reopen" => {
+                let path = below_base(operation).replace("{month}", "2026-01");
+                let reply = self.send(Method::POST, &path, None).await;
+                assert!([200, 403, 409].contains(&reply.status), "{}", reply.body);
+                let theirs = other.root.get("/period").await;
+                let is_open = |month: &Value| month["status"] == "open";
+                assert!(
+                    theirs.body["data"].as_array().expect("a list").iter().all(is_open),
+                    "{}",
+                    theirs.body
+                );
+            }
+            "GET /api/cloud/export/focus" => {
+                let month = other.root.get("/period?order=newest&limit=1").await.text("/data/0/month");
+                let mut request = self.api.request(Method::GET, &format!("/export/focus?period={month}"));
+                if let Some(cookie) = &self.cookie {
+                    request = request.header("Cookie", cookie).header("Origin", &self.api.origin);
+                }
+                let text = request.send().await.expect("an answer").text().await.expect("a text");
+                assert!(text.starts_with("AvailabilityZone,") && !text.contains("Their"), "{text}");
+                assert!(!text.contains(&other.tenant.id) && !text.contains(&other.id), "{text}");
+            }
             "GET /api/cloud/report/forecast" => {
                 self.assert_unknown(Method::GET, "/report/forecast?delegation_id={id}", ids, None).await;
             }

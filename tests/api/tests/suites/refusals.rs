@@ -285,6 +285,19 @@ const TABLE: &[Row] = &[
     ("get_report_budget", Root, "?group_by=colour", "", 422, "validation"),
     ("get_report_forecast", Team, "?delegation_id={sibling}", "", 404, "not_found"),
     ("get_report_forecast", Spender, "", "", 403, "action_not_permitted"),
+    ("get_period", Team, "", "", 403, "action_not_permitted"),
+    ("get_period", Root, "?cursor=soon", "", 422, "validation"),
+    ("post_period_month_close", Viewer, "2026-01", "", 403, "action_not_permitted"),
+    ("post_period_month_close", Team, "2026-01", "", 403, "action_not_permitted"),
+    ("post_period_month_close", Root, "9998-12", "", 409, "period_not_over"),
+    ("post_period_month_close", Owner, "2026-13", "", 422, "invalid_month"),
+    ("post_period_month_close", Owner, "2026-01", r#"{"force": true}"#, 422, "validation"),
+    ("post_period_month_reopen", Viewer, "2026-01", "", 403, "action_not_permitted"),
+    ("post_period_month_reopen", Owner, "2026-01", "", 409, "period_open"),
+    ("get_export_focus", Spender, "?period=2026-01", "", 403, "action_not_permitted"),
+    ("get_export_focus", Root, "", "", 422, "validation"),
+    ("get_export_focus", Root, "?period=2026-01&version=0.5", "", 422, "validation"),
+    ("get_export_focus", Root, "?period=9998-12", "", 422, "invalid_month"),
     ("post_verify", Revoked, "", r#"{"token": "x"}"#, 401, "revoked"),
 ];
 
@@ -374,7 +387,7 @@ impl Stage {
     async fn send(&self, operation: &Operation, row: &Row) -> Reply {
         let (_, by, on, body, ..) = row;
         let (on, body) = (self.spoken(on), self.spoken(body));
-        let path = if on.starts_with('?') { format!("{}{on}", operation.path) } else { operation.on(&on) };
+        let path = operation.on(&on);
         let api = self.api(*by);
         let request = match path.strip_prefix("/api/cloud") {
             Some(path) => api.request(operation.verb(), path),

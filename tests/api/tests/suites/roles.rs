@@ -74,8 +74,12 @@ const TABLE: &[(&str, Who, &str, &str)] = &[
     ("get_report_spend", Members, "", ""),
     ("get_report_budget", Members, "", ""),
     ("get_report_forecast", Members, "", ""),
+    ("get_period", Members, "", ""),
+    ("get_export_focus", Members, "?period=2026-01", ""),
     ("get_alert", Members, "", ""),
     ("post_verify", Members, "", r#"{"token": "x"}"#),
+    ("post_period_month_close", Finance, "{month}", ""),
+    ("post_period_month_reopen", Managers, "{closed month}", ""),
     // Who is told when so much is spent.
     ("post_alert", Finance, "", r#"{"kind": "spend", "credits": 1}"#),
     ("delete_alert_id", Finance, "{alert}", ""),
@@ -159,6 +163,14 @@ impl Stage {
             }
             "{spend}" => self.root.spend(1).await.text("/id"),
             "{hold}" => self.root.held(1).await,
+            // Each is one that nobody has closed before.
+            "{month}" => format!("{}-01", 1_000 + self.number),
+            "{closed month}" => {
+                let month = format!("{}-02", 1_000 + self.number);
+                let closed = self.root.post(&format!("/period/{month}/close"), &json!({})).await;
+                assert_eq!(closed.status, 200, "{}", closed.body);
+                month
+            }
             "{alert}" => {
                 self.owner.post("/alert", &json!({ "kind": "spend", "credits": 1 })).await.text("/id")
             }
@@ -178,7 +190,14 @@ impl Stage {
         let words =
             ["{password}", "{unknown email}", "{user}", "{user's session}", "{delegation}", "{frozen}"];
         let mut spoken = text.to_owned();
-        for word in words.into_iter().chain(["{spend}", "{hold}", "{alert}", "{webhook}"]) {
+        for word in words.into_iter().chain([
+            "{spend}",
+            "{hold}",
+            "{month}",
+            "{closed month}",
+            "{alert}",
+            "{webhook}",
+        ]) {
             if spoken.contains(word) {
                 spoken = spoken.replace(word, &self.make(word).await);
             }

@@ -2,24 +2,18 @@
 
 use std::collections::HashMap;
 
-use axum::{
-    Json,
-    body::{Body, Bytes},
-    extract::State,
-    http::header,
-    response::{IntoResponse, Response},
-};
-use http_body_util::channel::Channel;
+use axum::{Json, extract::State, response::Response};
 use serde::Deserialize;
 use subgrant_api as api;
 use subgrant_domain::{EventId, Id};
-use subgrant_service::{AuditFilter, Fault, Proof, ProofFrom, Recorded, ServiceError};
+use subgrant_service::{AuditFilter, Fault, Proof, ProofFrom, Recorded};
 use utoipa::IntoParams;
 
 use super::{page_limit, page_start};
 use crate::http::{
     HttpState,
     convert::{self, time},
+    download::download,
     extract::{Authenticated, Query},
     openapi::{Problems, Refusals},
     problem::Problem,
@@ -91,15 +85,21 @@ fn stretch((after, through): (u64, u64)) -> Option<api::LedgerStretch> {
 }
 
 fn fault(fault: Fault) -> api::LedgerFault {
-    let (kind, seq, node) = match fault {
-        Fault::HashMismatch { seq } => ("hash_mismatch", Some(seq), None),
-        Fault::Gap { seq } => ("gap", Some(seq), None),
-        Fault::Truncated { head_seq } => ("truncated", Some(head_seq), None),
-        Fault::CheckpointForged => ("checkpoint_forged", None, None),
-        Fault::LedgerUnequalRoot => ("ledger_unequal_root", None, None),
-        Fault::NodeUnequalChildren { node } => ("node_unequal_children", None, Some(node)),
+    let (kind, seq) = match fault {
+        Fault::HashMismatch { seq } => ("hash_mismatch", Some(seq)),
+        Fault::Gap { seq } => ("gap", Some(seq)),
+        Fault::Truncated { head_seq } => ("truncated", Some(head_seq)),
+        Fault::CheckpointForged => ("checkpoint_forged", None),
+        Fault::LedgerUnequalRoot => ("ledger_unequal_root", None),
+        Fault::NodeUnequalChildren { .. } => ("node_unequal_children", None),
+        Fault::PeriodChanged { seq, .. } => ("period_changed", Some(seq)),
     };
-    api::LedgerFault { kind: kind.to_owned(), seq, delegation_id: node.map(|node| node.to_string()) }
+    let (delegation_id, month) = match fault {
+        Fault::NodeUnequalChildren { node } => (Some(node.to_string()), None),
+        Fault::PeriodChanged { month, .. } => (None, Some(month.to_string())),
+        _ => (None, None),
+    };
+    api::LedgerFault { kind: kind.to_owned(), seq, delegation_id, month }
 }
 
 /// Exports the whole ledger with every delegation's balance, as of one instant: one JSON object per line.
@@ -120,27 +120,8 @@ pub(in crate::http) async fn export(
     State(state): State<HttpState>,
     Authenticated(principal): Authenticated,
 ) -> Result<Response, Problem> {
-    let mut lines = Lines::of(state.app.export_ledger(&principal).await?);
-    let (mut sender, body) = Channel::<Bytes, ServiceError>::new(2);
-    tokio::spawn(async move {
-        loop {
-            match lines.next().await {
-                // A reader that has gone away ends the export.
-                Ok(Some(text)) => {
-                    if sender.send_data(Bytes::from(text)).await.is_err() {
-                        return;
-                    }
-                }
-                Ok(None) => return,
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "an export was cut off");
-                    return sender.abort(error);
-                }
-            }
-        }
-    });
-    let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, Body::new(body)).into_response())
+    let lines = Lines::of(state.app.export_ledger(&principal).await?);
+    Ok(download(lines, "application/x-ndjson"))
 }
 
 /// Which entries to list.

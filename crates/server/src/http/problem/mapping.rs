@@ -5,9 +5,8 @@ use subgrant_api::FieldError;
 use subgrant_domain::{ChangeDenial, ChangeRequest, Credits, DelegationId, Denial, MintDenial};
 use subgrant_service::{
     AccessError, AlertError, BlockedAt, CredentialError, EngineError, FreezeError, ListError, MAX_INTERVALS,
-    MintError, PeopleError, Principal, ReportError, ResetError, RestrictError, RevokeError,
-    RotateDelegationError, RotateError, ServiceError, SignInError, SignupError, SpendError, UpdateError,
-    WebhookError,
+    MintError, PeopleError, Principal, ResetError, RestrictError, RevokeError, RotateDelegationError,
+    RotateError, ServiceError, SignInError, SignupError, SpendError, UpdateError, WebhookError,
 };
 use subgrant_store::StoreError;
 
@@ -279,37 +278,6 @@ impl From<RestrictError> for Problem {
             RestrictError::Refused(why) => {
                 Self::field("narrower_than_parent", "/caveats", format!("the token would be refused: {why}"))
             }
-        }
-    }
-}
-
-impl From<ReportError> for Problem {
-    fn from(error: ReportError) -> Self {
-        match error {
-            ReportError::Access(error) => error.into(),
-            ReportError::EmptyRange { from, to } => Self::field(
-                "invalid_range",
-                "?to",
-                format!("must be after the beginning: the range would be {from} to {to}"),
-            ),
-            ReportError::OutsideCalendar => {
-                Self::field("invalid_range", "?from", "lies outside of the calendar".to_owned())
-            }
-            ReportError::TooManyIntervals => Self::field(
-                "report_too_large",
-                "?interval",
-                format!(
-                    "gives more than {MAX_INTERVALS} intervals: narrow from and to, or take a longer interval"
-                ),
-            ),
-            ReportError::TooManyLines { most } => Self::field(
-                "report_too_large",
-                "?group_by",
-                format!(
-                    "gives more than {most} lines: narrow from and to, take a longer interval or none, group by less, or \
-                     name a delegation_id"
-                ),
-            ),
         }
     }
 }

@@ -75,7 +75,7 @@ pub(in crate::http) async fn budget(
     let report = state.app.budget_report(&principal, &request).await?;
     let name = format!("subgrant-budget-{}.csv", dates(report.from, report.to, &report.time_zone.0));
     let document = document(report, request.group_by);
-    let mut response = if is_table { csv::budget(&document, &name)? } else { Json(document).into_response() };
+    let mut response = if is_table { csv::budget(&document, &name) } else { Json(document).into_response() };
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)

@@ -1,13 +1,15 @@
 //! Tables for spreadsheets (RFC 4180).
 
 use axum::{
-    http::{HeaderValue, header},
+    http::header,
     response::{IntoResponse, Response},
 };
-use csv::{Terminator, WriterBuilder};
 use subgrant_api::{BudgetReport, SpendReport, Status};
 
-use crate::http::problem::Problem;
+use crate::{
+    http::download::named,
+    table::{inert, rows},
+};
 
 const SPEND: [&str; 13] = [
     "start",
@@ -49,37 +51,26 @@ const BUDGET: [&str; 20] = [
 ];
 
 /// A report as a table, one row for each line. `name` is what the file is called.
-pub(super) fn spend(report: &SpendReport, name: &str) -> Result<Response, Problem> {
+pub(super) fn spend(report: &SpendReport, name: &str) -> Response {
     response(spend_table(report), name)
 }
 
 /// The same for a report on budgets.
-pub(super) fn budget(report: &BudgetReport, name: &str) -> Result<Response, Problem> {
+pub(super) fn budget(report: &BudgetReport, name: &str) -> Response {
     response(budget_table(report), name)
 }
 
-fn response(table: Result<Vec<u8>, csv::Error>, name: &str) -> Result<Response, Problem> {
-    let bytes = table.map_err(|error| {
-        tracing::error!(error = &error as &dyn std::error::Error, "a table could not be written");
-        Problem::internal()
-    })?;
-    let mut response = bytes.into_response();
-    let headers = response.headers_mut();
-    let content_type = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
-    headers.insert(header::CONTENT_TYPE, content_type);
-    if let Ok(disposition) = HeaderValue::try_from(format!("attachment; filename=\"{name}\"")) {
-        headers.insert(header::CONTENT_DISPOSITION, disposition);
-    }
-    Ok(response)
+fn response(table: String, name: &str) -> Response {
+    let content_type = (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present");
+    named(([content_type], table).into_response(), name)
 }
 
-fn budget_table(report: &BudgetReport) -> Result<Vec<u8>, csv::Error> {
-    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(BUDGET)?;
+fn budget_table(report: &BudgetReport) -> String {
+    let heading = BUDGET.map(str::to_owned).to_vec();
     let text = |text: &Option<String>| text.as_deref().map(inert).unwrap_or_default();
     let number = |number: Option<u128>| number.map(|number| number.to_string()).unwrap_or_default();
-    for line in &report.data {
-        writer.write_record([
+    let lines = report.data.iter().map(|line| {
+        vec![
             text(&line.cost_center),
             text(&line.department),
             text(&line.delegation_id),
@@ -100,9 +91,9 @@ fn budget_table(report: &BudgetReport) -> Result<Vec<u8>, csv::Error> {
             report.from.clone(),
             report.to.clone(),
             text(&report.data_through),
-        ])?;
-    }
-    writer.into_inner().map_err(|error| error.into_error().into())
+        ]
+    });
+    rows(std::iter::once(heading).chain(lines))
 }
 
 fn status(status: Status) -> &'static str {
@@ -115,12 +106,11 @@ fn status(status: Status) -> &'static str {
     }
 }
 
-fn spend_table(report: &SpendReport) -> Result<Vec<u8>, csv::Error> {
-    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(SPEND)?;
+fn spend_table(report: &SpendReport) -> String {
+    let heading = SPEND.map(str::to_owned).to_vec();
     let text = |text: &Option<String>| text.as_deref().map(inert).unwrap_or_default();
-    for line in &report.data {
-        writer.write_record([
+    let lines = report.data.iter().map(|line| {
+        vec![
             line.start.clone(),
             line.end.clone(),
             text(&line.period),
@@ -135,64 +125,7 @@ fn spend_table(report: &SpendReport) -> Result<Vec<u8>, csv::Error> {
             line.spent_credits.to_string(),
             line.entries.to_string(),
             text(&report.data_through),
-        ])?;
-    }
-    writer.into_inner().map_err(|error| error.into_error().into())
-}
-
-/// A text that no spreadsheet takes for a formula: an apostrophe goes before one that begins like one, whatever
-/// invisible characters stand first.
-fn inert(text: &str) -> String {
-    let first = text.chars().find(|character| !is_invisible(*character));
-    let is_formula = first.is_some_and(|character| FORMULA.contains(&character));
-    // Some programs drop these two and read on.
-    if is_formula || text.starts_with(['\t', '\r']) { format!("'{text}") } else { text.to_owned() }
-}
-
-/// What begins a formula, also as full-width and small forms, which some programs take for the same.
-const FORMULA: [char; 13] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '﹦', '﹢', '﹣', '﹫', '−'];
-
-fn is_invisible(character: char) -> bool {
-    character.is_whitespace()
-        || character.is_control()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{2800}' | '\u{3164}'
-        )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_begins_like_a_formula_is_made_inert_and_nothing_else_is_touched() {
-        for text in [
-            "=1+1",
-            "+1",
-            "-1",
-            "@SUM(A1)",
-            "\t=1",
-            "\rx",
-            "  =1",
-            "\u{a0}=1",
-            "\u{202e}=1",
-            "\u{200d}=1",
-            "\u{feff}@x",
-            "＝1",
-            "－1",
-            "＋1",
-            "＠x",
-            "−1",
-            "=HYPERLINK(\"https://evil.example\",\"x\")",
-        ] {
-            assert_eq!(inert(text), format!("'{text}"), "{text:?}");
-        }
-        for text in
-            ["Engineering", "1=1", "a-b", "'=1", "Équipe", "", "2026-10-25T02:00+02:00", "👩\u{200d}🔬 =1"]
-        {
-            assert_eq!(inert(text), text, "{text:?}");
-        }
-    }
+        ]
+    });
+    rows(std::iter::once(heading).chain(lines))
 }
