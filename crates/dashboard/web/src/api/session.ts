@@ -35,6 +35,8 @@ export interface May {
   managePeople: boolean;
   manageAlerts: boolean;
   manageTenant: boolean;
+  closePeriods: boolean;
+  reopenPeriods: boolean;
 }
 
 /** What a role may do, as `domain::Role` says it; the server decides, the pages only do not offer the rest. */
@@ -45,6 +47,8 @@ export function rights(role: string): May {
     managePeople: manages,
     manageTenant: manages,
     manageAlerts: manages || role === 'finance',
+    closePeriods: manages || role === 'finance',
+    reopenPeriods: manages,
   };
 }
 

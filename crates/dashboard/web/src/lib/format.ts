@@ -5,6 +5,7 @@ const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 const percent = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 0 });
 const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
+const monthAndYear = new Intl.DateTimeFormat('en-GB', { month: 'long', year: 'numeric', timeZone: 'UTC' });
 const SECOND = {
   day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short',
 } as const;
@@ -40,6 +41,17 @@ export function parseCredits(text: string): number | null {
 
 export function date(iso: string): string {
   return day.format(new Date(iso));
+}
+
+/** `October 2026`, of `2026-10`. */
+export function monthName(month: string): string {
+  return monthAndYear.format(new Date(`${month}-01T00:00:00Z`));
+}
+
+/** An exact amount of money, as a decimal number in text, rounded as its currency has it. */
+export function money(amount: string, currency: string): string {
+  // The number stays text: it may have more digits than a floating-point number.
+  return new Intl.NumberFormat('en', { style: 'currency', currency }).format(amount as Intl.StringNumericLiteral);
 }
 
 /** In the reader's time zone, or in another one that the browser knows; either way it is named. */

@@ -38,6 +38,16 @@ export function ButtonLink({ tone = 'plain', size = 'regular', icon, children, t
   );
 }
 
+/** A link that looks like a button, for saving what the server makes as a file. */
+export function DownloadLink({ tone = 'plain', size = 'regular', icon, children, href, label }: { tone?: Tone; size?: 'regular' | 'small'; icon?: ReactNode; children: ReactNode; href: string; label: string }) {
+  return (
+    <a href={href} download className={classes(tone, size, true)} aria-label={label}>
+      {icon}
+      {children}
+    </a>
+  );
+}
+
 function classes(tone: Tone, size: 'regular' | 'small', withText: boolean): string {
   return [styles.button, styles[tone], styles[size], withText ? '' : styles.square].join(' ');
 }

@@ -4,9 +4,9 @@ use axum::http::StatusCode;
 use subgrant_api::FieldError;
 use subgrant_domain::{ChangeDenial, ChangeRequest, Credits, DelegationId, Denial, MintDenial};
 use subgrant_service::{
-    AccessError, AlertError, BlockedAt, CredentialError, EngineError, FreezeError, ListError, MAX_INTERVALS,
-    MintError, PeopleError, Principal, ResetError, RestrictError, RevokeError, RotateDelegationError,
-    RotateError, ServiceError, SignInError, SignupError, SpendError, UpdateError, WebhookError,
+    AccessError, AlertError, BlockedAt, CredentialError, EngineError, FreezeError, ListError, MintError,
+    PeopleError, Principal, ResetError, RestrictError, RevokeError, RotateDelegationError, RotateError,
+    ServiceError, SignInError, SignupError, SpendError, UpdateError, WebhookError,
 };
 use subgrant_store::StoreError;
 

@@ -10,6 +10,8 @@ import { Name } from './names';
 const WORDS: Record<string, string> = {
   'tenant.create': 'Created the organisation',
   'tenant.change': 'Changed the organisation’s settings',
+  'period.close': 'Closed a month',
+  'period.reopen': 'Opened a month again',
   'delegation.create': 'Created a delegation',
   'delegation.adopt': 'First use of a delegation made offline',
   'delegation.update': 'Changed a delegation',

@@ -10,6 +10,7 @@ import { Card, Fact, Facts, Page } from '../../parts/Page';
 import { Failed, Loading } from '../../parts/States';
 import { Allocation } from './Allocation';
 import { BudgetActual } from './BudgetActual';
+import { Months } from './Months';
 import { OverTime } from './OverTime';
 import { RANGES, rangeOf, type Range } from './ranges';
 import styles from './SpendPage.module.css';
@@ -67,6 +68,7 @@ function Reports({ range }: { range: Range }) {
         <Allocation root={root} />
         <BudgetActual from={range.from} />
       </div>
+      <Months />
     </>
   );
 }
