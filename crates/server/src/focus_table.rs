@@ -124,7 +124,12 @@ struct Cells<'a> {
 impl<'a> Cells<'a> {
     fn of(export: &'a FocusExport, charge: &'a Charge) -> Self {
         let price = export.settings.credit_price;
-        Self { export, charge, price: price.to_string(), cost: price.cost_of(charge.credits) }
+        Self {
+            export,
+            charge,
+            price: decimal(price.to_string()),
+            cost: decimal(price.cost_of(charge.credits)),
+        }
     }
 
     fn at(&self, column: &str) -> String {
@@ -134,9 +139,9 @@ impl<'a> Cells<'a> {
         match column {
             "BilledCost" | "ContractedCost" | "EffectiveCost" | "ListCost" => cost.clone(),
             "ContractedUnitPrice" | "ListUnitPrice" => price.clone(),
-            "PricingCurrencyContractedUnitPrice" | "PricingCurrencyListUnitPrice" => "1".to_owned(),
+            "PricingCurrencyContractedUnitPrice" | "PricingCurrencyListUnitPrice" => decimal("1".to_owned()),
             "ConsumedQuantity" | "PricingQuantity" | "PricingCurrencyEffectiveCost" => {
-                charge.credits.to_string()
+                decimal(charge.credits.to_string())
             }
             "ConsumedUnit" | "PricingUnit" | "PricingCurrency" => UNIT.to_owned(),
             "BillingAccountId" => export.tenant.to_string(),
@@ -168,6 +173,11 @@ impl<'a> Cells<'a> {
             _ => String::new(),
         }
     }
+}
+
+/// With a point, from which readers tell that a column is one of decimals even where all of its numbers are whole.
+fn decimal(number: String) -> String {
+    if number.contains('.') { number } else { number + ".0" }
 }
 
 fn description(kind: ChargeKind) -> &'static str {
