@@ -1,8 +1,11 @@
 //! A month's charges as a table of the FinOps Open Cost and Usage Specification, version 1.2
 //! (<https://focus.finops.org/focus-specification/v1-2/>).
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde_json::json;
+use subgrant_domain::AttributeText;
 use subgrant_service::{Charge, ChargeKind, FocusExport, ServiceError};
 
 use crate::{
@@ -22,67 +25,85 @@ const UNIT: &str = "Credits";
 /// The one thing that has a price.
 const SKU: &str = "credit";
 
+/// What a charge says in a column.
+type Cell = for<'a> fn(&'a Cells<'_>) -> Cow<'a, str>;
+
+/// For what does not apply to delegated spending.
+const NOTHING: Cell = |_| Cow::Borrowed("");
+
+const COST: Cell = |cells| Cow::Borrowed(&cells.cost);
+const PRICE: Cell = |cells| Cow::Borrowed(&cells.price);
+const QUANTITY: Cell = |cells| Cow::Borrowed(&cells.quantity);
+const ONE: Cell = |_| Cow::Borrowed("1.0");
+const CREDITS: Cell = |_| Cow::Borrowed(UNIT);
+const SUBGRANT: Cell = |_| Cow::Borrowed(PROVIDER);
+const CREDIT: Cell = |_| Cow::Borrowed(SKU);
+const COST_CENTER: Cell = |cells| attribute(cells.charge.cost_center.as_ref());
+const DEPARTMENT: Cell = |cells| attribute(cells.charge.department.as_ref());
+
 /// Every column of the specification in its order, then our own.
-const COLUMNS: [&str; 59] = [
-    "AvailabilityZone",
-    "BilledCost",
-    "BillingAccountId",
-    "BillingAccountName",
-    "BillingAccountType",
-    "BillingCurrency",
-    "BillingPeriodEnd",
-    "BillingPeriodStart",
-    "CapacityReservationId",
-    "CapacityReservationStatus",
-    "ChargeCategory",
-    "ChargeClass",
-    "ChargeDescription",
-    "ChargeFrequency",
-    "ChargePeriodEnd",
-    "ChargePeriodStart",
-    "CommitmentDiscountCategory",
-    "CommitmentDiscountId",
-    "CommitmentDiscountName",
-    "CommitmentDiscountQuantity",
-    "CommitmentDiscountStatus",
-    "CommitmentDiscountType",
-    "CommitmentDiscountUnit",
-    "ConsumedQuantity",
-    "ConsumedUnit",
-    "ContractedCost",
-    "ContractedUnitPrice",
-    "EffectiveCost",
-    "InvoiceId",
-    "InvoiceIssuerName",
-    "ListCost",
-    "ListUnitPrice",
-    "PricingCategory",
-    "PricingCurrency",
-    "PricingCurrencyContractedUnitPrice",
-    "PricingCurrencyEffectiveCost",
-    "PricingCurrencyListUnitPrice",
-    "PricingQuantity",
-    "PricingUnit",
-    "ProviderName",
-    "PublisherName",
-    "RegionId",
-    "RegionName",
-    "ResourceId",
-    "ResourceName",
-    "ResourceType",
-    "ServiceCategory",
-    "ServiceName",
-    "ServiceSubcategory",
-    "SkuId",
-    "SkuMeter",
-    "SkuPriceDetails",
-    "SkuPriceId",
-    "SubAccountId",
-    "SubAccountName",
-    "SubAccountType",
-    "Tags",
-    "x_CostCenter",
-    "x_Department",
+const COLUMNS: [(&str, Cell); 59] = [
+    ("AvailabilityZone", NOTHING),
+    ("BilledCost", COST),
+    ("BillingAccountId", |cells| cells.export.tenant.to_string().into()),
+    ("BillingAccountName", |cells| inert(cells.export.settings.organization.as_str()).into()),
+    ("BillingAccountType", |_| "Organization".into()),
+    ("BillingCurrency", |cells| cells.export.settings.currency.code().into()),
+    ("BillingPeriodEnd", |cells| instant(cells.export.ends_at)),
+    ("BillingPeriodStart", |cells| instant(cells.export.starts_at)),
+    ("CapacityReservationId", NOTHING),
+    ("CapacityReservationStatus", NOTHING),
+    ("ChargeCategory", |_| "Usage".into()),
+    ("ChargeClass", |cells| {
+        if cells.charge.kind == ChargeKind::Correction { "Correction" } else { "" }.into()
+    }),
+    ("ChargeDescription", |cells| description(cells.charge.kind).into()),
+    ("ChargeFrequency", |_| "Usage-Based".into()),
+    ("ChargePeriodEnd", |cells| instant(cells.charge.ends_at)),
+    ("ChargePeriodStart", |cells| instant(cells.charge.starts_at)),
+    ("CommitmentDiscountCategory", NOTHING),
+    ("CommitmentDiscountId", NOTHING),
+    ("CommitmentDiscountName", NOTHING),
+    ("CommitmentDiscountQuantity", NOTHING),
+    ("CommitmentDiscountStatus", NOTHING),
+    ("CommitmentDiscountType", NOTHING),
+    ("CommitmentDiscountUnit", NOTHING),
+    ("ConsumedQuantity", QUANTITY),
+    ("ConsumedUnit", CREDITS),
+    ("ContractedCost", COST),
+    ("ContractedUnitPrice", PRICE),
+    ("EffectiveCost", COST),
+    ("InvoiceId", NOTHING),
+    ("InvoiceIssuerName", SUBGRANT),
+    ("ListCost", COST),
+    ("ListUnitPrice", PRICE),
+    ("PricingCategory", |_| "Standard".into()),
+    ("PricingCurrency", CREDITS),
+    ("PricingCurrencyContractedUnitPrice", ONE),
+    ("PricingCurrencyEffectiveCost", QUANTITY),
+    ("PricingCurrencyListUnitPrice", ONE),
+    ("PricingQuantity", QUANTITY),
+    ("PricingUnit", CREDITS),
+    ("ProviderName", SUBGRANT),
+    ("PublisherName", SUBGRANT),
+    ("RegionId", NOTHING),
+    ("RegionName", NOTHING),
+    ("ResourceId", |cells| cells.charge.delegation.to_string().into()),
+    ("ResourceName", |cells| inert(&cells.charge.label).into()),
+    ("ResourceType", |_| "Delegation".into()),
+    ("ServiceCategory", |_| "Other".into()),
+    ("ServiceName", |_| "Delegated spending".into()),
+    ("ServiceSubcategory", |_| "Other (Other)".into()),
+    ("SkuId", CREDIT),
+    ("SkuMeter", |_| "Credits spent".into()),
+    ("SkuPriceDetails", NOTHING),
+    ("SkuPriceId", CREDIT),
+    ("SubAccountId", COST_CENTER),
+    ("SubAccountName", COST_CENTER),
+    ("SubAccountType", |cells| if cells.charge.cost_center.is_some() { "Cost center" } else { "" }.into()),
+    ("Tags", |cells| tags(cells.charge).into()),
+    ("x_CostCenter", COST_CENTER),
+    ("x_Department", DEPARTMENT),
 ];
 
 /// The rows of an export, many at a time.
@@ -101,83 +122,47 @@ impl Pieces for FocusTable {
     async fn next(&mut self) -> Result<Option<String>, ServiceError> {
         if !self.has_begun {
             self.has_begun = true;
-            return Ok(Some(rows(std::iter::once(COLUMNS))));
+            return Ok(Some(rows([COLUMNS.map(|(name, _)| name)])));
         }
-        let charges = self.export.next().await?;
-        Ok(charges.map(|charges| rows(charges.iter().map(|charge| row(&self.export, charge)))))
+        let Some(charges) = self.export.next().await? else { return Ok(None) };
+        let cells: Vec<_> = charges.iter().map(|charge| Cells::of(&self.export, charge)).collect();
+        Ok(Some(rows(cells.iter().map(Cells::row))))
     }
 }
 
-/// What a charge says in every column; nothing where a column does not apply.
-fn row(export: &FocusExport, charge: &Charge) -> Vec<String> {
-    let cells = Cells::of(export, charge);
-    COLUMNS.iter().map(|column| cells.at(column)).collect()
-}
-
-struct Cells<'a> {
-    export: &'a FocusExport,
-    charge: &'a Charge,
+/// A charge, with what several columns say of it.
+struct Cells<'e> {
+    export: &'e FocusExport,
+    charge: &'e Charge,
+    quantity: String,
     price: String,
     cost: String,
 }
 
-impl<'a> Cells<'a> {
-    fn of(export: &'a FocusExport, charge: &'a Charge) -> Self {
+impl<'e> Cells<'e> {
+    fn of(export: &'e FocusExport, charge: &'e Charge) -> Self {
         let price = export.settings.credit_price;
         Self {
             export,
             charge,
+            quantity: decimal(charge.credits.to_string()),
             price: decimal(price.to_string()),
             cost: decimal(price.cost_of(charge.credits)),
         }
     }
 
-    fn at(&self, column: &str) -> String {
-        let Self { export, charge, price, cost } = self;
-        let cost_center = charge.cost_center.as_ref().map(|text| inert(text.as_str()));
-        let department = charge.department.as_ref().map(|text| inert(text.as_str()));
-        match column {
-            "BilledCost" | "ContractedCost" | "EffectiveCost" | "ListCost" => cost.clone(),
-            "ContractedUnitPrice" | "ListUnitPrice" => price.clone(),
-            "PricingCurrencyContractedUnitPrice" | "PricingCurrencyListUnitPrice" => decimal("1".to_owned()),
-            "ConsumedQuantity" | "PricingQuantity" | "PricingCurrencyEffectiveCost" => {
-                decimal(charge.credits.to_string())
-            }
-            "ConsumedUnit" | "PricingUnit" | "PricingCurrency" => UNIT.to_owned(),
-            "BillingAccountId" => export.tenant.to_string(),
-            "BillingAccountName" => inert(export.settings.organization.as_str()),
-            "BillingAccountType" => "Organization".to_owned(),
-            "BillingCurrency" => export.settings.currency.code().to_owned(),
-            "BillingPeriodStart" => instant(export.starts_at),
-            "BillingPeriodEnd" => instant(export.ends_at),
-            "ChargeCategory" => "Usage".to_owned(),
-            "ChargeClass" if charge.kind == ChargeKind::Correction => "Correction".to_owned(),
-            "ChargeDescription" => description(charge.kind).to_owned(),
-            "ChargeFrequency" => "Usage-Based".to_owned(),
-            "ChargePeriodStart" => instant(charge.starts_at),
-            "ChargePeriodEnd" => instant(charge.ends_at),
-            "InvoiceIssuerName" | "ProviderName" | "PublisherName" => PROVIDER.to_owned(),
-            "PricingCategory" => "Standard".to_owned(),
-            "ResourceId" => charge.delegation.to_string(),
-            "ResourceName" => inert(&charge.label),
-            "ResourceType" => "Delegation".to_owned(),
-            "ServiceCategory" => "Other".to_owned(),
-            "ServiceName" => "Delegated spending".to_owned(),
-            "ServiceSubcategory" => "Other (Other)".to_owned(),
-            "SkuId" | "SkuPriceId" => SKU.to_owned(),
-            "SkuMeter" => "Credits spent".to_owned(),
-            "SubAccountType" if cost_center.is_some() => "Cost center".to_owned(),
-            "SubAccountId" | "SubAccountName" | "x_CostCenter" => cost_center.unwrap_or_default(),
-            "x_Department" => department.unwrap_or_default(),
-            "Tags" => tags(charge),
-            _ => String::new(),
-        }
+    fn row(&self) -> Vec<Cow<'_, str>> {
+        COLUMNS.iter().map(|(_, cell)| cell(self)).collect()
     }
 }
 
 /// With a point, from which readers tell that a column is one of decimals even where all of its numbers are whole.
 fn decimal(number: String) -> String {
     if number.contains('.') { number } else { number + ".0" }
+}
+
+fn attribute(text: Option<&AttributeText>) -> Cow<'_, str> {
+    text.map(|text| inert(text.as_str())).unwrap_or_default().into()
 }
 
 fn description(kind: ChargeKind) -> &'static str {
@@ -199,6 +184,6 @@ fn tags(charge: &Charge) -> String {
 }
 
 /// To the second, as the specification has it: days begin at whole ones.
-fn instant(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+fn instant(at: Timestamp) -> Cow<'static, str> {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()
 }

@@ -3,14 +3,18 @@
 use csv::{Terminator, WriterBuilder};
 
 /// Records as text, each with its line break.
-pub(crate) fn rows<R: IntoIterator<Item = T>, T: AsRef<[u8]>>(
-    records: impl IntoIterator<Item = R>,
-) -> String {
+pub(crate) fn rows<R, T>(records: impl IntoIterator<Item = R>) -> String
+where
+    R: IntoIterator<Item = T>,
+    T: AsRef<str>,
+{
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
     for record in records {
-        writer
-            .write_record(record)
-            .expect("memory takes everything, and records of a table are of one length");
+        let mut cells = record.into_iter();
+        let written = cells.try_for_each(|cell| writer.write_field(cell.as_ref()));
+        // Nothing more, but the end of the record.
+        let ended = written.and_then(|()| writer.write_record(None::<&[u8]>));
+        ended.expect("memory takes everything, and records of a table are of one length");
     }
     let bytes = writer.into_inner().expect("memory takes everything");
     String::from_utf8(bytes).expect("every field is text")
