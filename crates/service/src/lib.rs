@@ -28,6 +28,7 @@ mod ledger;
 mod list;
 mod locked;
 mod master_key;
+mod metrics;
 mod mint;
 mod outbox;
 mod password;
@@ -69,6 +70,7 @@ pub use issued::IssuedToken;
 pub use ledger::{LedgerPage, LedgerRequest};
 pub use list::{DelegationPage, ListError, ListRequest, With};
 pub use master_key::{MasterKey, MasterKeyError};
+pub use metrics::{COMPLETED, FAILED, GIVEN_UP, Metrics, PUT_OFF, SENT};
 pub use mint::{ExpiryRequest, MintError, MintRequest, Minted};
 pub use outbox::{Mail, MailRoute, Outgoing};
 pub use people::{CreatedMember, MemberPage, NewMember, PeopleError};
@@ -93,7 +95,7 @@ pub use subgrant_store::{
     audit::{AuditFilter, Recorded},
     delegations::StatusFilter,
     holds::{HoldEntry, HoldStatus},
-    outbox::Item as OutboxItem,
+    outbox::{Item as OutboxItem, Kind as OutboxKind},
     people::Member,
     sessions::Session,
     settings::Settings,

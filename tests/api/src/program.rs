@@ -143,6 +143,11 @@ impl Running {
         self.process.scratch.read("stdout")
     }
 
+    /// What it has told its user.
+    pub fn told(&self) -> String {
+        self.process.scratch.read("stderr")
+    }
+
     /// The number of its process.
     pub fn pid(&self) -> u32 {
         self.process.child.id()

@@ -25,7 +25,7 @@ use tower::{Service, util::ServiceExt as _};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{HttpOptions, problem::Problem};
+use super::{HttpOptions, Requests, problem::Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -36,13 +36,14 @@ const DRAIN_BYTES: usize = 32 * 1024 * 1024;
 #[derive(Clone)]
 pub struct HttpService {
     options: Arc<HttpOptions>,
+    requests: Arc<Requests>,
     routes: Router,
 }
 
 impl HttpService {
     /// Around routes that know the state already.
-    pub(super) fn new(options: Arc<HttpOptions>, routes: Router) -> Self {
-        Self { options, routes }
+    pub(super) fn new(options: Arc<HttpOptions>, requests: Arc<Requests>, routes: Router) -> Self {
+        Self { options, requests, routes }
     }
 
     /// A service for each connection, which knows the caller's address.
@@ -65,18 +66,24 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Self { options, routes } = self.clone();
+        let Self { options, requests, routes } = self.clone();
         let request = request.map(Body::new);
-        Box::pin(async move { Ok(identify(&options, routes, request).await) })
+        Box::pin(async move { Ok(identify(&options, &requests, routes, request).await) })
     }
 }
 
-/// Gives the request its id, and renders every problem with it.
-async fn identify(options: &HttpOptions, routes: Router, mut request: Request) -> Response {
+/// Gives the request its id, renders every problem with it, and counts the answer.
+async fn identify(
+    options: &HttpOptions,
+    requests: &Requests,
+    routes: Router,
+    mut request: Request,
+) -> Response {
     let id = RequestId::from_uuid(Uuid::now_v7());
     request.extensions_mut().insert(id);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    let route = requests.route(&path);
     let trace_id = trace_id(request.headers()).map(tracing::field::display);
     let span = tracing::info_span!("request", %id, %method, path, trace_id);
     let started = std::time::Instant::now();
@@ -99,6 +106,7 @@ async fn identify(options: &HttpOptions, routes: Router, mut request: Request) -
             response.headers_mut().insert(header::ALLOW, allow);
         }
     }
+    requests.answered(route, &method, response.status(), started.elapsed());
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, HeaderValue::try_from(id).expect("an id is ASCII"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

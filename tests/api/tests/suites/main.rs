@@ -33,6 +33,7 @@ mod ledger_export;
 mod lists;
 mod looking;
 mod memory;
+mod metrics;
 mod migration_of_lists;
 mod mixture;
 mod money;

@@ -9,6 +9,7 @@ pub(super) mod event;
 pub(super) mod health;
 pub(super) mod hold;
 pub(super) mod invitation;
+pub(super) mod metrics;
 pub(super) mod password;
 pub(super) mod people;
 pub(super) mod report;
