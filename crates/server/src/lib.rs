@@ -13,3 +13,4 @@ mod background;
 mod demo;
 mod launch;
 mod ledger_export;
+mod telemetry;

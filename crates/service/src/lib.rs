@@ -59,7 +59,7 @@ pub use app::{App, AppOptions, ServiceError};
 pub use attempts::AttemptLimits;
 pub use audit::AuditPage;
 pub use credential::CredentialError;
-pub use engine::EngineError;
+pub use engine::{EngineError, TRACES};
 pub use event::{Delivery, EventContent, EventView, SpentBy, Start, SubscribeError};
 pub use export::{ExportPiece, LedgerExport};
 pub use freeze::{Freeze, FreezeError};

@@ -6,6 +6,7 @@
 mod authority;
 mod books;
 mod client;
+mod collector;
 mod database;
 mod foreign;
 mod load;
@@ -25,6 +26,7 @@ mod stream;
 pub use authority::Authority;
 pub use books::{NODES, assert_books_balance, assert_no_deadlocks, ledger_totals};
 pub use client::{Api, Reply};
+pub use collector::{Collector, Traced};
 pub use database::{Login, TestDatabase};
 pub use foreign::Parts;
 pub use load::{Loaded, Size, load};

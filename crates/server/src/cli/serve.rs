@@ -1,14 +1,14 @@
 //! `subgrant serve`.
 
 use std::{
-    io::{self, IsTerminal},
+    io,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     time::Duration,
 };
 
 use axum_server::{Handle, Server};
-use clap::{Args, ValueEnum, builder::BoolishValueParser};
+use clap::{Args, builder::BoolishValueParser};
 use hyper_util::rt::TokioTimer;
 use subgrant_service::{App, AppOptions, MailRoute};
 use tokio::{
@@ -24,6 +24,7 @@ use crate::{
     demo,
     http::{self, HttpOptions, HttpState},
     launch::Launched,
+    telemetry::{LogFormat, Telemetry},
 };
 
 /// How long a client may take to send its headers.
@@ -99,12 +100,6 @@ impl MailArgs {
     }
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
-}
-
 impl Serve {
     pub(super) async fn run(self) -> Result<(), CliError> {
         if self.demo && !self.listen.ip().is_loopback() {
@@ -112,7 +107,13 @@ impl Serve {
                 "--demo prints its secrets: use it with a loopback address such as 127.0.0.1",
             ));
         }
-        self.start_logging()?;
+        let telemetry = self.start_telemetry()?;
+        let served = self.run_observed().await;
+        telemetry.close().await;
+        served
+    }
+
+    async fn run_observed(self) -> Result<(), CliError> {
         let listener = listen(self.listen, "--listen")?;
         let address = address_of(&listener)?;
         let for_metrics =
@@ -177,16 +178,10 @@ impl Serve {
         ended.map_err(|error| CliError::new(format!("the server failed: {error}")))
     }
 
-    fn start_logging(&self) -> Result<(), CliError> {
+    fn start_telemetry(&self) -> Result<Telemetry, CliError> {
         let filter = EnvFilter::try_new(&self.log);
         let filter = filter.map_err(|error| CliError::new(format!("--log is not a filter: {error}")))?;
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        let builder = builder.with_ansi(std::io::stderr().is_terminal());
-        match self.log_format {
-            LogFormat::Text => builder.init(),
-            LogFormat::Json => builder.json().init(),
-        }
-        Ok(())
+        Telemetry::start(filter, self.log_format).map_err(CliError::new)
     }
 }
 

@@ -13,6 +13,7 @@ mod problem;
 mod requests;
 mod respond;
 mod router;
+mod trace;
 mod validate;
 
 use std::{

@@ -56,6 +56,11 @@ impl Requests {
         self.matcher.at(path).map_or(Route(0), |found| *found.value)
     }
 
+    /// The template of a route, unless it is none.
+    pub(super) fn template(&self, route: Route) -> Option<&str> {
+        (route.0 > 0).then(|| self.templates[route.0].as_str())
+    }
+
     /// Takes note of an answer, and of how long it took.
     pub(super) fn answered(&self, route: Route, method: &Method, status: StatusCode, took: Duration) {
         let counted = self.counted[route.0][place_of(method)].get_or_init(Counted::new);
@@ -84,6 +89,10 @@ impl Counted {
 }
 
 /// A name for a method, of which clients may invent any number.
+pub(super) fn method_name(method: &Method) -> &'static str {
+    METHODS[place_of(method)]
+}
+
 fn place_of(method: &Method) -> usize {
     METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1)
 }

@@ -11,10 +11,12 @@ use subgrant_store::{
     events, holds,
     idempotency::{self, Key},
 };
+use tracing::Instrument;
 
 use super::{
     AT_A_TIME, Answer, Command,
     draft::{Clock, Writes},
+    trace,
 };
 use crate::{App, EngineError, ServiceError, adoption, metrics::COMMITTED, receipt::SpendError};
 
@@ -119,7 +121,8 @@ impl Decisions {
     /// Commits the decisions, and answers.
     pub(super) async fn commit(mut self, app: App, start: Start) -> Ended {
         let (began, metrics) = (Instant::now(), app.metrics());
-        match self.write(&app, start).await {
+        let span = trace::batch(&self.decided);
+        match self.write(&app, start).instrument(span).await {
             Ok((clock, next)) => {
                 metrics.batches.count(COMMITTED);
                 metrics.batch_items.observe_count(self.decided.len());

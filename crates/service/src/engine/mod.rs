@@ -6,6 +6,7 @@ mod decide;
 mod draft;
 mod open;
 mod recent;
+mod trace;
 mod worker;
 
 use std::{
@@ -20,7 +21,10 @@ use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
 };
+use tracing::Span;
 
+pub use self::trace::TRACES;
+pub(crate) use self::trace::waiting;
 use self::worker::Worker;
 use crate::{
     App, Outcome,
@@ -106,12 +110,14 @@ impl Operation {
 pub(crate) struct Command {
     item: Box<Item>,
     reply: oneshot::Sender<Answer>,
+    /// Ends with the command.
+    waiting: Span,
 }
 
 impl Command {
-    pub(crate) fn new(item: Item) -> (Self, oneshot::Receiver<Answer>) {
+    pub(crate) fn new(item: Item, waiting: Span) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { item: Box::new(item), reply }, answer)
+        (Self { item: Box::new(item), reply, waiting }, answer)
     }
 
     fn answer(self, app: &App, answer: Answer) {

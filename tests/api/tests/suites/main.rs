@@ -65,6 +65,7 @@ mod spend_rollups;
 mod tenant_settings;
 mod tls;
 mod token_rotation;
+mod traces;
 mod tree;
 mod unauthorized_coverage;
 mod unreadable_bodies;
