@@ -34,6 +34,7 @@ mod outbox;
 mod password;
 mod people;
 mod proof;
+mod readiness;
 mod receipt;
 mod reissue;
 mod report;
@@ -75,6 +76,7 @@ pub use mint::{ExpiryRequest, MintError, MintRequest, Minted};
 pub use outbox::{Mail, MailRoute, Outgoing};
 pub use people::{CreatedMember, MemberPage, NewMember, PeopleError};
 pub use proof::{CheckedNodes, Fault, Proof, ProofFrom};
+pub use readiness::Readiness;
 pub use receipt::{HoldReceipt, SpendError, SpendReceipt};
 pub use report::{
     Bound, BudgetGroup, BudgetLine, BudgetOwner, BudgetReport, BudgetReportRequest, BudgetSums, Forecast,

@@ -46,6 +46,7 @@ mod passwords;
 mod people;
 mod plans;
 mod proof;
+mod readiness;
 mod refunds;
 mod refusals;
 mod replays;
