@@ -122,9 +122,10 @@ impl Decisions {
     pub(super) async fn commit(mut self, app: App, start: Start) -> Ended {
         let (began, metrics) = (Instant::now(), app.metrics());
         let span = trace::batch(&self.decided);
-        match self.write(&app, start).instrument(span).await {
+        match self.write(&app, start).instrument(span.clone()).await {
             Ok((clock, next)) => {
                 metrics.batches.count(COMMITTED);
+                span.record("subgrant.batch.result", COMMITTED);
                 metrics.batch_items.observe_count(self.decided.len());
                 metrics.commit_times.observe(began.elapsed());
                 tokio::spawn(answer(app.clone(), self.decided));
@@ -132,6 +133,7 @@ impl Decisions {
             }
             Err(failure) => {
                 metrics.batches.count(failure.name());
+                span.record("subgrant.batch.result", failure.name());
                 let commands = self.decided.into_iter().map(|(command, _)| command).collect();
                 Ended::Failed(failure, commands)
             }

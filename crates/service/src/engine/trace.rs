@@ -23,7 +23,8 @@ pub(super) fn batch(decided: &[(Command, Answer)]) -> Span {
         target: TRACES,
         parent: &first.waiting,
         "engine.batch",
-        subgrant.batch.items = decided.len()
+        subgrant.batch.items = decided.len(),
+        subgrant.batch.result = tracing::field::Empty
     );
     if !span.is_disabled() {
         // Items of one request have one span, and stand together.

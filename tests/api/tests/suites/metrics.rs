@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 use subgrant_server::http::HttpOptions;
-use subgrant_tests::{Api, Program, Reply, Scrape, SmtpServer, TestDatabase, TestServer};
+use subgrant_tests::{Api, Program, Receiver, Reply, Scrape, SmtpServer, TestDatabase, TestServer};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const REQUESTS: &str = "subgrant_http_requests_total";
@@ -228,6 +228,26 @@ async fn mail_is_counted_by_what_became_of_it() {
 }
 
 #[tokio::test]
+async fn calls_of_webhooks_are_counted_by_what_became_of_them() {
+    let (smtp, receiver) = (SmtpServer::start(), Receiver::start().await);
+    let server = TestServer::start_mailing(&smtp).await;
+    let tenant = server.sign_up().await;
+    let owner = server.api.with_session(&tenant.session);
+    let webhook = owner.post("/webhook", &json!({ "url": receiver.origin })).await;
+    assert_eq!(webhook.status, 201, "{}", webhook.body);
+    for (answer, result) in
+        [(204, r#"result="sent""#), (500, r#"result="put_off""#), (410, r#"result="given_up""#)]
+    {
+        receiver.answer(&[answer]);
+        let test = format!("/webhook/{}/test", webhook.text("/id"));
+        owner.post(&test, &json!({})).await;
+        while Scrape::of(&server.api).await.count("subgrant_webhook_calls_total", &[result]) < 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_ledger_that_is_not_intact_shows_until_it_is_and_no_other_tenants_proof_hides_it() {
     let (server, root, _) = busy().await;
     let other = server.sign_up().await;
@@ -278,6 +298,12 @@ async fn the_own_address_answers_metrics_and_nothing_else_also_without_a_databas
     let scrape = Scrape::of(&metrics).await;
     assert_eq!(scrape.count(REQUESTS, &[r#"route="/livez",status="200""#]), 1);
 
+    while Scrape::of(&metrics).await.count("subgrant_housekeeping_runs_total", &[r#"result="completed""#]) < 1
+    {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let completed = Scrape::of(&metrics).await.sum("subgrant_housekeeping_completed_timestamp_seconds", &[]);
+    assert!(completed > 1.7e9, "{completed}");
     database.go_away().await;
     let ready = Reply::of(api.request_at(Method::GET, "/readyz")).await;
     ready.assert_problem(503, "unavailable", "/readyz without a database");

@@ -86,6 +86,15 @@ async fn a_database_that_is_away_makes_it_unready_until_it_is_back() {
     assert_eq!(ready(&server).await.status, 200);
     server.database.go_away().await;
     ready(&server).await.assert_problem(503, "unavailable", "the database is away");
+    assert_eq!(probe(&server, "/metrics").await.status, 200, "whoever watches still sees something");
     server.database.come_back().await;
     assert_eq!(ready(&server).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_server_that_stops_is_unready_alive_and_watched() {
+    let server = TestServer::start().await;
+    server.start_draining();
+    ready(&server).await.assert_problem(503, "draining", "the server is stopping");
+    assert_eq!(probe(&server, "/metrics").await.status, 200);
 }

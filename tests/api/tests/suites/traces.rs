@@ -66,6 +66,7 @@ async fn a_callers_trace_is_continued_down_to_the_transaction() {
         assert_eq!(request.attributes.get(name).map(String::as_str), Some(value), "{request:#?}");
     }
     assert_eq!(batch.attributes["subgrant.batch.items"], "1");
+    assert_eq!(batch.attributes["subgrant.batch.result"], "committed");
     assert_eq!(request.resource["service.name"], "credits");
     assert_eq!(request.resource["deployment.environment.name"], "test");
     assert_eq!(request.resource["service.version"], env!("CARGO_PKG_VERSION"));
