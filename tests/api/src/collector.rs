@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -14,6 +15,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, HeaderValue, header},
     routing::post,
+    serve::Listener,
 };
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
@@ -22,6 +24,8 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 use tokio::net::TcpListener;
+
+use crate::authority::{Authority, TlsListener};
 
 /// No export takes nearly as long, also on a machine that is busy.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -61,6 +65,17 @@ impl Collector {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let origin = format!("http://{}", listener.local_addr().unwrap());
+        Self::serve(listener, origin)
+    }
+
+    /// The same with TLS, and a certificate of that authority's.
+    pub async fn start_tls(authority: &Authority) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let origin = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        Self::serve(TlsListener { listener, acceptor: authority.config().into() }, origin)
+    }
+
+    fn serve<L: Listener<Addr = SocketAddr>>(listener: L, origin: String) -> Self {
         let spans = Arc::default();
         let router = Router::new().route("/v1/traces", post(take)).with_state(Arc::clone(&spans));
         tokio::spawn(async move { axum::serve(listener, router).await });

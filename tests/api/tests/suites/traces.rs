@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
-use subgrant_tests::{Api, Collector, Program, Reply, Running, TestDatabase, Traced};
+use subgrant_tests::{Api, Authority, Collector, Program, Reply, Running, Scratch, TestDatabase, Traced};
 use tokio::{net::TcpListener, task::JoinSet};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -177,6 +177,26 @@ async fn a_server_that_stops_exports_what_is_left() {
     assert!(collector.came().is_empty());
     assert!(server.stop().success());
     assert_eq!(collector.came().iter().filter(|span| span.trace == trace(1)).count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_is_reached_by_tls_if_the_machine_trusts_its_certificate_and_only_then() {
+    let (trusted, other) = (Authority::new(), Authority::new());
+    let scratch = Scratch::new();
+    let file = scratch.path("trusted.pem");
+    std::fs::write(&file, &trusted.pem).expect("the directory is writable");
+    let own = [("SSL_CERT_FILE", file.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "20")];
+    for (authority, is_trusted) in [(&trusted, true), (&other, false)] {
+        let (database, collector) = (TestDatabase::create().await, Collector::start_tls(authority).await);
+        let (server, leaf) = serve(&database, &collector.origin, &own).await;
+        assert_eq!(spend_within(&leaf, &format!("00-{}-{CALLER}-01", trace(1))).await.status, 201);
+        if is_trusted {
+            collector.wait_for(3, |span| span.trace == trace(1)).await;
+        }
+        let told = server.told();
+        assert!(server.stop().success());
+        assert_eq!(collector.came().is_empty(), !is_trusted, "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
