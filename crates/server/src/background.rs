@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use subgrant_domain::TenantId;
-use subgrant_service::{App, ServiceError};
+use subgrant_service::{App, COMPLETED, FAILED, ServiceError};
 use subgrant_store::{StoreError, attempts, events, maintenance, resets, sessions, tenants, webhooks};
 
 const INTERVAL: Duration = Duration::from_hours(1);
@@ -24,8 +24,16 @@ const PROOFS: usize = 20;
 /// Keeps house every hour until the process ends. A failure is logged and tried again an hour later.
 pub(crate) async fn keep_house(app: App) {
     loop {
-        if let Err(error) = once(&app).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "housekeeping failed");
+        let metrics = app.metrics();
+        match once(&app).await {
+            Ok(()) => {
+                metrics.housekeeping.count(COMPLETED);
+                metrics.housekeeping_completed.set();
+            }
+            Err(error) => {
+                metrics.housekeeping.count(FAILED);
+                tracing::warn!(error = &error as &dyn std::error::Error, "housekeeping failed");
+            }
         }
         tokio::time::sleep(INTERVAL).await;
     }

@@ -15,3 +15,4 @@ mod focus_table;
 mod launch;
 mod ledger_export;
 mod table;
+mod telemetry;

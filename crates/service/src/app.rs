@@ -13,7 +13,7 @@ use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
 use crate::{
-    AttemptLimits, MailRoute, MasterKey, credential::Credential, engine::Engine, event::Hub,
+    AttemptLimits, MailRoute, MasterKey, Metrics, credential::Credential, engine::Engine, event::Hub,
     master_key::UnsealError,
 };
 
@@ -71,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) options: AppOptions,
     pub(crate) engine: Engine,
     pub(crate) hub: Hub,
+    pub(crate) metrics: Metrics,
     /// Password hashing is made to be slow and memory-hungry; this bounds how much of it runs at once.
     pub(crate) password_hashing: Semaphore,
     /// An export of the ledger keeps a connection as long as its reader takes.
@@ -117,6 +118,7 @@ impl App {
             database,
             engine: Engine::new(options.queue_capacity, options.batch_size),
             hub: Hub::new(),
+            metrics: Metrics::new(),
             options,
             password_hashing: Semaphore::new(2),
             exports: Arc::new(Semaphore::new(2)),

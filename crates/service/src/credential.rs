@@ -15,7 +15,11 @@ use subgrant_token::{
     Caveat, CaveatFailure, ErrorClass, Macaroon, Scope, TokenError, VerifiedToken, derive_rotated_nonce,
 };
 
-use crate::{App, ServiceError, app::TenantKey};
+use crate::{
+    App, ServiceError,
+    app::TenantKey,
+    metrics::{CACHED, REFUSED, VERIFIED},
+};
 
 /// A token whose signature is right, and the node that it leads to. Whether it is still good is decided anew, by the
 /// database's clock, in each transaction: see [`Credential::check`].
@@ -84,11 +88,15 @@ impl App {
     /// The credential that a token's text is.
     pub(crate) async fn credential(&self, text: &str) -> Result<Arc<Credential>, CredentialError> {
         let digest: [u8; 32] = Sha256::digest(text).into();
+        let tokens = &self.metrics().tokens;
         if let Some(credential) = self.credentials().get(&digest) {
+            tokens.count(CACHED);
             return Ok(credential);
         }
         // In a box, so that a request with a known token does not carry the room for this around.
-        let credential = Arc::new(Box::pin(self.verify_token(text)).await?);
+        let verified = Box::pin(self.verify_token(text)).await;
+        tokens.count(if verified.is_ok() { VERIFIED } else { REFUSED });
+        let credential = Arc::new(verified?);
         // Where the path of another ends in the ledger changes when it is used for the first time.
         if credential.is_registered() {
             self.credentials().insert(digest, Arc::clone(&credential));

@@ -29,12 +29,14 @@ mod ledger;
 mod list;
 mod locked;
 mod master_key;
+mod metrics;
 mod mint;
 mod outbox;
 mod password;
 mod people;
 mod period;
 mod proof;
+mod readiness;
 mod receipt;
 mod reissue;
 mod report;
@@ -60,7 +62,7 @@ pub use app::{App, AppOptions, ServiceError};
 pub use attempts::AttemptLimits;
 pub use audit::AuditPage;
 pub use credential::CredentialError;
-pub use engine::EngineError;
+pub use engine::{EngineError, TRACES};
 pub use event::{Delivery, EventContent, EventView, SpentBy, Start, SubscribeError};
 pub use export::{ExportPiece, LedgerExport};
 pub use focus::{Charge, ChargeKind, FocusError, FocusExport};
@@ -72,11 +74,13 @@ pub use issued::IssuedToken;
 pub use ledger::{LedgerPage, LedgerRequest};
 pub use list::{DelegationPage, ListError, ListRequest, With};
 pub use master_key::{MasterKey, MasterKeyError};
+pub use metrics::{COMPLETED, FAILED, GIVEN_UP, Metrics, PUT_OFF, SENT};
 pub use mint::{ExpiryRequest, MintError, MintRequest, Minted};
 pub use outbox::{Mail, MailRoute, Outgoing};
 pub use people::{CreatedMember, MemberPage, NewMember, PeopleError};
 pub use period::{Closing, PeriodChange, PeriodError, PeriodPage, PeriodView};
 pub use proof::{CheckedNodes, Fault, Proof, ProofFrom};
+pub use readiness::Readiness;
 pub use receipt::{HoldReceipt, SpendError, SpendReceipt};
 pub use report::{
     Bound, BudgetGroup, BudgetLine, BudgetOwner, BudgetReport, BudgetReportRequest, BudgetSums, Forecast,
@@ -97,7 +101,7 @@ pub use subgrant_store::{
     audit::{AuditFilter, Recorded},
     delegations::StatusFilter,
     holds::{HoldEntry, HoldStatus},
-    outbox::Item as OutboxItem,
+    outbox::{Item as OutboxItem, Kind as OutboxKind},
     people::Member,
     sessions::Session,
     settings::Settings,

@@ -59,6 +59,12 @@ impl MasterKey {
         Ok(maintenance::master_key_digest(database, &digest).await? == digest)
     }
 
+    /// Whether it is not another one's, as far as is known: nothing is written.
+    pub(crate) async fn is_that_of(&self, database: &Database) -> Result<bool, StoreError> {
+        let entered = maintenance::entered_master_key_digest(database).await?;
+        Ok(entered.is_none_or(|entered| entered == self.digest()))
+    }
+
     /// An authentication code for what this service writes into the database and must know again as its own.
     pub(crate) fn code(&self, message: &[u8]) -> [u8; 32] {
         let key = Sha256::new().chain_update(b"subgrant/code/v1").chain_update(*self.0).finalize();

@@ -147,6 +147,7 @@ impl App {
             ledger::save_checkpoint(&mut tx, &next, &mac, before.as_ref()).await?;
             tx.commit().await?;
         }
+        self.metrics().proved(tenant, &proof);
         Ok(proof)
     }
 }

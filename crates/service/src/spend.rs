@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 use subgrant_domain::{Action, Credits, EntryKind, LedgerEntry, NodePath, SpendId};
 use subgrant_store::ledger;
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::{
     AccessError, App, EngineError, IdempotencyKey, Outcome, Principal, ServiceError, SpendError,
     SpendReceipt,
-    engine::{Answer, Command, Item, Operation},
+    engine::{self, Answer, Command, Item, Operation},
     idempotency::{ScopedKey, scoped},
     receipt::Receipt,
 };
@@ -89,7 +90,7 @@ impl App {
         principal: &Principal,
         item: Item,
     ) -> Result<Outcome<Receipt>, SpendError> {
-        let (command, answer) = Command::new(item);
+        let (command, answer) = Command::new(item, engine::waiting());
         self.shared().engine.submit(self, principal.tenant, command)?;
         // The queue answers unless its task died; then it is unknown whether the debit was committed.
         answer.await.map_err(|_| EngineError::OutcomeUnknown)?
@@ -115,13 +116,15 @@ impl App {
         let mut answers = Vec::with_capacity(spends.len());
         // Enough of them wait at any time for a transaction, but one batch does not fill the queue before everybody else.
         let mut waiting = VecDeque::new();
+        // One for all of them: thousands would tell nothing more.
+        let span = engine::waiting();
         for spend in spends {
             if waiting.len() == self.shared().options.batch_size
                 && let Some(first) = waiting.pop_front()
             {
                 answers.push(answered(first).await);
             }
-            waiting.push_back(self.enqueue(spend));
+            waiting.push_back(self.enqueue(spend, span.clone()));
         }
         for waiting in waiting {
             answers.push(answered(waiting).await);
@@ -129,11 +132,11 @@ impl App {
         answers
     }
 
-    fn enqueue(&self, spend: BatchSpend) -> Result<oneshot::Receiver<Answer>, SpendError> {
+    fn enqueue(&self, spend: BatchSpend, waiting: Span) -> Result<oneshot::Receiver<Answer>, SpendError> {
         let BatchSpend { principal, request, key } = spend;
         principal.require(Action::Spend)?;
         let item = own_item(&principal, Operation::Spend(request), scoped(&principal, "POST /spend", key));
-        let (command, answer) = Command::new(item);
+        let (command, answer) = Command::new(item, waiting);
         self.shared().engine.submit(self, principal.tenant, command)?;
         Ok(answer)
     }

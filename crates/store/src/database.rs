@@ -1,12 +1,16 @@
 //! Connections, and transactions that carry their tenant.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::{
     AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres, Row, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use subgrant_domain::TenantId;
+use subgrant_metrics::{Histogram, SECONDS};
 
 use crate::Result;
 
@@ -14,6 +18,18 @@ use crate::Result;
 #[derive(Clone, Debug)]
 pub struct Database {
     pool: PgPool,
+    begin_times: Arc<Histogram>,
+}
+
+/// How busy the pool is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Connections that somebody works with.
+    pub busy: usize,
+    /// Connections that wait for work.
+    pub idle: usize,
+    /// The most there may be.
+    pub most: usize,
 }
 
 /// How to connect.
@@ -69,7 +85,7 @@ impl Database {
             .after_release(|connection, _| Box::pin(is_outside_transaction(connection)))
             .connect_with(connect.application_name("subgrant"))
             .await?;
-        Ok(Self { pool })
+        Ok(Self { pool, begin_times: Arc::new(Histogram::new(SECONDS)) })
     }
 
     /// Opens a transaction for `tenant`.
@@ -90,7 +106,22 @@ impl Database {
     }
 
     async fn begin_as(&self, begin: &str, tenant: TenantId) -> Result<TenantTx> {
-        Ok(TenantTx { tx: self.pool.begin_with(start(begin, tenant)).await?, tenant })
+        let asked = Instant::now();
+        let begun = self.pool.begin_with(start(begin, tenant)).await;
+        self.begin_times.observe(asked.elapsed());
+        Ok(TenantTx { tx: begun?, tenant })
+    }
+
+    /// How long it took to get a connection and begin a transaction on it.
+    pub fn begin_times(&self) -> &Histogram {
+        &self.begin_times
+    }
+
+    /// How busy the pool is.
+    pub fn pool_use(&self) -> PoolUse {
+        let (open, idle) = (self.pool.size() as usize, self.pool.num_idle());
+        let most = self.pool.options().get_max_connections() as usize;
+        PoolUse { busy: open.saturating_sub(idle), idle, most }
     }
 
     /// Whether more than half of the connections are free, so that one may be kept for what is about to come.

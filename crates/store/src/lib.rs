@@ -34,7 +34,7 @@ pub mod tokens;
 pub mod webhooks;
 pub mod windows;
 
-pub use database::{Database, DatabaseOptions, LockedTx, TenantTx};
+pub use database::{Database, DatabaseOptions, LockedTx, PoolUse, TenantTx};
 pub use error::{Result, StoreError};
 pub use migrator::{MigrateError, migrate, schema_fingerprint};
 pub use order::Order;

@@ -32,6 +32,11 @@ pub fn schema_fingerprint() -> String {
     format!("{folded:016x}")
 }
 
+/// The version of the newest migration that this program knows.
+pub(crate) fn newest_migration() -> Option<i64> {
+    MIGRATOR.iter().map(|migration| migration.version).max()
+}
+
 /// Applies every migration that is missing, then lets the role `login` (if given) act as the server's role.
 pub async fn migrate(url: &str, login: Option<&str>) -> Result<(), MigrateError> {
     let mut connection = PgConnection::connect(url).await.map_err(MigrateError::Connect)?;
@@ -39,6 +44,9 @@ pub async fn migrate(url: &str, login: Option<&str>) -> Result<(), MigrateError>
     let no_tenant = sqlx::raw_sql("SET subgrant.tenant_id = '00000000-0000-0000-0000-000000000000'");
     no_tenant.execute(&mut connection).await.map_err(MigrateError::Connect)?;
     MIGRATOR.run(&mut connection).await?;
+    // So that the server can tell whether it was sent to a database that is older than itself.
+    let look = sqlx::raw_sql("GRANT SELECT ON public._sqlx_migrations TO subgrant_app");
+    look.execute(&mut connection).await.map_err(MigrateError::Connect)?;
     if let Some(login) = login {
         // format() quotes the identifier; utility statements take no parameters.
         let grant: Result<String, _> =

@@ -76,6 +76,30 @@ impl TestDatabase {
         moved.expect("the time can be set");
     }
 
+    /// Ends every connection and lets nobody in, as if the database were away.
+    pub async fn go_away(&self) {
+        self.alter("ALLOW_CONNECTIONS false").await;
+        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = $1";
+        let mut admin = PgConnection::connect(&cluster_url()).await.expect("the cluster accepts connections");
+        sqlx::query(end).bind(self.name()).execute(&mut admin).await.expect("a superuser may");
+    }
+
+    /// Lets everybody in again.
+    pub async fn come_back(&self) {
+        self.alter("ALLOW_CONNECTIONS true").await;
+    }
+
+    async fn alter(&self, setting: &str) {
+        let mut admin = PgConnection::connect(&cluster_url()).await.expect("the cluster accepts connections");
+        let statement = AssertSqlSafe(format!("ALTER DATABASE {} {setting}", self.name()));
+        admin.execute(statement).await.expect("a superuser may");
+    }
+
+    fn name(&self) -> &str {
+        let address = self.url.split('?').next().unwrap_or_default();
+        address.rsplit('/').next().unwrap_or_default()
+    }
+
     /// Connections of a superuser, who sees every tenant.
     pub async fn superuser(&self) -> PgPool {
         PgPool::connect(&self.url).await.expect("the test database accepts connections")

@@ -11,7 +11,7 @@ use std::{
 
 use uuid::Uuid;
 
-/// A command line of the program, run with no `SUBGRANT_…` variables but those given here.
+/// A command line of the program, run with no `SUBGRANT_…` and `OTEL_…` variables but those given here.
 #[derive(Clone)]
 pub struct Program {
     binary: PathBuf,
@@ -118,7 +118,7 @@ impl Program {
         // Where PostgreSQL is found is a matter of the machine.
         let inherited = std::env::vars_os().map(|(name, _)| name).filter(|name| {
             let name = name.to_string_lossy();
-            name.starts_with("SUBGRANT_") && name != "SUBGRANT_PG_BINDIR"
+            (name.starts_with("SUBGRANT_") && name != "SUBGRANT_PG_BINDIR") || name.starts_with("OTEL_")
         });
         inherited.for_each(|name| {
             command.env_remove(name);
@@ -141,6 +141,11 @@ impl Running {
     /// What the server has printed on standard output.
     pub fn printed(&self) -> String {
         self.process.scratch.read("stdout")
+    }
+
+    /// What it has told its user.
+    pub fn told(&self) -> String {
+        self.process.scratch.read("stderr")
     }
 
     /// The number of its process.

@@ -98,6 +98,12 @@ impl TestServer {
         self.state.start_draining();
     }
 
+    /// Enters the master key, as the program does when it starts.
+    pub async fn enter_master_key(&self) {
+        let entered = self.master_key.belongs_to(self.app.database()).await;
+        assert!(entered.expect("the database answers"), "the database is new");
+    }
+
     /// The master key, as an operator gives it to a program.
     pub fn master_key_hex(&self) -> String {
         self.master_key.to_hex().to_string()

@@ -1,17 +1,20 @@
 //! `subgrant serve`.
 
 use std::{
-    io::IsTerminal,
+    io,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     time::Duration,
 };
 
-use axum_server::Handle;
-use clap::{Args, ValueEnum, builder::BoolishValueParser};
+use axum_server::{Handle, Server};
+use clap::{Args, builder::BoolishValueParser};
 use hyper_util::rt::TokioTimer;
 use subgrant_service::{App, AppOptions, MailRoute};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinHandle,
+};
 use tracing_subscriber::EnvFilter;
 
 use super::{CliError, DatabaseArgs, secret};
@@ -21,6 +24,7 @@ use crate::{
     demo,
     http::{self, HttpOptions, HttpState},
     launch::Launched,
+    telemetry::{LogFormat, Telemetry},
 };
 
 /// How long a client may take to send its headers.
@@ -38,6 +42,9 @@ pub(super) struct Serve {
     /// Where to listen.
     #[arg(long, env = "SUBGRANT_LISTEN", default_value = "127.0.0.1:8402")]
     listen: SocketAddr,
+    /// Where to answer `/metrics` and nothing else; without this it is answered where everything else is.
+    #[arg(long, env = "SUBGRANT_METRICS_LISTEN")]
+    metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     database: DatabaseArgs,
     /// The URL under which clients reach this server; written into tokens as a hint.
@@ -93,12 +100,6 @@ impl MailArgs {
     }
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
-}
-
 impl Serve {
     pub(super) async fn run(self) -> Result<(), CliError> {
         if self.demo && !self.listen.ip().is_loopback() {
@@ -106,21 +107,29 @@ impl Serve {
                 "--demo prints its secrets: use it with a loopback address such as 127.0.0.1",
             ));
         }
-        self.start_logging()?;
-        let listener = listen(self.listen)?;
-        let address = listener.local_addr().map_err(|error| CliError::new(error.to_string()))?;
+        let telemetry = self.start_telemetry()?;
+        let served = self.run_observed().await;
+        telemetry.close().await;
+        served
+    }
+
+    async fn run_observed(self) -> Result<(), CliError> {
+        let listener = listen(self.listen, "--listen")?;
+        let address = address_of(&listener)?;
+        let for_metrics =
+            self.metrics_listen.map(|address| listen(address, "--metrics-listen")).transpose()?;
         // From here on, so that a signal while things start ends them in order as well.
         let signals = Signals::install()?;
         let launched = Launched::open(&self.database).await?;
-        let served = self.serve(listener, address, &launched, signals).await;
+        let served = self.serve((listener, address), for_metrics, &launched, signals).await;
         launched.close().await?;
         served
     }
 
     async fn serve(
         &self,
-        listener: TcpListener,
-        address: SocketAddr,
+        (listener, address): (TcpListener, SocketAddr),
+        for_metrics: Option<TcpListener>,
         launched: &Launched,
         signals: Signals,
     ) -> Result<(), CliError> {
@@ -145,6 +154,7 @@ impl Serve {
             HttpOptions {
                 open_signup: !self.closed_signup,
                 webhook_targets: targets,
+                metrics_elsewhere: for_metrics.is_some(),
                 ..HttpOptions::default()
             },
         );
@@ -153,47 +163,58 @@ impl Serve {
         let caller = Caller::new(targets);
         let caller = caller.inspect_err(|error| tracing::warn!(%error, "webhooks cannot be called")).ok();
         let delivery = tokio::spawn(delivery::run(app, Senders { mailer, caller }));
+        let metrics = for_metrics.map(|listener| serve_metrics(listener, state.clone())).transpose()?;
         let handle = Handle::new();
         let stopping = tokio::spawn(stop_on_signal(signals, handle.clone(), state.clone()));
         eprintln!("Listening on http://{address} (stop with Ctrl-C)");
-        let mut server = axum_server::from_tcp(listener)
-            .map_err(|error| CliError::new(format!("cannot listen: {error}")))?;
-        server
-            .http_builder()
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
-            .max_buf_size(MAX_HEAD_BYTES);
-        let ended = server.handle(handle).serve(http::service(state).per_connection()).await;
+        let server = server_on(listener)?.handle(handle);
+        let ended = server.serve(http::service(state).per_connection()).await;
         housekeeping.abort();
         alerts.abort();
         delivery.abort();
         stopping.abort();
+        // Up to here, so that a server that stops can still be watched.
+        metrics.inspect(JoinHandle::abort);
         ended.map_err(|error| CliError::new(format!("the server failed: {error}")))
     }
 
-    fn start_logging(&self) -> Result<(), CliError> {
+    fn start_telemetry(&self) -> Result<Telemetry, CliError> {
         let filter = EnvFilter::try_new(&self.log);
         let filter = filter.map_err(|error| CliError::new(format!("--log is not a filter: {error}")))?;
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        let builder = builder.with_ansi(std::io::stderr().is_terminal());
-        match self.log_format {
-            LogFormat::Text => builder.init(),
-            LogFormat::Json => builder.json().init(),
-        }
-        Ok(())
+        Telemetry::start(filter, self.log_format).map_err(CliError::new)
     }
 }
 
+/// Answers `/metrics` until the task is aborted.
+fn serve_metrics(listener: TcpListener, state: HttpState) -> Result<JoinHandle<io::Result<()>>, CliError> {
+    let address = address_of(&listener)?;
+    eprintln!("Metrics on http://{address}/metrics");
+    let server = server_on(listener)?;
+    Ok(tokio::spawn(server.serve(http::metrics_service(state).per_connection())))
+}
+
+/// Limits what a client may send before a request begins.
+fn server_on(listener: TcpListener) -> Result<Server<SocketAddr>, CliError> {
+    let server = axum_server::from_tcp(listener);
+    let mut server = server.map_err(|error| CliError::new(format!("cannot listen: {error}")))?;
+    let mut http = server.http_builder().http1();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
+    Ok(server)
+}
+
+fn address_of(listener: &TcpListener) -> Result<SocketAddr, CliError> {
+    listener.local_addr().map_err(|error| CliError::new(error.to_string()))
+}
+
 /// Binds before anything else is started, so that a taken port leaves nothing half-made.
-fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
+fn listen(address: SocketAddr, option: &str) -> Result<TcpListener, CliError> {
     let bound = TcpListener::bind(address).and_then(|listener| {
         listener.set_nonblocking(true)?;
         Ok(listener)
     });
     bound.map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => CliError::new(format!(
-            "{address} is taken: stop the program that listens there, or choose another address with --listen"
+            "{address} is taken: stop the program that listens there, or choose another address with {option}"
         )),
         _ => CliError::new(format!("cannot listen on {address}: {error}")),
     })

@@ -10,7 +10,9 @@ mod mailer;
 
 use std::{sync::Arc, time::Duration};
 
-use subgrant_service::{App, CallOutcome, OutboxItem, Outgoing, ServiceError};
+use subgrant_service::{
+    App, CallOutcome, GIVEN_UP, OutboxItem, OutboxKind, Outgoing, PUT_OFF, SENT, ServiceError,
+};
 use tokio::task::JoinSet;
 
 pub use address::{AddressError, WebhookTargets};
@@ -65,12 +67,16 @@ async fn claim(app: &App, most: usize) -> Vec<OutboxItem> {
 /// Sends one thing, and notes what became of it.
 async fn send(app: &App, senders: &Senders, item: &OutboxItem) {
     let kind = item.kind.as_str();
+    let counters = if item.kind == OutboxKind::Webhook { &app.metrics().calls } else { &app.metrics().mails };
     match attempt(app, senders, item).await {
-        Ok(Attempt::Done) => {}
+        Ok(Attempt::Done) => counters.count(SENT),
+        Ok(Attempt::Unwanted) => {}
         Ok(Attempt::Failed { why, is_tried_again }) => {
+            counters.count(if is_tried_again { PUT_OFF } else { GIVEN_UP });
             tracing::warn!(why, kind, attempts = item.attempts, is_tried_again, "something was not sent");
         }
         Err(error) => {
+            counters.count(PUT_OFF);
             let attempts = item.attempts;
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -87,12 +93,17 @@ async fn send(app: &App, senders: &Senders, item: &OutboxItem) {
 /// What an attempt came to.
 enum Attempt {
     Done,
-    Failed { why: String, is_tried_again: bool },
+    /// There was nothing to send any more.
+    Unwanted,
+    Failed {
+        why: String,
+        is_tried_again: bool,
+    },
 }
 
 async fn attempt(app: &App, senders: &Senders, item: &OutboxItem) -> Result<Attempt, ServiceError> {
     match app.compose(item).await? {
-        None => app.finish(item).await.map(|()| Attempt::Done),
+        None => app.finish(item).await.map(|()| Attempt::Unwanted),
         Some(Outgoing::Mail(mail)) => match senders.mailer.send(&mail).await {
             Ok(()) => app.finish(item).await.map(|()| Attempt::Done),
             Err(MailerError::Refused(why)) => {

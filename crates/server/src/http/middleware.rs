@@ -10,13 +10,14 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use axum::{
     BoxError, Router, ServiceExt,
     body::{Body, Bytes, HttpBody},
     extract::{Request, connect_info::IntoMakeServiceWithConnectInfo},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use http_body_util::BodyExt;
@@ -25,7 +26,7 @@ use tower::{Service, util::ServiceExt as _};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{HttpOptions, problem::Problem};
+use super::{HttpOptions, Requests, problem::Problem, requests::method_name, trace::Trace};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -36,13 +37,14 @@ const DRAIN_BYTES: usize = 32 * 1024 * 1024;
 #[derive(Clone)]
 pub struct HttpService {
     options: Arc<HttpOptions>,
+    requests: Arc<Requests>,
     routes: Router,
 }
 
 impl HttpService {
     /// Around routes that know the state already.
-    pub(super) fn new(options: Arc<HttpOptions>, routes: Router) -> Self {
-        Self { options, routes }
+    pub(super) fn new(options: Arc<HttpOptions>, requests: Arc<Requests>, routes: Router) -> Self {
+        Self { options, requests, routes }
     }
 
     /// A service for each connection, which knows the caller's address.
@@ -65,32 +67,26 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Self { options, routes } = self.clone();
+        let Self { options, requests, routes } = self.clone();
         let request = request.map(Body::new);
-        Box::pin(async move { Ok(identify(&options, routes, request).await) })
+        Box::pin(async move { Ok(identify(&options, &requests, routes, request).await) })
     }
 }
 
-/// Gives the request its id, and renders every problem with it.
-async fn identify(options: &HttpOptions, routes: Router, mut request: Request) -> Response {
+/// Gives the request its id, renders every problem with it, and counts the answer.
+async fn identify(
+    options: &HttpOptions,
+    requests: &Requests,
+    routes: Router,
+    mut request: Request,
+) -> Response {
     let id = RequestId::from_uuid(Uuid::now_v7());
     request.extensions_mut().insert(id);
-    let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    let trace_id = trace_id(request.headers()).map(tracing::field::display);
-    let span = tracing::info_span!("request", %id, %method, path, trace_id);
-    let started = std::time::Instant::now();
-    let mut response = async {
-        let response = match read_body(options, request).await {
-            Ok(request) => detach(options, routes, request).await,
-            Err(problem) => problem.into_response(),
-        };
-        let elapsed_ms = started.elapsed().as_millis();
-        tracing::info!(status = response.status().as_u16(), elapsed_ms, "answered");
-        response
-    }
-    .instrument(span)
-    .await;
+    let (method, route) = (request.method().clone(), requests.route(request.uri().path()));
+    let template = requests.template(route);
+    let trace = Trace::begin(request.headers(), request.uri(), method_name(&method), template);
+    let started = Instant::now();
+    let mut response = answer(options, routes, request, id, &trace).await;
     let id = id.to_string();
     if let Some(problem) = problem_of(&response) {
         let allow = response.headers().get(header::ALLOW).cloned();
@@ -99,21 +95,37 @@ async fn identify(options: &HttpOptions, routes: Router, mut request: Request) -
             response.headers_mut().insert(header::ALLOW, allow);
         }
     }
+    requests.answered(route, &method, response.status(), started.elapsed());
+    trace.end(response.status());
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, HeaderValue::try_from(id).expect("an id is ASCII"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
-/// The caller's trace (W3C Trace Context, version 00): its id goes into every log line of the request.
-fn trace_id(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    let [version, trace, parent, flags] = text.split('-').collect::<Vec<_>>().try_into().ok()?;
-    let is_hex = |field: &str, length: usize| {
-        field.len() == length && field.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let is_valid = is_hex(version, 2) && is_hex(trace, 32) && is_hex(parent, 16) && is_hex(flags, 2);
-    (is_valid && trace.bytes().any(|byte| byte != b'0')).then(|| trace.to_owned())
+/// Lets a route answer, and writes the log line; every other line of the request has the same names beside it.
+async fn answer(
+    options: &HttpOptions,
+    routes: Router,
+    request: Request,
+    id: RequestId,
+    trace: &Trace,
+) -> Response {
+    let (method, path, trace_id) = (request.method(), request.uri().path(), trace.id());
+    let trace_id = trace_id.map(tracing::field::display);
+    let span = tracing::info_span!("request", %id, %method, path, trace_id);
+    let started = Instant::now();
+    async {
+        let response = match read_body(options, request).await {
+            Ok(request) => detach(options, routes, request, trace).await,
+            Err(problem) => problem.into_response(),
+        };
+        let elapsed_ms = started.elapsed().as_millis();
+        tracing::info!(status = response.status().as_u16(), elapsed_ms, "answered");
+        response
+    }
+    .instrument(span)
+    .await
 }
 
 /// The problem that a response stands for: ours, or one that the framework answered by its status alone.
@@ -137,8 +149,9 @@ fn problem_of(response: &Response) -> Option<Problem> {
 
 /// Lets a route answer in a task of its own. A caller that goes away, or a time limit, ends the waiting and not the
 /// work: a transaction is never cut off in the middle.
-async fn detach(options: &HttpOptions, routes: Router, request: Request) -> Response {
-    let task = tokio::spawn(routes.oneshot(request).in_current_span());
+async fn detach(options: &HttpOptions, routes: Router, request: Request, trace: &Trace) -> Response {
+    let work = routes.oneshot(request).in_current_span().instrument(trace.span().clone());
+    let task = tokio::spawn(work);
     match tokio::time::timeout(options.handler_timeout, task).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(never))) => match never {},

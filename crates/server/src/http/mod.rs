@@ -11,8 +11,10 @@ mod idempotency;
 mod middleware;
 mod openapi;
 mod problem;
+mod requests;
 mod respond;
 mod router;
+mod trace;
 mod validate;
 
 use std::{
@@ -24,12 +26,15 @@ use std::{
 };
 
 use crate::delivery::WebhookTargets;
+use subgrant_metrics::Registry;
 use subgrant_service::App;
 
 pub(crate) use download::Pieces;
 pub use middleware::HttpService;
 pub use openapi::document;
-pub use router::service;
+pub use router::{metrics_service, service};
+
+use requests::Requests;
 
 /// How requests are handled.
 #[derive(Debug, Clone)]
@@ -38,6 +43,8 @@ pub struct HttpOptions {
     pub open_signup: bool,
     /// Where webhooks may lead.
     pub webhook_targets: WebhookTargets,
+    /// Whether `/metrics` is answered at an address of its own, and not here.
+    pub metrics_elsewhere: bool,
     /// How long a caller waits for a handler. The handler's work goes on, so that nothing is half-done.
     pub handler_timeout: Duration,
     /// How long the body of a request may take to arrive.
@@ -53,6 +60,7 @@ impl Default for HttpOptions {
         Self {
             open_signup: true,
             webhook_targets: WebhookTargets::default(),
+            metrics_elsewhere: false,
             handler_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(15),
             max_body_bytes: 1024 * 1024,
@@ -66,13 +74,17 @@ impl Default for HttpOptions {
 pub struct HttpState {
     pub(crate) app: App,
     pub(crate) options: Arc<HttpOptions>,
+    pub(crate) registry: Arc<Registry>,
+    requests: Arc<Requests>,
     draining: Arc<AtomicBool>,
 }
 
 impl HttpState {
     /// The state of a server that accepts requests.
     pub fn new(app: App, options: HttpOptions) -> Self {
-        Self { app, options: Arc::new(options), draining: Arc::default() }
+        let requests = Arc::new(Requests::new(router::templates()));
+        let registry = Arc::new(registry(&app, &requests));
+        Self { app, options: Arc::new(options), registry, requests, draining: Arc::default() }
     }
 
     /// From now on the readiness probe fails, so that no new work is sent here; streams end.
@@ -84,4 +96,13 @@ impl HttpState {
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
+}
+
+/// Everything that `/metrics` shows.
+fn registry(app: &App, requests: &Arc<Requests>) -> Registry {
+    let mut registry = Registry::with_prefix("subgrant");
+    registry.register_collector(Box::new(requests::Build));
+    registry.register_collector(Box::new(Arc::clone(requests)));
+    registry.register_collector(app.collector());
+    registry
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::State,
     http::{HeaderMap, HeaderValue, Method, Uri},
     response::{IntoResponse, Redirect, Response},
     routing::get,
@@ -21,7 +22,7 @@ const BASE: &str = "/api/cloud";
 
 /// The whole server, as one service.
 pub fn service(state: HttpState) -> HttpService {
-    let options = Arc::clone(&state.options);
+    let (options, requests) = (Arc::clone(&state.options), Arc::clone(&state.requests));
     let (api, document) = api_router().split_for_parts();
     let json = document.to_json().expect("the document is plain data");
     let specification = move || {
@@ -37,7 +38,22 @@ pub fn service(state: HttpState) -> HttpService {
         .merge(docs)
         .fallback(page)
         .with_state(state);
-    HttpService::new(options, routes)
+    HttpService::new(options, requests, routes)
+}
+
+/// `/metrics` alone, for an address of its own.
+pub fn metrics_service(state: HttpState) -> HttpService {
+    let (options, requests) = (Arc::clone(&state.options), Arc::clone(&state.requests));
+    let show =
+        async |State(state): State<HttpState>, headers: HeaderMap| handlers::metrics::text(&state, &headers);
+    HttpService::new(options, requests, Router::new().route("/metrics", get(show)).with_state(state))
+}
+
+/// Every route that requests are told apart by.
+pub(super) fn templates() -> impl Iterator<Item = String> {
+    let documented = openapi::document().paths.paths.into_keys();
+    let others = ["/api/cloud/openapi.json", "/api/cloud/docs", "/docs", "/docs/{*file}"];
+    documented.chain(others.map(str::to_owned))
 }
 
 /// What no other route answers: the dashboard, or nothing.
@@ -103,6 +119,7 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
     let base = OpenApiRouter::with_openapi(openapi::Base::openapi());
     let mut router = calls.into_iter().fold(base, |router, call| router.routes(at_base(call)));
     router = router.routes(routes!(handlers::health::live)).routes(routes!(handlers::health::ready));
+    router = router.routes(routes!(handlers::metrics::show));
     openapi::complete(router.get_openapi_mut());
     router
 }

@@ -11,12 +11,14 @@ use subgrant_store::{
     events, holds,
     idempotency::{self, Key},
 };
+use tracing::Instrument;
 
 use super::{
     AT_A_TIME, Answer, Command,
     draft::{Clock, Writes},
+    trace,
 };
-use crate::{App, EngineError, ServiceError, adoption, receipt::SpendError};
+use crate::{App, EngineError, ServiceError, adoption, metrics::COMMITTED, receipt::SpendError};
 
 /// How much later than its decisions a transaction may begin.
 const MOST_DELAY: SignedDuration = SignedDuration::from_secs(1);
@@ -77,6 +79,16 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Stale => "stale",
+            Self::KeyTaken => "key_taken",
+            Self::Unavailable => "unavailable",
+            Self::Refused(_) => "refused",
+            Self::OutcomeUnknown => "outcome_unknown",
+        }
+    }
+
     pub(super) fn answer(&self) -> SpendError {
         match self {
             Self::Stale | Self::Unavailable => EngineError::Unavailable.into(),
@@ -108,12 +120,20 @@ impl From<StoreError> for Failure {
 impl Decisions {
     /// Commits the decisions, and answers.
     pub(super) async fn commit(mut self, app: App, start: Start) -> Ended {
-        match self.write(&app, start).await {
+        let (began, metrics) = (Instant::now(), app.metrics());
+        let span = trace::batch(&self.decided);
+        match self.write(&app, start).instrument(span.clone()).await {
             Ok((clock, next)) => {
-                tokio::spawn(answer(self.decided));
+                metrics.batches.count(COMMITTED);
+                span.record("subgrant.batch.result", COMMITTED);
+                metrics.batch_items.observe_count(self.decided.len());
+                metrics.commit_times.observe(began.elapsed());
+                tokio::spawn(answer(app.clone(), self.decided));
                 Ended::Committed(clock, next)
             }
             Err(failure) => {
+                metrics.batches.count(failure.name());
+                span.record("subgrant.batch.result", failure.name());
                 let commands = self.decided.into_iter().map(|(command, _)| command).collect();
                 Ended::Failed(failure, commands)
             }
@@ -199,12 +219,11 @@ impl Decisions {
 
 /// Tells callers how their commands were decided: some at a time, because all of them at once would stand in line before
 /// the next transaction.
-async fn answer(decided: Vec<(Command, Answer)>) {
+async fn answer(app: App, decided: Vec<(Command, Answer)>) {
     for (number, (command, answer)) in decided.into_iter().enumerate() {
         if number % AT_A_TIME == AT_A_TIME - 1 {
             tokio::task::yield_now().await;
         }
-        // A caller that went away does not undo a debit; its idempotency key finds it again.
-        let _ = command.reply.send(answer);
+        command.answer(&app, answer);
     }
 }

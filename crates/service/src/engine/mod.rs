@@ -6,6 +6,7 @@ mod decide;
 mod draft;
 mod open;
 mod recent;
+mod trace;
 mod worker;
 
 use std::{
@@ -20,12 +21,16 @@ use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
 };
+use tracing::Span;
 
+pub use self::trace::TRACES;
+pub(crate) use self::trace::waiting;
 use self::worker::Worker;
 use crate::{
     App, Outcome,
     credential::Credential,
     idempotency::ScopedKey,
+    metrics::{OVERLOADED, outcome},
     receipt::{Receipt, SpendError},
     spend::SpendRequest,
 };
@@ -105,13 +110,33 @@ impl Operation {
 pub(crate) struct Command {
     item: Box<Item>,
     reply: oneshot::Sender<Answer>,
+    /// Ends with the command.
+    waiting: Span,
 }
 
 impl Command {
-    pub(crate) fn new(item: Item) -> (Self, oneshot::Receiver<Answer>) {
+    pub(crate) fn new(item: Item, waiting: Span) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { item: Box::new(item), reply }, answer)
+        (Self { item: Box::new(item), reply, waiting }, answer)
     }
+
+    fn answer(self, app: &App, answer: Answer) {
+        app.metrics().items.count(outcome(&answer));
+        // A caller that went away does not undo a debit; its idempotency key finds it again.
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// How full the queues are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueueUse {
+    pub(crate) open: usize,
+    /// Items in all of them.
+    pub(crate) waiting: usize,
+    /// Items in the one that has most.
+    pub(crate) fullest: usize,
+    /// How many one of them holds.
+    pub(crate) capacity: usize,
 }
 
 /// The queues.
@@ -126,6 +151,20 @@ impl Engine {
         Self { queues: Mutex::default(), capacity, batch_size }
     }
 
+    /// How full the queues are.
+    pub(crate) fn queue_use(&self) -> QueueUse {
+        let queues = self.queues.lock().expect("nothing panics while holding the lock");
+        let open = queues.values().filter(|queue| !queue.is_closed());
+        let waiting = open.map(|queue| queue.max_capacity() - queue.capacity());
+        let none = QueueUse { open: 0, waiting: 0, fullest: 0, capacity: self.capacity };
+        waiting.fold(none, |all, waiting| QueueUse {
+            open: all.open + 1,
+            waiting: all.waiting + waiting,
+            fullest: all.fullest.max(waiting),
+            ..all
+        })
+    }
+
     /// Puts a debit into its tenant's queue, starting the tenant's task where there is none.
     pub(crate) fn submit(&self, app: &App, tenant: TenantId, command: Command) -> Result<(), EngineError> {
         let mut queues = self.queues.lock().expect("nothing panics while holding the lock");
@@ -133,7 +172,10 @@ impl Engine {
             None => command,
             Some(queue) => match queue.try_send(command) {
                 Ok(()) => return Ok(()),
-                Err(TrySendError::Full(_)) => return Err(EngineError::Overloaded),
+                Err(TrySendError::Full(_)) => {
+                    app.metrics().items.count(OVERLOADED);
+                    return Err(EngineError::Overloaded);
+                }
                 // The task ended, idle or by a panic: its successor takes the command.
                 Err(TrySendError::Closed(command)) => command,
             },

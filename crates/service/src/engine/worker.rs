@@ -169,7 +169,7 @@ impl Worker {
                 let clock = draft.clock;
                 self.send(draft, Start::Locked(tx, clock));
             }
-            Err(error) => give_up(&Failure::from(error), commands),
+            Err(error) => give_up(&self.app, &Failure::from(error), commands),
         }
     }
 
@@ -217,18 +217,18 @@ impl Worker {
                         && let Ended::Failed(failure, commands) = end_of(&mut self.under_way).await
                     {
                         self.draft = None;
-                        give_up(&failure, commands);
+                        give_up(&self.app, &failure, commands);
                     }
                 }
             }
-            failure => give_up(&failure, commands),
+            failure => give_up(&self.app, &failure, commands),
         }
     }
 }
 
-fn give_up(failure: &Failure, commands: Vec<Command>) {
+fn give_up(app: &App, failure: &Failure, commands: Vec<Command>) {
     for command in commands {
-        let _ = command.reply.send(Err(failure.answer()));
+        command.answer(app, Err(failure.answer()));
     }
 }
 

@@ -54,6 +54,12 @@ impl Hub {
         }
     }
 
+    /// How many watch.
+    pub(crate) fn streams(&self) -> usize {
+        let readers = self.readers.lock().expect("nothing panics under this lock");
+        readers.values().map(|reader| reader.pages.receiver_count()).sum()
+    }
+
     /// Ends every stream.
     pub(super) fn close(&self) {
         self.closing.send_replace(true);

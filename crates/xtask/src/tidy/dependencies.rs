@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// What a crate of the workspace may use of the workspace. A crate that is not in the table is a finding, so
 /// that each new one gets its place.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("embedded-postgres", &[]),
     ("subgrant-api", &["subgrant-domain"]),
     (
@@ -21,6 +21,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("subgrant-client", &["subgrant-api", "subgrant-domain", "subgrant-token"]),
     ("subgrant-dashboard", &["subgrant-api", "subgrant-domain", "subgrant-service"]),
     ("subgrant-domain", &[]),
+    ("subgrant-metrics", &[]),
     (
         "subgrant-server",
         &[
@@ -28,13 +29,14 @@ const MAY_USE: [(&str, &[&str]); 12] = [
             "subgrant-api",
             "subgrant-dashboard",
             "subgrant-domain",
+            "subgrant-metrics",
             "subgrant-service",
             "subgrant-store",
             "subgrant-token",
         ],
     ),
-    ("subgrant-service", &["subgrant-domain", "subgrant-store", "subgrant-token"]),
-    ("subgrant-store", &["subgrant-domain"]),
+    ("subgrant-service", &["subgrant-domain", "subgrant-metrics", "subgrant-store", "subgrant-token"]),
+    ("subgrant-store", &["subgrant-domain", "subgrant-metrics"]),
     (
         "subgrant-tests",
         &[

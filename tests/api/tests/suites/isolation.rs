@@ -69,7 +69,11 @@ impl Caller {
         let hold_ids = [other.hold_id.as_str(), "hold_01jd0000000000000000000001"];
         match operation {
             // The rotation comes last of all, because it ends the caller's own root token.
-            "GET /livez" | "GET /readyz" | "GET /api/cloud/config" | "POST /api/cloud/root/rotate" => {}
+            "GET /livez"
+            | "GET /readyz"
+            | "GET /metrics"
+            | "GET /api/cloud/config"
+            | "POST /api/cloud/root/rotate" => {}
             "GET /api/cloud/delegation" => {
                 self.assert_unknown(Method::GET, "/delegation?parent_id={id}", ids, None).await;
                 let list = self.send(Method::GET, "/delegation?limit=100", None).await;

@@ -4,7 +4,7 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use subgrant_server::http::HttpOptions;
 use subgrant_service::AppOptions;
-use subgrant_tests::{TestServer, assert_books_balance, ledger_totals};
+use subgrant_tests::{Scrape, TestServer, assert_books_balance, ledger_totals};
 use tokio::task::JoinSet;
 
 const CALLERS: usize = 200;
@@ -38,6 +38,13 @@ async fn who_finds_the_queue_full_is_told_at_once_and_everybody_else_gets_throug
         assert!(seconds.is_ok_and(|seconds| (1..=60).contains(&seconds)));
         assert_eq!(elsewhere.spend(1).await.status, 201, "another tenant's queue is its own");
     }
+    let scrape = Scrape::of(&server.api).await;
+    let shed = scrape.count("subgrant_engine_items_total", &[r#"outcome="overloaded""#]);
+    assert!(shed >= (CALLERS - 20 - 2 * 5) as u64, "{shed} were shed");
+    let fullest = scrape.count("subgrant_engine_fullest_queue_items", &[]);
+    assert!((1..=20).contains(&fullest), "{fullest} wait in the fullest queue");
+    assert_eq!(scrape.count("subgrant_engine_queue_capacity_items", &[]), 20);
+    assert!(scrape.count("subgrant_engine_waiting_items", &[]) >= fullest);
     lock.rollback().await.expect("the connection works");
 
     let mut decided = 0;

@@ -50,6 +50,7 @@ type Row = (&'static str, By, &'static str, &'static str, u16, &'static str);
 const TABLE: &[Row] = &[
     // What takes no credential, on purpose: it opens the door, and says what it opens it for.
     ("get_livez", Nobody, "", "{large}", 413, "body_too_large"),
+    ("get_metrics", Nobody, "", "{large}", 413, "body_too_large"),
     ("get_config", Nobody, "", "{large}", 413, "body_too_large"),
     ("get_readyz", Nobody, "", "{large}", 413, "body_too_large"),
     ("get_readyz", NobodyAtDraining, "", "", 503, "draining"),

@@ -41,6 +41,7 @@ impl Who {
 const TABLE: &[(&str, Who, &str, &str)] = &[
     ("get_livez", Anybody, "", ""),
     ("get_readyz", Anybody, "", ""),
+    ("get_metrics", Anybody, "", ""),
     ("get_config", Anybody, "", ""),
     (
         "post_signup",

@@ -78,7 +78,7 @@ fn the_examples_of_help_can_be_pasted() {
 fn help_names_the_environment_variable_of_every_option() {
     let shared = "DATABASE_URL DATABASE_URL_FILE DATA_DIR MASTER_KEY MASTER_KEY_FILE MAX_CONNECTIONS";
     let serve = format!(
-        "{shared} LISTEN PUBLIC_URL CLOSED_SIGNUP DEMO LOG LOG_FORMAT SMTP_URL SMTP_URL_FILE MAIL_FROM WEBHOOK_ALLOW_PRIVATE"
+        "{shared} LISTEN PUBLIC_URL CLOSED_SIGNUP DEMO METRICS_LISTEN LOG LOG_FORMAT SMTP_URL SMTP_URL_FILE MAIL_FROM WEBHOOK_ALLOW_PRIVATE"
     );
     let create = format!("{shared} PASSWORD_FILE NAME EMAIL");
     let mut missing = Vec::new();

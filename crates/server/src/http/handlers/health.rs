@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, response::IntoResponse};
 use serde_json::json;
-use subgrant_store::maintenance;
+use subgrant_service::Readiness;
 
 use crate::http::{HttpState, problem::Problem};
 
@@ -12,7 +12,8 @@ pub(in crate::http) async fn live() -> impl IntoResponse {
     Json(json!({ "status": "alive" }))
 }
 
-/// The process should be sent work: the database answers and is migrated, and no shutdown is under way.
+/// The process should be sent work: the database answers, is migrated and belongs to the master key, and no shutdown
+/// is under way.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -23,12 +24,23 @@ pub(in crate::http) async fn ready(State(state): State<HttpState>) -> Result<imp
     if state.is_draining() {
         return Err(Problem::unavailable("draining", "The server is shutting down."));
     }
-    match maintenance::is_ready(state.app.database()).await {
-        Ok(true) => Ok(Json(json!({ "status": "ready" }))),
-        Ok(false) => Err(Problem::unavailable("not_migrated", "The ledger has no partition for this month.")),
-        Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
-            Err(Problem::unavailable("unavailable", "The database does not answer."))
+    let readiness = state.app.readiness().await.map_err(|error| {
+        tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
+        Problem::unavailable("unavailable", "The database does not answer.")
+    })?;
+    match obstacle(readiness) {
+        None => Ok(Json(json!({ "status": "ready" }))),
+        Some((code, detail)) => Err(Problem::unavailable(code, detail)),
+    }
+}
+
+fn obstacle(readiness: Readiness) -> Option<(&'static str, &'static str)> {
+    match readiness {
+        Readiness::Ready => None,
+        Readiness::NotMigrated => {
+            Some(("not_migrated", "The database has to be migrated: `subgrant migrate`."))
         }
+        Readiness::NoPartition => Some(("no_partition", "The ledger has no partition for this month.")),
+        Readiness::OtherKey => Some(("other_key", "The database belongs to another master key.")),
     }
 }

@@ -10,6 +10,7 @@ pub(super) mod focus;
 pub(super) mod health;
 pub(super) mod hold;
 pub(super) mod invitation;
+pub(super) mod metrics;
 pub(super) mod password;
 pub(super) mod people;
 pub(super) mod period;
