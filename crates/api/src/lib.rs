@@ -19,6 +19,7 @@ mod order;
 mod people;
 mod problem;
 mod report;
+mod service;
 mod spend;
 mod tenant;
 mod verify;
@@ -52,6 +53,7 @@ pub use people::{
 };
 pub use problem::{FieldError, Problem};
 pub use report::{SpendReport, SpendReportLine, SpendSums};
+pub use service::{CreateService, CreatedService, Service, ServiceList};
 pub use spend::{BatchItem, BatchOutcome, CreateSpend, RefundSpend, Spend, SpendBatch, SpendBatchResult};
 pub use tenant::{
     RotateRoot, RotatedRoot, Session, SignIn, SignUp, SignedUp, Tenant, TenantSettings, UpdateTenant, User,

@@ -222,7 +222,7 @@ impl Principal {
     }
 
     /// The principal's name in the audit log.
-    fn audit_name(&self) -> String {
+    pub(crate) fn audit_name(&self) -> String {
         match &self.via {
             Via::Token(_) => self.path.id().to_string(),
             Via::Session { user, .. } => user.to_string(),

@@ -100,6 +100,7 @@ impl App {
     async fn verify_token(&self, text: &str) -> Result<Credential, CredentialError> {
         let macaroon = Macaroon::parse(text)?;
         let (tenant, root_key) = (macaroon.identifier().tenant(), macaroon.identifier().root_key());
+        let root_key = root_key.ok_or(CredentialError::Forged)?;
         let root_key = self.root_key(tenant, root_key).await?.ok_or(CredentialError::Forged)?;
         let token = macaroon.verify(&root_key.key)?;
         let (Issued { path, caveats: issued_caveats }, registered) =

@@ -37,6 +37,7 @@ mod receipt;
 mod reissue;
 mod report;
 mod reset;
+mod resource_server;
 mod revoke;
 mod root_token;
 mod rotate;
@@ -80,6 +81,7 @@ pub use report::{
     SpendReport, SpendReportRequest,
 };
 pub use reset::{ResetAcceptance, ResetError, ResetSecret};
+pub use resource_server::{RegisterError, RegisteredServer, ResourceServer};
 pub use revoke::{RevokeError, RevokeReceipt, RevokeRequest};
 pub use root_token::{RotateError, RotateRequest, RotatedRoot};
 pub use rotate::{RestrictError, RotateDelegationError, RotatedDelegation};

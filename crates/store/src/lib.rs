@@ -26,6 +26,7 @@ pub mod people;
 pub mod resets;
 pub mod rollups;
 pub mod root_keys;
+pub mod services;
 pub mod sessions;
 pub mod settings;
 pub mod tenants;

@@ -28,6 +28,7 @@ use super::{respond::SESSION_COOKIE, router::api_router};
         (name = "report", description = "For finance"),
         (name = "alert", description = "Thresholds, and who is told"),
         (name = "webhook", description = "Addresses that are told of events"),
+        (name = "service", description = "Resource servers and their keys"),
         (name = "verify", description = "For resource servers"),
         (name = "health", description = "For load balancers")
     ),

@@ -52,6 +52,7 @@ mod revoking;
 mod roles;
 mod rotation;
 mod row_level_security;
+mod services;
 mod serving;
 mod session_list;
 mod sessions;

@@ -75,6 +75,8 @@ const TABLE: &[(&str, Who, &str, &str)] = &[
     ("get_report_budget", Members, "", ""),
     ("get_report_forecast", Members, "", ""),
     ("get_alert", Members, "", ""),
+    ("get_service", Members, "", ""),
+    ("get_service_id", Members, "{service}", ""),
     ("post_verify", Members, "", r#"{"token": "x"}"#),
     // Who is told when so much is spent.
     ("post_alert", Finance, "", r#"{"kind": "spend", "credits": 1}"#),
@@ -95,6 +97,8 @@ const TABLE: &[(&str, Who, &str, &str)] = &[
     ("delete_webhook_id", Managers, "{webhook}", ""),
     ("get_webhook_id_delivery", Managers, "{webhook}", ""),
     ("post_webhook_id_test", Managers, "{webhook}", "{}"),
+    ("post_service", Managers, "", r#"{"name": "x"}"#),
+    ("delete_service_id", Managers, "{service}", ""),
     // The tree and its money.
     ("post_delegation", Managers, "", r#"{"label": "x", "budget_credits": 1}"#),
     ("patch_delegation_id", Managers, "{delegation}", r#"{"label": "y"}"#),
@@ -162,6 +166,7 @@ impl Stage {
             "{alert}" => {
                 self.owner.post("/alert", &json!({ "kind": "spend", "credits": 1 })).await.text("/id")
             }
+            "{service}" => self.root.post("/service", &json!({ "name": "x" })).await.text("/id"),
             "{webhook}" => {
                 for webhook in self.owner.get("/webhook").await.body["data"].as_array().expect("a list") {
                     let id = webhook["id"].as_str().expect("an id");
@@ -178,7 +183,7 @@ impl Stage {
         let words =
             ["{password}", "{unknown email}", "{user}", "{user's session}", "{delegation}", "{frozen}"];
         let mut spoken = text.to_owned();
-        for word in words.into_iter().chain(["{spend}", "{hold}", "{alert}", "{webhook}"]) {
+        for word in words.into_iter().chain(["{spend}", "{hold}", "{alert}", "{webhook}", "{service}"]) {
             if spoken.contains(word) {
                 spoken = spoken.replace(word, &self.make(word).await);
             }

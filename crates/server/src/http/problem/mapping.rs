@@ -5,7 +5,7 @@ use subgrant_api::FieldError;
 use subgrant_domain::{ChangeDenial, ChangeRequest, Credits, DelegationId, Denial, MintDenial};
 use subgrant_service::{
     AccessError, AlertError, BlockedAt, CredentialError, EngineError, FreezeError, ListError, MAX_INTERVALS,
-    MintError, PeopleError, Principal, ReportError, ResetError, RestrictError, RevokeError,
+    MintError, PeopleError, Principal, RegisterError, ReportError, ResetError, RestrictError, RevokeError,
     RotateDelegationError, RotateError, ServiceError, SignInError, SignupError, SpendError, UpdateError,
     WebhookError,
 };
@@ -186,6 +186,17 @@ impl From<WebhookError> for Problem {
             WebhookError::People(error) => error.into(),
             WebhookError::TooMany => {
                 Self::field("too_many_webhooks", "", format!("{error}: delete some first"))
+            }
+        }
+    }
+}
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::Access(error) => error.into(),
+            RegisterError::TooMany => {
+                Self::field("too_many_services", "", format!("{error}: delete some first"))
             }
         }
     }
