@@ -45,6 +45,7 @@ mod secret;
 mod session;
 mod sessions;
 mod settings;
+mod signer;
 mod signup;
 mod spend;
 mod tree;

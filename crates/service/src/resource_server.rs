@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use subgrant_domain::{Action, AttributeText, ServiceId};
-use subgrant_store::{StoreError, audit, services};
+use subgrant_store::{StoreError, audit, services, tokens};
 use subgrant_token::VerificationKey;
 use zeroize::Zeroizing;
 
@@ -136,7 +136,8 @@ impl App {
         Ok(Outcome::fresh(registered))
     }
 
-    /// Deletes a resource server: from now on nothing of it is accepted.
+    /// Deletes a resource server: from now on no token that was signed for it is accepted. The delegations stay, with what
+    /// was set aside for them, until somebody revokes them.
     pub async fn delete_server(
         &self,
         principal: &Principal,
@@ -157,6 +158,7 @@ impl App {
         if !services::delete(&mut locked.tx, id, now).await? {
             return Err(AccessError::NotFound);
         }
+        tokens::expire_of_service(&mut locked.tx, id, now).await?;
         let entry = principal.audit_entry("service.delete", id.to_string(), &json!({}));
         audit::append(&mut locked.tx, &entry).await?;
         idempotency::record(&mut locked, key.as_ref(), 204, &()).await?;

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use subgrant_domain::{Action, Credits};
+use subgrant_domain::{Action, Credits, ServiceId};
 use subgrant_token::RequestContext;
 
 use crate::{
@@ -23,6 +23,8 @@ pub struct VerifyRequest {
     pub path: Option<String>,
     /// The client's address.
     pub source_ip: Option<IpAddr>,
+    /// The resource server.
+    pub service: Option<ServiceId>,
 }
 
 /// What a good token permits.
@@ -93,6 +95,7 @@ fn check_request(
         method: request.method.as_deref(),
         path: request.path.as_deref(),
         source_ip: request.source_ip,
+        service: request.service,
         ..RequestContext::at(now)
     };
     Ok(credential.scope().check_request(&context)?)

@@ -12,6 +12,7 @@ use subgrant_service::{BlockedAt, Principal};
 pub(crate) use mapping::{of_mint, of_spend, of_update};
 
 mod mapping;
+mod services;
 
 /// An error on its way out. The request's id is added by the outermost layer.
 #[derive(Debug, Clone)]

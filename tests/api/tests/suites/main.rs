@@ -2,6 +2,8 @@
 
 mod alerts;
 mod at_size;
+mod audience_forgeries;
+mod audiences;
 mod audit_log;
 mod batch_bodies;
 mod batch_callers;

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State, http::header, response::IntoResponse};
 use std::net::IpAddr;
 use subgrant_api as api;
-use subgrant_domain::Credits;
+use subgrant_domain::{Credits, ServiceId};
 use subgrant_service::{CredentialError, Verification, VerifyRequest};
 
 use crate::http::{
@@ -47,8 +47,10 @@ fn verify_request(body: api::VerifyToken) -> Result<VerifyRequest, Problem> {
     let source_ip = request.source_ip.as_deref().map(str::parse::<IpAddr>).transpose();
     let source_ip = source_ip.map_err(|_| "must be an IPv4 or IPv6 address");
     let source_ip = validator.check("/request/source_ip", "invalid_address", source_ip).flatten();
+    let service = request.service.as_deref().map(str::parse::<ServiceId>).transpose();
+    let service = validator.check("/request/service", "invalid_id", service).flatten();
     validator.finish()?;
-    Ok(VerifyRequest { token: body.token, method: request.method, path: request.path, source_ip })
+    Ok(VerifyRequest { token: body.token, method: request.method, path: request.path, source_ip, service })
 }
 
 fn good(verification: Verification) -> api::Verification {

@@ -5,7 +5,7 @@ use subgrant_api::FieldError;
 use subgrant_domain::{ChangeDenial, ChangeRequest, Credits, DelegationId, Denial, MintDenial};
 use subgrant_service::{
     AccessError, AlertError, BlockedAt, CredentialError, EngineError, FreezeError, ListError, MAX_INTERVALS,
-    MintError, PeopleError, Principal, RegisterError, ReportError, ResetError, RestrictError, RevokeError,
+    MintError, PeopleError, Principal, ReportError, ResetError, RestrictError, RevokeError,
     RotateDelegationError, RotateError, ServiceError, SignInError, SignupError, SpendError, UpdateError,
     WebhookError,
 };
@@ -45,6 +45,9 @@ impl From<ServiceError> for Problem {
         if let ServiceError::MadeOffline = error {
             let detail = "The delegation, or one above it, was made offline: only its own token can do this.";
             return Self::new(StatusCode::CONFLICT, "made_offline", detail);
+        }
+        if let ServiceError::AudienceDeleted = error {
+            return super::services::audience_deleted();
         }
         tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
         match error {
@@ -186,17 +189,6 @@ impl From<WebhookError> for Problem {
             WebhookError::People(error) => error.into(),
             WebhookError::TooMany => {
                 Self::field("too_many_webhooks", "", format!("{error}: delete some first"))
-            }
-        }
-    }
-}
-
-impl From<RegisterError> for Problem {
-    fn from(error: RegisterError) -> Self {
-        match error {
-            RegisterError::Access(error) => error.into(),
-            RegisterError::TooMany => {
-                Self::field("too_many_services", "", format!("{error}: delete some first"))
             }
         }
     }
@@ -347,6 +339,7 @@ pub(crate) fn of_mint(error: MintError, principal: &Principal, requested: Credit
                 format!("the child's token would be refused: {why}"),
             );
         }
+        MintError::UnknownAudience => return super::services::unknown_audience(),
         MintError::Denied { denial, .. } => denial,
     };
     match denial {
