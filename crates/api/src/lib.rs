@@ -19,6 +19,7 @@ mod order;
 mod people;
 mod problem;
 mod report;
+mod revocation;
 mod service;
 mod spend;
 mod tenant;
@@ -53,6 +54,7 @@ pub use people::{
 };
 pub use problem::{FieldError, Problem};
 pub use report::{SpendReport, SpendReportLine, SpendSums};
+pub use revocation::{ReplacedToken, RevocationEntry, RevocationFeed, RevocationKind};
 pub use service::{CreateService, CreatedService, Service, ServiceList};
 pub use spend::{BatchItem, BatchOutcome, CreateSpend, RefundSpend, Spend, SpendBatch, SpendBatchResult};
 pub use tenant::{

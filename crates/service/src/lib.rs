@@ -12,6 +12,7 @@ mod alert;
 mod app;
 mod attempts;
 mod audit;
+mod caller;
 mod chain;
 mod credential;
 mod delegation;
@@ -59,9 +60,13 @@ pub use alert::{AlertError, AlertPage, AlertView, NewAlert};
 pub use app::{App, AppOptions, ServiceError};
 pub use attempts::AttemptLimits;
 pub use audit::AuditPage;
+pub use caller::Caller;
 pub use credential::CredentialError;
 pub use engine::EngineError;
-pub use event::{Delivery, EventContent, EventView, SpentBy, Start, SubscribeError};
+pub use event::{
+    Delivery, EventContent, EventView, FeedCursor, FeedError, Revocation, RevocationDelivery, RevocationKind,
+    RevocationPage, SpentBy, Start, SubscribeError,
+};
 pub use export::{ExportPiece, LedgerExport};
 pub use freeze::{Freeze, FreezeError};
 pub use hold_list::{HoldListRequest, HoldPage};
@@ -98,6 +103,7 @@ pub use subgrant_store::{
     holds::{HoldEntry, HoldStatus},
     outbox::Item as OutboxItem,
     people::Member,
+    revocations::Replaced,
     sessions::Session,
     settings::Settings,
     webhooks::{Delivery as WebhookDelivery, DeliveryStatus, Webhook},

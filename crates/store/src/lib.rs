@@ -24,6 +24,7 @@ mod order;
 pub mod outbox;
 pub mod people;
 pub mod resets;
+pub mod revocations;
 pub mod rollups;
 pub mod root_keys;
 pub mod services;

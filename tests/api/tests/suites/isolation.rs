@@ -30,6 +30,7 @@ struct Other {
     alert_id: String,
     webhook_id: String,
     service_id: String,
+    revoked_id: String,
     owner: Api,
     invitation: String,
 }
@@ -360,6 +361,11 @@ impl Caller {
                 assert!([200, 403].contains(&list.status), "{}", list.body);
                 assert!(!list.body.to_string().contains(&other.service_id), "{}", list.body);
             }
+            "GET /api/cloud/revocation" => {
+                let feed = self.send(Method::GET, "/revocation", None).await;
+                assert!([200, 403].contains(&feed.status), "{}", feed.body);
+                assert!(!feed.body.to_string().contains(&other.revoked_id), "{}", feed.body);
+            }
             "POST /api/cloud/service" => {
                 let made = self.send(Method::POST, "/service", Some(json!({ "name": "theirs" }))).await;
                 assert!([201, 403].contains(&made.status), "{}", made.body);
@@ -431,6 +437,8 @@ async fn no_operation_reaches_another_tenant() {
     let alert_id = owner.post("/alert", &json!({ "kind": "spend", "credits": 1_000 })).await.text("/id");
     let webhook_id = owner.post("/webhook", &json!({ "url": "https://theirs.example/" })).await.text("/id");
     let service_id = their_root.post("/service", &json!({ "name": "theirs" })).await.text("/id");
+    let (_, revoked_id) = their_root.child("short-lived", 1).await;
+    assert_eq!(their_root.act(&revoked_id, "revoke").await.status, 200);
     let invited = owner.post("/invite", &json!({ "email": "guest@tenant.example", "role": "owner" })).await;
     let invitation = invited.text("/token");
     let other = Other {
@@ -445,6 +453,7 @@ async fn no_operation_reaches_another_tenant() {
         alert_id,
         webhook_id,
         service_id,
+        revoked_id,
         owner,
         invitation,
     };

@@ -50,6 +50,7 @@ mod proof;
 mod refunds;
 mod refusals;
 mod replays;
+mod revocation_feed;
 mod revoking;
 mod roles;
 mod rotation;

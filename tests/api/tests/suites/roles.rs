@@ -76,6 +76,7 @@ const TABLE: &[(&str, Who, &str, &str)] = &[
     ("get_report_forecast", Members, "", ""),
     ("get_alert", Members, "", ""),
     ("get_service", Members, "", ""),
+    ("get_revocation", Members, "", ""),
     ("get_service_id", Members, "{service}", ""),
     ("post_verify", Members, "", r#"{"token": "x"}"#),
     // Who is told when so much is spent.

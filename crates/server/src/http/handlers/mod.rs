@@ -12,6 +12,7 @@ pub(super) mod invitation;
 pub(super) mod password;
 pub(super) mod people;
 pub(super) mod report;
+pub(super) mod revocation;
 pub(super) mod service;
 pub(super) mod session;
 pub(super) mod sessions;

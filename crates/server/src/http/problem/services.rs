@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use subgrant_api::FieldError;
-use subgrant_service::RegisterError;
+use subgrant_service::{FeedError, RegisterError};
 
 use super::Problem;
 
@@ -12,6 +12,23 @@ impl From<RegisterError> for Problem {
             RegisterError::Access(error) => error.into(),
             RegisterError::TooMany => {
                 Self::field("too_many_services", "", format!("{error}: delete some first"))
+            }
+        }
+    }
+}
+
+impl From<FeedError> for Problem {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::Access(error) => error.into(),
+            FeedError::NoCursor => Self::validation(vec![FieldError {
+                pointer: "?since".to_owned(),
+                code: "invalid_cursor".to_owned(),
+                detail: "is not a cursor of the feed".to_owned(),
+            }]),
+            FeedError::TooOld => {
+                let detail = "What follows the cursor can be told no more: begin anew, without since.";
+                Self::new(StatusCode::GONE, "cursor_expired", detail)
             }
         }
     }
