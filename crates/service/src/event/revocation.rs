@@ -104,7 +104,8 @@ impl FeedCursor {
             Some((event, suffix)) => (event, Some(DelegationId::from_suffix(suffix).ok()?)),
             None => (text, None),
         };
-        Some(Self { event: event.parse().ok()?, after })
+        let event = event.parse().ok()?;
+        EventPosition::read(event).map(|_| Self { event, after })
     }
 
     /// The text to hand out: an event's id, and the end of a node's id where it is in the middle of the beginning.

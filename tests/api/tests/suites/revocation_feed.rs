@@ -315,6 +315,9 @@ async fn a_cursor_that_is_too_old_or_of_another_make_is_refused() {
     ] {
         let reply = service.get(&format!("/revocation?since={cursor}")).await;
         reply.assert_invalid(&["?since"], cursor);
+        let stream = service.request(Method::GET, &format!("/revocation?since={cursor}"));
+        let refused = Reply::of(stream.header("Accept", "text/event-stream")).await;
+        refused.assert_invalid(&["?since"], cursor);
     }
     service.get("/revocation?limit=0").await.assert_invalid(&["?limit"], "no page");
     let other = service.request(Method::GET, "/revocation").header("Accept", "text/html");
