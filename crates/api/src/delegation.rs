@@ -46,7 +46,8 @@ pub struct CreateDelegation {
     /// Levels that may be created below the child.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_depth: Option<u32>,
-    /// The one registered service at which the token may be used.
+    /// `svc_…`: the one registered service at which the token may be used. The token is signed under that service's key, and
+    /// so is every one below it. Absent: the parent's, if it has one; another one than the parent's is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
     /// Further caveats, as `name = value`.

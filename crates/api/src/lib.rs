@@ -20,6 +20,8 @@ mod people;
 mod period;
 mod problem;
 mod report;
+mod revocation;
+mod service;
 mod spend;
 mod tenant;
 mod verify;
@@ -54,6 +56,8 @@ pub use people::{
 pub use period::{AccountingPeriod, AccountingPeriodList, ChangePeriod, PeriodStatus};
 pub use problem::{FieldError, Problem};
 pub use report::{SpendReport, SpendReportLine, SpendSums};
+pub use revocation::{ReplacedToken, RevocationEntry, RevocationFeed, RevocationKind};
+pub use service::{CreateService, CreatedService, Service, ServiceList};
 pub use spend::{BatchItem, BatchOutcome, CreateSpend, RefundSpend, Spend, SpendBatch, SpendBatchResult};
 pub use tenant::{
     RotateRoot, RotatedRoot, Session, SignIn, SignUp, SignedUp, Tenant, TenantSettings, UpdateTenant, User,

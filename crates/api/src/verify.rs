@@ -30,6 +30,10 @@ pub struct RequestToVerify {
     /// The client's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_ip: Option<String>,
+    /// `svc_…`: the resource server itself. A token that is for one service alone is good nowhere else, nor where this is
+    /// missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
 }
 
 /// Whether the token is good. Nothing is debited.

@@ -152,6 +152,7 @@ fn request(parent: DelegationId, node: &Node) -> MintRequest {
             department: node.department.map(text),
         },
         expiry: None,
+        audience: None,
         extra_caveats: Vec::new(),
     }
 }

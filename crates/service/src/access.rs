@@ -131,7 +131,7 @@ impl Principal {
     /// Refuses unless the principal may do `action`.
     pub(crate) fn require(&self, action: Action) -> Result<(), AccessError> {
         let permitted = match &self.via {
-            Via::Token(token) => token.0.scope().permits(action),
+            Via::Token(token) => token.0.actions.contains(action),
             Via::Session { role, .. } => role.may_manage_delegations() || action == Action::Read,
         };
         if permitted { Ok(()) } else { Err(AccessError::NotPermitted(action)) }

@@ -175,6 +175,7 @@ fn adopted_row(
         caveats: committed.iter().map(|caveat| chain::stored_text(&root_key.key, caveat, newest)).collect(),
         token_generation: 0,
         root_key: root_key.id,
+        audience: credential.signer.audience(),
         made_offline: true,
         tokens_valid_from: None,
         version: 1,

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use quick_cache::sync::Cache;
-use subgrant_domain::{DelegationId, Id, IdKind, RootKeyId, TenantId};
+use subgrant_domain::{DelegationId, Id, IdKind, RootKeyId, ServiceId, TenantId};
 use subgrant_store::{
     Database, StoreError, TenantTx, root_keys, tenants,
     tokens::{self, Digest, Issued},
 };
-use subgrant_token::RootKey;
+use subgrant_token::{RootKey, VerificationKey};
 use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
@@ -79,8 +79,9 @@ pub(crate) struct Shared {
     pub(crate) master_key: MasterKey,
     /// Tells whoever sends that there is something to send. A hint: what nobody was told of is found by looking.
     pub(crate) outbox: Notify,
-    /// Root keys and where tokens lead never change, so entries are never invalidated, only evicted.
+    /// Keys and where tokens lead never change, so entries are never invalidated, only evicted.
     root_keys: Cache<(TenantId, RootKeyId), Arc<TenantKey>>,
+    service_keys: Cache<(TenantId, ServiceId), Arc<VerificationKey>>,
     issued: Cache<(TenantId, Digest), Issued>,
     /// Tokens that were read and verified, by the digest of their text; of those that the ledger knows, nothing that was
     /// found out then can change.
@@ -106,6 +107,9 @@ pub enum ServiceError {
     /// The token of a delegation that was made offline cannot be written again: its nonce is not ours.
     #[error("the delegation, or one above it, was made offline")]
     MadeOffline,
+    /// The service that a delegation is for was deleted, so that no further token is written for it.
+    #[error("the service that the delegation is for was deleted")]
+    AudienceDeleted,
     /// A stored token chain or answer cannot be used.
     #[error("stored data is inconsistent: {0}")]
     Inconsistent(String),
@@ -125,6 +129,7 @@ impl App {
             master_key,
             outbox: Notify::new(),
             root_keys: Cache::new(10_000),
+            service_keys: Cache::new(10_000),
             issued: Cache::new(100_000),
             credentials: Cache::new(20_000),
         }))
@@ -183,6 +188,11 @@ impl App {
         let sealed = self.0.master_key.seal(tx.tenant(), id, &bytes);
         root_keys::insert(tx, id, &sealed, created_at).await?;
         Ok((id, RootKey::from_bytes(*bytes)))
+    }
+
+    /// The keys of services that were seen before, deleted ones too.
+    pub(crate) fn service_keys(&self) -> &Cache<(TenantId, ServiceId), Arc<VerificationKey>> {
+        &self.0.service_keys
     }
 
     /// The credentials of tokens that were seen before.

@@ -9,7 +9,7 @@ use subgrant_token::{
     derive_nonce, derive_rotated_nonce,
 };
 
-use crate::{App, ServiceError, app::TenantKey};
+use crate::{App, ServiceError, app::TenantKey, signer::Signer};
 
 /// The caveats that open a node's block: who it is, what it may spend, then what the request narrows. What is
 /// inherited stands further up in the chain.
@@ -31,6 +31,23 @@ pub(crate) fn block(
     caveats.extend(request.limits.iter().copied().map(Caveat::Limit));
     caveats.extend(request.max_depth.map(Caveat::MaxDepth));
     caveats.extend(extra.iter().cloned());
+    caveats
+}
+
+/// The caveats of a chain with each of its blocks opened anew, to be signed under another key: by the id that the ledger
+/// knows, because an unclaimed block's id follows from the signature, and with a nonce that can be derived again,
+/// whoever made the block.
+pub(crate) fn reopened(root_key: &RootKey, verified: &VerifiedToken) -> Vec<Caveat> {
+    let mut ids = verified.delegations();
+    let mut caveats = Vec::with_capacity(verified.caveats().len());
+    for caveat in verified.caveats().iter().filter(|caveat| !matches!(caveat, Caveat::Delegation(_))) {
+        if matches!(caveat, Caveat::Budget(_))
+            && let Some(id) = ids.next()
+        {
+            caveats.push(Caveat::Delegation(DelegationClaim { id, nonce: derive_nonce(root_key, id) }));
+        }
+        caveats.push(caveat.clone());
+    }
     caveats
 }
 
@@ -93,7 +110,8 @@ pub(crate) fn root_token(
     Macaroon::mint(key, &app.shared().options.location, &identifier).map_err(unusable)
 }
 
-/// The token of a node, written again from what is stored: nonces are derived, so nothing secret has to be kept.
+/// The token of a node, written again from what is stored: nonces are derived, so nothing secret has to be kept. That of
+/// a delegation for a service holds the whole chain too, signed under the service's key from its beginning.
 pub(crate) async fn canonical_token(
     app: &App,
     tx: &mut TenantTx,
@@ -101,10 +119,20 @@ pub(crate) async fn canonical_token(
 ) -> Result<Macaroon, ServiceError> {
     let root_key = root_key_of(app, tx, delegation).await?;
     let caveats = restored(&root_key.key, &delegation.caveats)?;
-    root_token(app, tx.tenant(), root_key.id, &root_key.key)?.attenuate(&caveats).map_err(unusable)
+    let signer = signer_of(app, tx, delegation).await?;
+    signer.start(app, tx.tenant())?.attenuate(&caveats).map_err(unusable)
 }
 
-/// The root key under which a node's canonical token is derived.
+/// What signs a node's tokens.
+pub(crate) async fn signer_of(
+    app: &App,
+    tx: &mut TenantTx,
+    delegation: &Delegation,
+) -> Result<Signer, ServiceError> {
+    app.signer_in(tx, delegation.root_key, delegation.audience).await
+}
+
+/// The root key from which the nonces of a node's canonical token are derived.
 pub(crate) async fn root_key_of(
     app: &App,
     tx: &mut TenantTx,
@@ -161,6 +189,6 @@ pub(crate) fn verified(macaroon: &Macaroon, root_key: &RootKey) -> Result<Verifi
     })
 }
 
-fn unusable(error: TokenError) -> ServiceError {
+pub(crate) fn unusable(error: TokenError) -> ServiceError {
     ServiceError::Inconsistent(format!("a stored token cannot be written: {error}"))
 }

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use subgrant_domain::{Credits, DelegationId, NodePath, SpendLimits, TenantId, Terms};
+use subgrant_domain::{ActionSet, Credits, NodePath, SpendLimits, TenantId, Terms};
 use subgrant_store::{
     TenantTx,
     delegations::Delegation,
@@ -19,6 +19,7 @@ use crate::{
     App, ServiceError,
     app::TenantKey,
     metrics::{CACHED, REFUSED, VERIFIED},
+    signer::Signer,
 };
 
 /// A token whose signature is right, and the node that it leads to. Whether it is still good is decided anew, by the
@@ -33,7 +34,12 @@ pub(crate) struct Credential {
     pub(crate) registered: usize,
     /// How many of its caveats the token was issued with; the others were appended by its holder.
     pub(crate) issued_caveats: usize,
+    /// What its nonces are derived from, as far as they are ours.
     pub(crate) root_key: Arc<TenantKey>,
+    /// What signed it.
+    pub(crate) signer: Signer,
+    /// What it permits: no more than its node may, because a service can leave caveats out of what its key signs.
+    pub(crate) actions: ActionSet,
     pub(crate) max_offline_children: u64,
     /// What the token adds to the limits stored with the nodes.
     pub(crate) limits: SpendLimits,
@@ -107,13 +113,15 @@ impl App {
     /// Reads and verifies a token and finds its node: size, envelope, signature, caveats, ledger, in this order.
     async fn verify_token(&self, text: &str) -> Result<Credential, CredentialError> {
         let macaroon = Macaroon::parse(text)?;
-        let (tenant, root_key) = (macaroon.identifier().tenant(), macaroon.identifier().root_key());
+        let tenant = macaroon.identifier().tenant();
+        let signer = self.signer(macaroon.identifier()).await?.ok_or(CredentialError::Forged)?;
+        let token = macaroon.verify(signer.key())?;
+        let (Issued { path, caveats: issued_caveats, root_key, actions }, registered) =
+            self.issued_to(tenant, &token, &signer).await?;
         let root_key = self.root_key(tenant, root_key).await?.ok_or(CredentialError::Forged)?;
-        let token = macaroon.verify(&root_key.key)?;
-        let (Issued { path, caveats: issued_caveats }, registered) =
-            self.issued_to(tenant, &token, root_key.root).await?;
         let max_offline_children = self.shared().options.max_offline_children;
         let limits = spend_limits(&token, &path);
+        let actions = token.scope().actions.intersection(actions);
         Ok(Credential {
             macaroon,
             token,
@@ -121,6 +129,8 @@ impl App {
             registered,
             issued_caveats,
             root_key,
+            signer,
+            actions,
             max_offline_children,
             limits,
         })
@@ -128,20 +138,30 @@ impl App {
 
     /// Where a token leads, and how many levels of that path the ledger knows. What lies beyond the deepest registered
     /// block was made offline: the signature proves that its parent's holder did it.
+    ///
+    /// A token for a service whose chain is not registered anywhere is forged: the service knows its own key, which must
+    /// not make it the tenant's root, nor a child of a delegation that is not for it.
     async fn issued_to(
         &self,
         tenant: TenantId,
         token: &VerifiedToken,
-        root: DelegationId,
+        signer: &Signer,
     ) -> Result<(Issued, usize), CredentialError> {
         let nodes = token.nodes();
-        let (mut issued, mut registered) = (Issued { path: NodePath::root(root), caveats: 0 }, 0);
+        let mut found = match signer {
+            Signer::Tenant(key) => {
+                let (path, actions) = (NodePath::root(key.root), ActionSet::ALL);
+                Some((Issued { path, caveats: 0, root_key: key.id, actions }, 0))
+            }
+            Signer::Service(_) => None,
+        };
         for (index, node) in nodes.iter().enumerate().rev() {
-            if let Some(found) = self.issued(tenant, *node.digest.as_bytes()).await? {
-                (issued, registered) = (found, index + 1);
+            if let Some(issued) = self.issued(tenant, *node.digest.as_bytes()).await? {
+                found = Some((issued, index + 1));
                 break;
             }
         }
+        let (issued, registered) = found.ok_or(CredentialError::Forged)?;
         if issued.path.depth() != registered {
             return Err(CredentialError::Forged);
         }
@@ -150,12 +170,11 @@ impl App {
         }
         let mut whole = issued.path.clone();
         for node in &nodes[registered..] {
-            let id = node.claim.map_or_else(|| node.digest.derived_id(), |claim| claim.id);
-            whole = whole.child(id).map_err(|error| CredentialError::Caveat(error.to_string()))?;
+            whole = whole.child(node.id()).map_err(|error| CredentialError::Caveat(error.to_string()))?;
         }
         // Whoever made it offline may go on appending: what the digest commits to is all that counts as issued.
         let caveats = nodes.last().map_or(0, |node| node.budget_index + 1);
-        Ok((Issued { path: whole, caveats }, registered))
+        Ok((Issued { path: whole, caveats, ..issued }, registered))
     }
 }
 
@@ -196,8 +215,11 @@ impl Credential {
 
     /// Refuses a token that may not be used at Subgrant itself. Conditions about a resource server's requests
     /// (route, method) do not concern this API.
+    ///
+    /// Nor does it that a token was signed for a service: Subgrant keeps the books of what is spent there. An audience
+    /// that a holder appended to another token says where alone it may be used, and that is not here.
     pub(crate) fn check_use_here(&self, source_ip: Option<IpAddr>) -> Result<(), CredentialError> {
-        if self.scope().audience.is_some() {
+        if self.scope().audience != self.signer.audience() {
             return Err(CaveatFailure::Audience.into());
         }
         match source_ip {
@@ -222,7 +244,7 @@ impl Credential {
     pub(crate) fn terms(&self) -> Terms {
         let scope = self.scope();
         Terms {
-            actions: scope.actions,
+            actions: self.actions,
             max_per_spend: scope.max_per_spend,
             limits: Vec::new(),
             max_depth: scope.remaining_depth,

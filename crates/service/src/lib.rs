@@ -12,6 +12,7 @@ mod alert;
 mod app;
 mod attempts;
 mod audit;
+mod caller;
 mod chain;
 mod credential;
 mod delegation;
@@ -41,6 +42,7 @@ mod receipt;
 mod reissue;
 mod report;
 mod reset;
+mod resource_server;
 mod revoke;
 mod root_token;
 mod rotate;
@@ -48,6 +50,7 @@ mod secret;
 mod session;
 mod sessions;
 mod settings;
+mod signer;
 mod signup;
 mod spend;
 mod tree;
@@ -61,9 +64,13 @@ pub use alert::{AlertError, AlertPage, AlertView, NewAlert};
 pub use app::{App, AppOptions, ServiceError};
 pub use attempts::AttemptLimits;
 pub use audit::AuditPage;
+pub use caller::Caller;
 pub use credential::CredentialError;
 pub use engine::{EngineError, TRACES};
-pub use event::{Delivery, EventContent, EventView, SpentBy, Start, SubscribeError};
+pub use event::{
+    Delivery, EventContent, EventView, FeedCursor, FeedError, Revocation, RevocationDelivery, RevocationKind,
+    RevocationPage, SpentBy, Start, SubscribeError,
+};
 pub use export::{ExportPiece, LedgerExport};
 pub use focus::{Charge, ChargeKind, FocusError, FocusExport};
 pub use freeze::{Freeze, FreezeError};
@@ -88,6 +95,7 @@ pub use report::{
     SpendReport, SpendReportRequest,
 };
 pub use reset::{ResetAcceptance, ResetError, ResetSecret};
+pub use resource_server::{RegisterError, RegisteredServer, ResourceServer};
 pub use revoke::{RevokeError, RevokeReceipt, RevokeRequest};
 pub use root_token::{RotateError, RotateRequest, RotatedRoot};
 pub use rotate::{RestrictError, RotateDelegationError, RotatedDelegation};
@@ -103,6 +111,7 @@ pub use subgrant_store::{
     holds::{HoldEntry, HoldStatus},
     outbox::{Item as OutboxItem, Kind as OutboxKind},
     people::Member,
+    revocations::Replaced,
     sessions::Session,
     settings::Settings,
     webhooks::{Delivery as WebhookDelivery, DeliveryStatus, Webhook},

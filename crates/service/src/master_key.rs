@@ -1,4 +1,4 @@
-//! The key under which root keys are sealed. It lives outside the database; there is no default.
+//! The key under which root keys and those of services are sealed. It lives outside the database; there is no default.
 
 use aes_gcm::{
     Aes256Gcm, Key, Nonce,
@@ -6,9 +6,10 @@ use aes_gcm::{
 };
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
-use subgrant_domain::{RootKeyId, TenantId};
+use subgrant_domain::{RootKeyId, ServiceId, TenantId};
 use subgrant_store::{Database, StoreError, maintenance};
 use subgrant_token::RootKey;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 const NONCE_BYTES: usize = 12;
@@ -75,8 +76,17 @@ impl MasterKey {
 
     /// Seals a root key: nonce, ciphertext and tag, bound to its tenant and id.
     pub(crate) fn seal(&self, tenant: TenantId, id: RootKeyId, root_key: &[u8; 32]) -> Vec<u8> {
+        self.seal_bytes(root_key, &associated_data(tenant, id.as_uuid()))
+    }
+
+    /// The same for the key of a service.
+    pub(crate) fn seal_service_key(&self, tenant: TenantId, id: ServiceId, key: &[u8; 32]) -> Vec<u8> {
+        self.seal_bytes(key, &service_data(tenant, id))
+    }
+
+    fn seal_bytes(&self, key: &[u8; 32], associated_data: &[u8]) -> Vec<u8> {
         let nonce: [u8; NONCE_BYTES] = rand::random();
-        let payload = Payload { msg: root_key, aad: &associated_data(tenant, id) };
+        let payload = Payload { msg: key, aad: associated_data };
         let sealed = self
             .cipher()
             .encrypt(&Nonce::from(nonce), payload)
@@ -91,11 +101,35 @@ impl MasterKey {
         id: RootKeyId,
         sealed: &[u8],
     ) -> Result<RootKey, UnsealError> {
+        let opened = self.unseal_bytes(sealed, &associated_data(tenant, id.as_uuid()))?;
+        Ok(RootKey::from_bytes(*opened))
+    }
+
+    /// Opens what [`MasterKey::seal_service_key`] sealed.
+    pub(crate) fn unseal_service_key(
+        &self,
+        tenant: TenantId,
+        id: ServiceId,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<[u8; 32]>, UnsealError> {
+        self.unseal_bytes(sealed, &service_data(tenant, id))
+    }
+
+    fn unseal_bytes(
+        &self,
+        sealed: &[u8],
+        associated_data: &[u8],
+    ) -> Result<Zeroizing<[u8; 32]>, UnsealError> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(UnsealError)?;
-        let payload = Payload { msg: sealed, aad: &associated_data(tenant, id) };
+        let payload = Payload { msg: sealed, aad: associated_data };
         let opened =
             Zeroizing::new(self.cipher().decrypt(&Nonce::from(*nonce), payload).map_err(|_| UnsealError)?);
-        Ok(RootKey::from_bytes(opened.as_slice().try_into().map_err(|_| UnsealError)?))
+        let mut key = Zeroizing::new([0; 32]);
+        if opened.len() != key.len() {
+            return Err(UnsealError);
+        }
+        key.copy_from_slice(&opened);
+        Ok(key)
     }
 
     fn cipher(&self) -> Aes256Gcm {
@@ -109,17 +143,22 @@ impl std::fmt::Debug for MasterKey {
     }
 }
 
-fn associated_data(tenant: TenantId, id: RootKeyId) -> [u8; 32] {
+fn associated_data(tenant: TenantId, id: Uuid) -> [u8; 32] {
     let mut data = [0; 32];
     data[..16].copy_from_slice(tenant.as_uuid().as_bytes());
-    data[16..].copy_from_slice(id.as_uuid().as_bytes());
+    data[16..].copy_from_slice(id.as_bytes());
     data
+}
+
+/// Of another kind than a root key's, so that nobody who writes to the database can make a service's key, which the
+/// service knows, into one that signs for the whole tenant.
+fn service_data(tenant: TenantId, id: ServiceId) -> Vec<u8> {
+    [&associated_data(tenant, id.as_uuid())[..], b"subgrant/service-key/v1"].concat()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uuid::Uuid;
 
     #[test]
     fn a_sealed_key_opens_only_for_its_tenant_id_and_master_key() {
@@ -138,6 +177,19 @@ mod tests {
         altered[20] ^= 1;
         assert!(master.unseal(tenant, id, &altered).is_err());
         assert!(master.unseal(tenant, id, &[]).is_err());
+    }
+
+    #[test]
+    fn the_key_of_a_service_is_no_root_key_of_the_same_id() {
+        let (tenant, uuid) = (TenantId::from_uuid(Uuid::from_u128(1)), Uuid::from_u128(3));
+        let master = MasterKey::generate();
+        let sealed = master.seal_service_key(tenant, ServiceId::from_uuid(uuid), &[7; 32]);
+        assert_eq!(*master.unseal_service_key(tenant, ServiceId::from_uuid(uuid), &sealed).unwrap(), [7; 32]);
+        assert!(master.unseal(tenant, RootKeyId::from_uuid(uuid), &sealed).is_err());
+        let other = ServiceId::from_uuid(Uuid::from_u128(4));
+        assert!(master.unseal_service_key(tenant, other, &sealed).is_err());
+        let root = master.seal(tenant, RootKeyId::from_uuid(uuid), &[7; 32]);
+        assert!(master.unseal_service_key(tenant, ServiceId::from_uuid(uuid), &root).is_err());
     }
 
     #[test]

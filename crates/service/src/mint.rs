@@ -2,7 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use subgrant_domain::{Action, AttributeText, ChildRequest, DelegationId, MintDenial, NodePath, plan_mint};
+use subgrant_domain::{
+    Action, AttributeText, ChildRequest, DelegationId, MintDenial, NodePath, ServiceId, plan_mint,
+};
 use subgrant_store::{
     StoreError, audit,
     delegations::{self, Delegation},
@@ -35,6 +37,8 @@ pub struct MintRequest {
     pub child: ChildRequest,
     /// When the child's life ends.
     pub expiry: Option<ExpiryRequest>,
+    /// The service that alone may take the child's token; absent: the parent's, if it has one.
+    pub audience: Option<ServiceId>,
     /// Caveats for gateways and resource servers, appended after the others.
     pub extra_caveats: Vec<Caveat>,
 }
@@ -73,6 +77,9 @@ pub enum MintError {
     /// The child's token would exceed a token's limits.
     #[error("the child's token would be too long: {0}")]
     TokenTooLong(TokenError),
+    /// No such service is registered.
+    #[error("the audience is no registered service")]
+    UnknownAudience,
 }
 
 impl From<ServiceError> for MintError {
@@ -162,11 +169,12 @@ impl App {
         plan_mint(&mut locked.tree, parent, &principal.holder_at(parent), id, &child).map_err(denied)?;
 
         let base = self.parent_chain(principal, locked, parent).await?;
-        let missing = || ServiceError::Inconsistent("the parent's root key is missing".to_owned());
-        let root_key = self.root_key_in(locked.tx(), base.root_key).await?.ok_or_else(missing)?;
-        let block = chain::block(&root_key.key, id, &request.label, &child, &request.extra_caveats);
+        let (base, audience) = self.for_audience(locked, base, request.audience, parent).await?;
+        let extra_caveats: Vec<_> = request.extra_caveats.iter().cloned().chain(audience).collect();
+        let root_key = &base.root_key;
+        let block = chain::block(&root_key.key, id, &request.label, &child, &extra_caveats);
         let macaroon = base.macaroon.attenuate(&block).map_err(MintError::TokenTooLong)?;
-        let verified = chain::verified(&macaroon, &root_key.key)?;
+        let verified = chain::verified(&macaroon, base.signer.key())?;
         let digest = verified.last_digest().expect("the block holds a budget caveat");
 
         let row = Delegation {
@@ -176,6 +184,7 @@ impl App {
             token_generation: 0,
             made_offline: false,
             root_key: root_key.id,
+            audience: base.signer.audience(),
             tokens_valid_from: None,
             version: 1,
             created_at: now,

@@ -12,6 +12,7 @@ use crate::{
     AccessError, App, CredentialError, Principal, ServiceError,
     chain::{self, WriteError},
     locked::{Loaded, LockedTenant},
+    signer::check_audience,
 };
 
 /// The same delegation with its own block opened by the next generation's nonce, and saying what the node is now.
@@ -46,11 +47,13 @@ impl App {
         locked: &mut LockedTenant,
         reissued: &Delegation,
     ) -> Result<(Digest, i64), WriteError> {
+        check_audience(locked.tx(), reissued).await?;
         let root_key = chain::root_key_of(self, locked.tx(), reissued).await?;
-        let root_token = chain::root_token(self, locked.tx().tenant(), root_key.id, &root_key.key)?;
+        let signer = chain::signer_of(self, locked.tx(), reissued).await?;
+        let start = signer.start(self, locked.tx().tenant())?;
         let caveats = chain::restored(&root_key.key, &reissued.caveats)?;
-        let macaroon = root_token.attenuate(&caveats).map_err(WriteError::TokenTooLong)?;
-        let verified = chain::verified(&macaroon, &root_key.key)?;
+        let macaroon = start.attenuate(&caveats).map_err(WriteError::TokenTooLong)?;
+        let verified = chain::verified(&macaroon, signer.key())?;
         let missing = || ServiceError::Inconsistent("a reissued token has no budget".to_owned());
         let digest = *verified.last_digest().ok_or_else(missing)?.as_bytes();
         tokens::insert(&mut locked.tx, &digest, reissued, locked.head.now)

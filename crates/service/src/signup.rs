@@ -136,6 +136,7 @@ fn root_row(id: DelegationId, root_key: RootKeyId, created_at: Timestamp) -> Del
         token_generation: 0,
         made_offline: false,
         root_key,
+        audience: None,
         tokens_valid_from: None,
         version: 1,
         created_at,

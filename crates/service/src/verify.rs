@@ -2,11 +2,11 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use subgrant_domain::{Action, Credits};
+use subgrant_domain::{Credits, ServiceId};
 use subgrant_token::RequestContext;
 
 use crate::{
-    AccessError, App, CredentialError, DelegationView, Principal,
+    AccessError, App, Caller, CredentialError, DelegationView, Principal,
     access::{PresentedToken, Via},
     chain,
     credential::Credential,
@@ -23,6 +23,8 @@ pub struct VerifyRequest {
     pub path: Option<String>,
     /// The client's address.
     pub source_ip: Option<IpAddr>,
+    /// The resource server.
+    pub service: Option<ServiceId>,
 }
 
 /// What a good token permits.
@@ -40,12 +42,11 @@ impl App {
     /// Whether a token of the caller's tenant is good for a request. The inner error says why it is not.
     pub async fn verify(
         &self,
-        principal: &Principal,
+        caller: &Caller,
         request: &VerifyRequest,
     ) -> Result<Result<Verification, CredentialError>, AccessError> {
-        self.read(principal).await?;
-        principal.require(Action::Read)?;
-        match self.verification(principal, request).await {
+        drop(self.admit(caller).await?);
+        match self.verification(caller, request).await {
             Ok(verification) => Ok(Ok(verification)),
             Err(AccessError::Credential(CredentialError::Service(error))) => Err(error.into()),
             Err(AccessError::Credential(refused)) => Ok(Err(refused)),
@@ -55,23 +56,25 @@ impl App {
 
     async fn verification(
         &self,
-        principal: &Principal,
+        caller: &Caller,
         request: &VerifyRequest,
     ) -> Result<Verification, AccessError> {
         let credential = self.credential(&request.token).await?;
-        if credential.tenant() != principal.tenant {
+        if credential.tenant() != caller.tenant() {
             // Another tenant's token is as unknown here as one that nobody issued.
             return Err(CredentialError::Forged.into());
         }
         let holder = Principal {
-            tenant: principal.tenant,
+            tenant: caller.tenant(),
             path: credential.path.clone(),
             via: Via::Token(PresentedToken(Arc::clone(&credential))),
             source_ip: request.source_ip,
-            request_id: principal.request_id,
+            request_id: None,
         };
         let read = self.read(&holder).await?;
-        check_request(&credential, request, read.tree.now())?;
+        // A resource server speaks for itself, whatever it says.
+        let service = caller.service().or(request.service);
+        check_request(&credential, request, service, read.tree.now())?;
         let id = holder.path.id();
         let missing = || crate::ServiceError::Inconsistent(format!("{id} was not loaded"));
         let row = read.rows.get(&id).ok_or_else(missing)?;
@@ -87,12 +90,14 @@ impl App {
 fn check_request(
     credential: &Credential,
     request: &VerifyRequest,
+    service: Option<ServiceId>,
     now: jiff::Timestamp,
 ) -> Result<(), CredentialError> {
     let context = RequestContext {
         method: request.method.as_deref(),
         path: request.path.as_deref(),
         source_ip: request.source_ip,
+        service,
         ..RequestContext::at(now)
     };
     Ok(credential.scope().check_request(&context)?)

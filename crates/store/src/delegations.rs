@@ -7,7 +7,7 @@ pub(crate) mod row;
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use subgrant_domain::{AttributeText, DelegationId, EntryHash, Node, NodePath, RootKeyId};
+use subgrant_domain::{AttributeText, DelegationId, EntryHash, Node, NodePath, RootKeyId, ServiceId};
 
 pub use label::{forget_label, grams_of, index_label};
 pub use list::{
@@ -29,8 +29,11 @@ pub struct Delegation {
     pub caveats: Vec<String>,
     /// How often the node's own token was rotated.
     pub token_generation: u32,
-    /// The root key under which the canonical token is derived.
+    /// The root key from which the canonical token's nonces are derived, and under which it is signed unless it is for a
+    /// service.
     pub root_key: RootKeyId,
+    /// The service under whose key the canonical token is signed.
+    pub audience: Option<ServiceId>,
     /// Whether it was created without the server, and entered when it was first used.
     pub made_offline: bool,
     /// Root only: tokens issued before this instant are refused.
@@ -95,8 +98,8 @@ pub async fn by_ids(tx: &mut TenantTx, ids: &[DelegationId]) -> Result<Vec<Deleg
         r#"SELECT id, ancestor_ids, label, d.cost_center, d.department, allocation, budget, spent, own_spent, held, reserved,
                capped::text AS "capped!", hour_start AS "hour_start: _", hour_spent, day_start AS "day_start: _", day_spent,
                week_start AS "week_start: _", week_spent, month_start AS "month_start: _", month_spent,
-               newest_at AS "newest_at: _", quarter_gross, quarter_refunded, quarter_entries, descendants, carve_returned, expiry_noted, actions, max_per_spend, limits, max_depth, caveats, token_generation, root_key_id, made_offline,
-               expires_at AS "expires_at: _", frozen_at AS "frozen_at: _", revoked_at AS "revoked_at: _",
+               newest_at AS "newest_at: _", quarter_gross, quarter_refunded, quarter_entries, descendants, carve_returned, expiry_noted, actions, max_per_spend, limits, max_depth, caveats, token_generation, root_key_id,
+               audience_service_id, made_offline, expires_at AS "expires_at: _", frozen_at AS "frozen_at: _", revoked_at AS "revoked_at: _",
                tokens_valid_from AS "tokens_valid_from: _", version, created_at AS "created_at: _"
            FROM delegations d JOIN balances b ON b.tenant_id = d.tenant_id AND b.delegation_id = d.id
            WHERE d.tenant_id = $1 AND b.tenant_id = $1 AND d.id = ANY($2) AND b.delegation_id = ANY($2)"#,
@@ -163,8 +166,8 @@ pub async fn insert(tx: &mut LockedTx, delegation: &Delegation) -> Result<()> {
              VALUES ($1, $2, $11, coalesce($8, ''), coalesce($9, '')))
          INSERT INTO delegations (tenant_id, id, parent_id, path, ancestor_ids, depth, label, cost_center, department,
              allocation, carve_returned, actions, max_per_spend, limits, max_depth, caveats, root_key_id,
-             expires_at, created_at, made_offline, place)
-         VALUES ($1, $2, $3, text2ltree($4), $5, $6, $7, $8, $9, $10, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
+             expires_at, created_at, made_offline, place, audience_service_id)
+         VALUES ($1, $2, $3, text2ltree($4), $5, $6, $7, $8, $9, $10, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
         tenant,
         path.id().as_uuid(),
         path.parent_id().map(subgrant_domain::Id::as_uuid),
@@ -187,6 +190,7 @@ pub async fn insert(tx: &mut LockedTx, delegation: &Delegation) -> Result<()> {
         delegation.created_at.to_sqlx() as _,
         delegation.made_offline,
         place.as_bytes(),
+        delegation.audience.map(subgrant_domain::Id::as_uuid),
     )
     .execute(tx.connection())
     .await?;

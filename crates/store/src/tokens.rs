@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use subgrant_domain::{DelegationId, NodePath};
+use subgrant_domain::{ActionSet, DelegationId, NodePath, RootKeyId, ServiceId};
 
 use crate::{
     LockedTx, Result, TenantTx,
-    delegations::{self, Delegation},
+    delegations::{Delegation, row},
 };
 
 /// A registered token.
@@ -29,6 +29,10 @@ pub struct Issued {
     pub path: NodePath,
     /// How many caveats it was issued with; what follows in a presented token was appended by its holder.
     pub caveats: usize,
+    /// The root key from which its nonces are derived.
+    pub root_key: RootKeyId,
+    /// What its node may do.
+    pub actions: ActionSet,
 }
 
 /// A digest of the signature that follows a node's budget caveat.
@@ -37,16 +41,21 @@ pub type Digest = [u8; 32];
 /// What a digest leads to. Never changes, so it may be cached.
 pub async fn issued(tx: &mut TenantTx, digest: &Digest) -> Result<Option<Issued>> {
     let row = sqlx::query!(
-        "SELECT delegation_id, issued_caveats FROM tokens WHERE tenant_id = $1 AND digest = $2",
+        r#"SELECT t.issued_caveats, d.root_key_id, d.actions, d.ancestor_ids || d.id AS "ids!"
+           FROM tokens t JOIN delegations d ON d.tenant_id = t.tenant_id AND d.id = t.delegation_id
+           WHERE t.tenant_id = $1 AND d.tenant_id = $1 AND t.digest = $2"#,
         tx.tenant().as_uuid(),
         &digest[..]
     )
     .fetch_optional(tx.connection())
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let path = delegations::path_by_id(tx, DelegationId::from_uuid(row.delegation_id)).await?;
-    let caveats = crate::error::read(usize::try_from(row.issued_caveats))?;
-    Ok(path.map(|path| Issued { path, caveats }))
+    Ok(Some(Issued {
+        path: row::path(&row.ids)?,
+        caveats: crate::error::read(usize::try_from(row.issued_caveats))?,
+        root_key: RootKeyId::from_uuid(row.root_key_id),
+        actions: crate::error::read(row.actions.parse())?,
+    }))
 }
 
 /// The registered ones among `digests`.
@@ -132,6 +141,21 @@ pub async fn expire_others(
         tenant,
         node.as_uuid(),
         &keep[..],
+        at.to_sqlx() as _
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Ends the life of every token that was signed for a service, at `at` or earlier.
+pub async fn expire_of_service(tx: &mut LockedTx, service: ServiceId, at: Timestamp) -> Result<()> {
+    let tenant = tx.tenant_uuid();
+    sqlx::query!(
+        "UPDATE tokens t SET valid_until = least(t.valid_until, $3) FROM delegations d
+         WHERE t.tenant_id = $1 AND d.tenant_id = $1 AND d.id = t.delegation_id AND d.audience_service_id = $2",
+        tenant,
+        service.as_uuid(),
         at.to_sqlx() as _
     )
     .execute(tx.connection())

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use jiff::Timestamp;
-use subgrant_domain::{ActionSet, AttributeText, Credits, ServiceId, WindowLimit};
+use subgrant_domain::{ActionSet, AttributeText, Credits, DelegationId, ServiceId, WindowLimit};
 
 use crate::{
     Caveat, CaveatError, DelegationClaim, Identifier, NodeDigest, Scope, TokenError, caveat_list::CaveatList,
@@ -65,8 +65,15 @@ pub struct Block {
     pub audience: Option<ServiceId>,
 }
 
+impl ChainNode {
+    /// The node's public id: what its block says, or what follows from its digest.
+    pub fn id(&self) -> DelegationId {
+        self.claim.map_or_else(|| self.digest.derived_id(), |claim| claim.id)
+    }
+}
+
 impl VerifiedToken {
-    /// Whose token it is, and which root key signed it.
+    /// Whose token it is, and which key signed it.
     pub const fn identifier(&self) -> &Identifier {
         &self.identifier
     }
@@ -84,6 +91,12 @@ impl VerifiedToken {
     /// The nodes that the chain opens, from the root down. Empty for a root token.
     pub fn nodes(&self) -> &[ChainNode] {
         &self.nodes
+    }
+
+    /// The delegation that the token speaks for and all above it, from the root down, the root itself left out. The token
+    /// ends with each of them.
+    pub fn delegations(&self) -> impl DoubleEndedIterator<Item = DelegationId> {
+        self.nodes.iter().map(ChainNode::id)
     }
 
     /// The key of the node that the token speaks for; `None` for a root token.
@@ -119,7 +132,8 @@ pub(crate) fn read(
         caveats: Vec::with_capacity(caveats.len()),
         root_block: Block::default(),
         nodes: Vec::new(),
-        scope: Scope::unrestricted(),
+        // Whatever caveats its holder, or the service itself, writes: it is for no other service.
+        scope: Scope { audience: identifier.service(), ..Scope::unrestricted() },
     };
     let mut claim = None;
     for (index, (bytes, signature)) in caveats.iter().zip(after_caveat).enumerate() {

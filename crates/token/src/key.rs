@@ -40,6 +40,20 @@ impl fmt::Debug for RootKey {
     }
 }
 
+/// The same 32 bytes where they must be written out again, in the text of a verification key: wiped when dropped.
+#[derive(ZeroizeOnDrop)]
+pub(crate) struct SecretKey([u8; 32]);
+
+impl SecretKey {
+    pub(crate) const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
 /// The nonce of the block that the server mints for a node, so that the same token can be minted again without storing
 /// a secret, and nobody who sees the id can compute the block. Same as [`derive_rotated_nonce`] before any rotation.
 pub fn derive_nonce(root_key: &RootKey, id: DelegationId) -> Nonce {

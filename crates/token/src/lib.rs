@@ -14,6 +14,8 @@
 //! whether a node is live or a budget is used up. Hence [`Scope`] is what the token permits at most: the database row
 //! stays authoritative.
 //!
+//! A resource server needs [`verify`] and its [`VerificationKey`], and no network.
+//!
 //! The text format, the caveats and the rules from chain to ledger are shared with the Python and TypeScript
 //! implementations through `testdata/vectors.json`.
 
@@ -30,6 +32,7 @@ mod macaroon;
 mod narrow;
 mod request;
 mod scope;
+mod service;
 mod signature;
 
 pub use armor::{MAX_TEXT_BYTES, PREFIX};
@@ -45,4 +48,5 @@ pub use key::{RootKey, derive_nonce, derive_rotated_nonce, derive_secret};
 pub use macaroon::Macaroon;
 pub use request::{CaveatFailure, RequestContext};
 pub use scope::{Scope, ScopedLimit};
+pub use service::{KeyTextError, Refusal, VERIFICATION_KEY_PREFIX, VerificationKey, verify};
 pub use signature::NodeDigest;

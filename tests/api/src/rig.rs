@@ -172,5 +172,5 @@ pub fn mint_request(label: &str, budget: u64) -> MintRequest {
         department: None,
     };
     let label = AttributeText::new(label).unwrap();
-    MintRequest { parent: None, label, child, expiry: None, extra_caveats: Vec::new() }
+    MintRequest { parent: None, label, child, expiry: None, audience: None, extra_caveats: Vec::new() }
 }

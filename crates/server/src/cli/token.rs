@@ -43,15 +43,18 @@ impl Inspect {
         let macaroon = Macaroon::parse(text.trim());
         let macaroon =
             macaroon.map_err(|error| CliError::new(format!("this is not a Subgrant token: {error}")))?;
-        let (kind, tenant, root_key) = match macaroon.identifier() {
-            Identifier::Subgrant { tenant, root_key } => ("subgrant", tenant, root_key),
-            Identifier::L402 { tenant, root_key, .. } => ("l402", tenant, root_key),
+        let identifier = macaroon.identifier();
+        let kind = match identifier {
+            Identifier::Subgrant { .. } => "subgrant",
+            Identifier::Service { .. } => "service",
+            Identifier::L402 { .. } => "l402",
         };
         let document = json!({
             "verified": false,
             "kind": kind,
-            "tenant": tenant,
-            "root_key": root_key,
+            "tenant": identifier.tenant(),
+            "root_key": identifier.root_key(),
+            "service": identifier.service(),
             "location": macaroon.location(),
             "fingerprint": macaroon.fingerprint(),
             "caveats": macaroon.unverified_caveats().collect::<Vec<_>>(),

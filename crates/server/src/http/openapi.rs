@@ -28,6 +28,7 @@ use super::{respond::SESSION_COOKIE, router::api_router};
         (name = "report", description = "For finance"),
         (name = "alert", description = "Thresholds, and who is told"),
         (name = "webhook", description = "Addresses that are told of events"),
+        (name = "service", description = "Resource servers and their keys"),
         (name = "verify", description = "For resource servers"),
         (name = "health", description = "For load balancers")
     ),
@@ -42,6 +43,8 @@ impl Modify for Credentials {
         let components = openapi.components.get_or_insert_default();
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("sgt_…").build();
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
+        let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("svk_…").build();
+        components.add_security_scheme("service", SecurityScheme::Http(key));
         let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(SESSION_COOKIE)));
         components.add_security_scheme("session", cookie);
     }

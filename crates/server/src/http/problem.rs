@@ -13,6 +13,7 @@ pub(crate) use mapping::{of_mint, of_spend, of_update};
 
 mod finance;
 mod mapping;
+mod services;
 
 /// An error on its way out. The request's id is added by the outermost layer.
 #[derive(Debug, Clone)]

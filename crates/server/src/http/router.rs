@@ -113,6 +113,9 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         routes!(handlers::webhook::delete),
         routes!(handlers::webhook::deliveries),
         routes!(handlers::webhook::test),
+        routes!(handlers::service::list, handlers::service::create),
+        routes!(handlers::service::one, handlers::service::delete),
+        routes!(handlers::revocation::read),
         routes!(handlers::verify::verify),
         routes!(handlers::config::show),
     ];

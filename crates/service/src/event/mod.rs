@@ -6,6 +6,8 @@
 
 mod hub;
 mod page;
+mod revocation;
+mod revocation_stream;
 mod subscription;
 
 use serde_json::Value;
@@ -15,6 +17,8 @@ use subgrant_store::events::{self, NewEvent};
 use crate::{App, ServiceError, locked::LockedTenant};
 
 pub(crate) use hub::Hub;
+pub use revocation::{FeedCursor, FeedError, Revocation, RevocationKind, RevocationPage};
+pub use revocation_stream::RevocationDelivery;
 pub use subscription::{Delivery, EventContent, EventView, SpentBy, Start, SubscribeError};
 
 /// What can happen, apart from what the ledger tells.

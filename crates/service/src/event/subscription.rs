@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use subgrant_domain::{Action, DelegationId, EventId, EventPosition, LedgerEntry, NodePath};
+use subgrant_domain::{DelegationId, EventId, EventPosition, LedgerEntry, NodePath};
 use tokio::{
     sync::{broadcast::error::RecvError, mpsc, watch},
     time::Instant,
@@ -14,10 +14,10 @@ use super::{
     hub::Joined,
     page::{self, Body, Event, Mark, Page},
 };
-use crate::{AccessError, App, DelegationView, Principal, ServiceError, Via};
+use crate::{AccessError, App, Caller, DelegationView, Principal, ServiceError, Via};
 
 /// How old a resume point may be: what is older may have been forgotten.
-const RESUMABLE: SignedDuration = SignedDuration::from_hours(24 * 7);
+pub(super) const RESUMABLE: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 /// How many entries of the ledger a watcher may have missed. Who missed more is faster by loading everything anew.
 const MOST_MISSED: u64 = 100_000;
@@ -127,10 +127,18 @@ impl App {
         principal: &Principal,
         start: Start,
     ) -> Result<mpsc::Receiver<Delivery>, SubscribeError> {
-        let mut read = self.read(principal).await?;
-        principal.require(Action::Read)?;
-        let newest = page::newest(&mut read.tx).await?;
-        drop(read);
+        self.open_stream(&Caller::Principal(principal.clone()), start).await
+    }
+
+    /// The same for a resource server too, which sees what becomes of every node, and nothing else.
+    pub(super) async fn open_stream(
+        &self,
+        caller: &Caller,
+        start: Start,
+    ) -> Result<mpsc::Receiver<Delivery>, SubscribeError> {
+        let mut tx = self.admit(caller).await?;
+        let newest = page::newest(&mut tx).await?;
+        drop(tx);
         let hub = &self.shared().hub;
         let closing = hub.closing();
         if *closing.borrow() {
@@ -144,17 +152,12 @@ impl App {
                 if is_resumable(mark, newest) { (mark, false) } else { (newest, true) }
             }
         };
-        let joined = hub.join(self, principal.tenant, newest).ok_or(SubscribeError::TooMany)?;
+        let joined = hub.join(self, caller.tenant(), newest).ok_or(SubscribeError::TooMany)?;
         let (sink, deliveries) = mpsc::channel(self.shared().options.stream_buffer);
         let id = first.position.id(first.at);
         let greeting = if is_reset { Delivery::Reset(id) } else { Delivery::Ready(id) };
-        let watcher = Watcher {
-            app: self.clone(),
-            principal: principal.clone(),
-            mark: first,
-            checked: Instant::now(),
-            sink,
-        };
+        let watcher =
+            Watcher { app: self.clone(), caller: caller.clone(), mark: first, checked: Instant::now(), sink };
         tokio::spawn(watcher.run(greeting, joined, closing));
         Ok(deliveries)
     }
@@ -174,7 +177,7 @@ fn is_resumable(mark: Mark, newest: Mark) -> bool {
 
 struct Watcher {
     app: App,
-    principal: Principal,
+    caller: Caller,
     /// How far the watcher was told.
     mark: Mark,
     /// When its credential was last found good.
@@ -216,7 +219,7 @@ impl Watcher {
     /// Reads for itself what the common reader has already read. In a task of its own, so that the end of the stream
     /// does not cut a transaction off in the middle.
     async fn next_page(&self) -> Result<Option<Arc<Page>>, Over> {
-        let (app, tenant, mark) = (self.app.clone(), self.principal.tenant, self.mark);
+        let (app, tenant, mark) = (self.app.clone(), self.caller.tenant(), self.mark);
         let task = tokio::spawn(async move {
             let shared = app.shared();
             page::read(&shared.database, tenant, mark, shared.options.event_page).await
@@ -238,7 +241,11 @@ impl Watcher {
         }
         debug_assert!(page.from <= self.mark.position, "nothing lies between pages");
         for event in page.events.iter().filter(|event| event.mark.position > self.mark.position) {
-            if let Some(view) = self.view(page, event) {
+            let view = match &self.caller {
+                Caller::Principal(principal) => view(principal, page, event),
+                Caller::Service { .. } => view_of_service(event),
+            };
+            if let Some(view) = view {
                 self.send(Delivery::Event(Box::new(view))).await?;
             }
         }
@@ -248,8 +255,8 @@ impl Watcher {
 
     /// Ends the stream of a watcher whose credential is not good any more.
     async fn check(&mut self) -> Result<(), Over> {
-        let (app, principal) = (self.app.clone(), self.principal.clone());
-        let task = tokio::spawn(async move { app.check_standing(&principal).await });
+        let (app, caller) = (self.app.clone(), self.caller.clone());
+        let task = tokio::spawn(async move { app.admit(&caller).await.map(drop) });
         match task.await {
             Ok(Ok(())) => {
                 self.checked = Instant::now();
@@ -269,45 +276,59 @@ impl Watcher {
         let patience = self.app.shared().options.stream_patience;
         self.sink.send_timeout(delivery, patience).await.map_err(|_| Over)
     }
+}
 
-    /// The event as the watcher may see it; `None` where it may not.
-    fn view(&self, page: &Page, event: &Event) -> Option<EventView> {
-        let mut path = Vec::new();
-        let (kind, content) = match &event.body {
-            Body::Stored { kind, path: None, data } => {
-                // People are the business of people: a token knows of nobody.
-                matches!(self.principal.via, Via::Session { .. }).then_some(())?;
-                (kind.clone(), EventContent::Recorded(data.clone()))
+/// The event as the watcher may see it; `None` where it may not.
+fn view(principal: &Principal, page: &Page, event: &Event) -> Option<EventView> {
+    let mut path = Vec::new();
+    let (kind, content) = match &event.body {
+        Body::Stored { kind, path: None, data } => {
+            // People are the business of people: a token knows of nobody.
+            matches!(principal.via, Via::Session { .. }).then_some(())?;
+            (kind.clone(), EventContent::Recorded(data.clone()))
+        }
+        Body::Stored { kind, path: Some(node), data } => {
+            path = visible(principal, node)?;
+            (kind.clone(), EventContent::Recorded(data.clone()))
+        }
+        Body::Entry(entry, node) => {
+            path = visible(principal, node)?;
+            (entry_kind(entry).to_owned(), EventContent::Entry(entry.clone()))
+        }
+        Body::Summary(nodes) => {
+            let seen = nodes.iter().filter(|node| visible(principal, &node.path).is_some());
+            let seen: Vec<_> = seen.map(spent_by).collect();
+            if seen.is_empty() {
+                return None;
             }
-            Body::Stored { kind, path: Some(node), data } => {
-                path = self.visible(node)?;
-                (kind.clone(), EventContent::Recorded(data.clone()))
-            }
-            Body::Entry(entry, node) => {
-                path = self.visible(node)?;
-                (entry_kind(entry).to_owned(), EventContent::Entry(entry.clone()))
-            }
-            Body::Summary(nodes) => {
-                let seen = nodes.iter().filter(|node| self.visible(&node.path).is_some());
-                let seen: Vec<_> = seen.map(spent_by).collect();
-                if seen.is_empty() {
-                    return None;
-                }
-                ("spend.summary".to_owned(), EventContent::Summary(seen))
-            }
-        };
-        let seen = event.settled.iter().filter(|node| self.visible(node).is_some());
-        let rows = seen.filter_map(|node| page.rows.get(&node.id()));
-        let delegations = rows.map(|row| DelegationView::new(&page.tree, row, &self.principal)).collect();
-        let Mark { position, at } = event.mark;
-        Some(EventView { id: position.id(at), kind, at, path, content, delegations })
-    }
+            ("spend.summary".to_owned(), EventContent::Summary(seen))
+        }
+    };
+    let seen = event.settled.iter().filter(|node| visible(principal, node).is_some());
+    let rows = seen.filter_map(|node| page.rows.get(&node.id()));
+    let delegations = rows.map(|row| DelegationView::new(&page.tree, row, principal)).collect();
+    let Mark { position, at } = event.mark;
+    Some(EventView { id: position.id(at), kind, at, path, content, delegations })
+}
 
-    /// The part of a path that the watcher may know.
-    fn visible(&self, path: &NodePath) -> Option<Vec<DelegationId>> {
-        let own = &self.principal.path;
-        path.is_within(own.id()).then(|| path.ids()[own.depth()..].to_vec())
-    }
+/// What a resource server may see of it: what becomes of which node.
+fn view_of_service(event: &Event) -> Option<EventView> {
+    let Body::Stored { kind, path: Some(node), data } = &event.body else { return None };
+    let Mark { position, at } = event.mark;
+    Some(EventView {
+        id: position.id(at),
+        kind: kind.clone(),
+        at,
+        path: node.ids().to_vec(),
+        content: EventContent::Recorded(data.clone()),
+        delegations: Vec::new(),
+    })
+}
+
+/// The part of a path that the watcher may know.
+fn visible(principal: &Principal, path: &NodePath) -> Option<Vec<DelegationId>> {
+    let own = &principal.path;
+    path.is_within(own.id()).then(|| path.ids()[own.depth()..].to_vec())
 }
 
 fn entry_kind(entry: &LedgerEntry) -> &'static str {

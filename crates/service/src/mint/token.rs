@@ -1,23 +1,31 @@
 //! The child's token: what it is appended to, and how it is written again.
 
-use subgrant_domain::{NodePath, RootKeyId};
+use std::sync::Arc;
+
+use subgrant_domain::{MintDenial, NodePath, ServiceId};
 use subgrant_store::{
     delegations::{self, Delegation},
-    root_keys,
+    root_keys, services,
 };
 use subgrant_token::{Caveat, Macaroon, RootKey};
 use zeroize::Zeroizing;
 
 use super::{Answer, MintError, Minted};
 use crate::{
-    AccessError, App, CredentialError, DelegationView, Principal, ServiceError, chain,
+    AccessError, App, CredentialError, DelegationView, Principal, ServiceError,
+    app::TenantKey,
+    chain,
     locked::{Loaded, LockedTenant},
+    signer::Signer,
 };
 
 /// What a child's block is appended to.
 pub(super) struct Base {
     pub(super) macaroon: Macaroon,
-    pub(super) root_key: RootKeyId,
+    /// What the nonces of its chain are derived from.
+    pub(super) root_key: Arc<TenantKey>,
+    /// What has signed it.
+    pub(super) signer: Signer,
     /// How many of its caveats were issued with the parent's token; the others are the caller's own.
     pub(super) issued: usize,
 }
@@ -39,17 +47,64 @@ impl App {
                 _ => row.root_key,
             };
             let canonical = Delegation { root_key, ..row };
-            let macaroon = chain::canonical_token(self, locked.tx(), &canonical).await?;
-            return Ok(Base { macaroon, root_key, issued });
+            return Ok(self.canonical_base(locked, &canonical, issued).await?);
         };
         if parent.id() == principal.path.id() {
-            let (macaroon, root_key) = (credential.macaroon.clone(), credential.root_key.id);
-            return Ok(Base { macaroon, root_key, issued: credential.issued_caveats });
+            let (root_key, signer) = (Arc::clone(&credential.root_key), credential.signer.clone());
+            let (macaroon, issued) = (credential.macaroon.clone(), credential.issued_caveats);
+            return Ok(Base { macaroon, root_key, signer, issued });
         }
-        let canonical = chain::canonical_token(self, locked.tx(), &row).await?;
+        let base = self.canonical_base(locked, &row, issued).await?;
         let narrowing = principal.narrowing_at(locked, parent)?;
-        let macaroon = canonical.attenuate(&narrowing).map_err(MintError::TokenTooLong)?;
-        Ok(Base { macaroon, root_key: row.root_key, issued })
+        let macaroon = base.macaroon.attenuate(&narrowing).map_err(MintError::TokenTooLong)?;
+        Ok(Base { macaroon, ..base })
+    }
+
+    async fn canonical_base(
+        &self,
+        locked: &mut LockedTenant,
+        row: &Delegation,
+        issued: usize,
+    ) -> Result<Base, ServiceError> {
+        let macaroon = chain::canonical_token(self, locked.tx(), row).await?;
+        let root_key = chain::root_key_of(self, locked.tx(), row).await?;
+        let signer = chain::signer_of(self, locked.tx(), row).await?;
+        Ok(Base { macaroon, root_key, signer, issued })
+    }
+
+    /// The same chain under the key of the service that the child shall be for, and the caveat that says so. Below a
+    /// delegation for a service everything is for that service.
+    pub(super) async fn for_audience(
+        &self,
+        locked: &mut LockedTenant,
+        base: Base,
+        asked: Option<ServiceId>,
+        parent: &NodePath,
+    ) -> Result<(Base, Option<Caveat>), MintError> {
+        let inherited = base.signer.audience();
+        if let (Some(inherited), Some(asked)) = (inherited, asked)
+            && inherited != asked
+        {
+            let (field, permitted) = ("audience", inherited.to_string());
+            let denial = MintDenial::NarrowerThanParent { field, permitted };
+            return Err(MintError::Denied { denial, parent: parent.id() });
+        }
+        let Some(audience) = inherited.or(asked) else { return Ok((base, None)) };
+        let found = services::by_id(locked.tx(), audience).await?;
+        let is_live = found.is_some_and(|service| service.deleted_at.is_none());
+        match inherited {
+            Some(_) if is_live => return Ok((base, None)),
+            Some(_) => return Err(ServiceError::AudienceDeleted.into()),
+            None if is_live => {}
+            None => return Err(MintError::UnknownAudience),
+        }
+        let verified = chain::verified(&base.macaroon, base.signer.key())?;
+        let caveats = chain::reopened(&base.root_key.key, &verified);
+        let issued = base.issued + caveats.len() - verified.caveats().len();
+        let signer = self.signer_in(locked.tx(), base.root_key.id, Some(audience)).await?;
+        let start = signer.start(self, locked.tx().tenant())?;
+        let macaroon = start.attenuate(&caveats).map_err(MintError::TokenTooLong)?;
+        Ok((Base { macaroon, signer, issued, ..base }, Some(Caveat::Audience(audience))))
     }
 
     /// The answer to a request that was answered before, with the identical token, whatever became of the child since.
@@ -80,20 +135,15 @@ impl App {
         } else {
             canonical.attenuate(&narrowing).map_err(MintError::TokenTooLong)?
         };
-        let root_key = chain::root_key_of(self, locked.tx(), &row).await?;
-        minted_with(&macaroon, &root_key.key, answer.delegation)
+        let signer = chain::signer_of(self, locked.tx(), &row).await?;
+        minted_with(&macaroon, signer.key(), answer.delegation)
     }
 }
 
 /// The recorded view with the token that belongs to it, and the token's caveats.
-fn minted_with(
-    macaroon: &Macaroon,
-    root_key: &RootKey,
-    delegation: DelegationView,
-) -> Result<Minted, MintError> {
+fn minted_with(macaroon: &Macaroon, key: &RootKey, delegation: DelegationView) -> Result<Minted, MintError> {
     // What the caller's token says since may contradict the child: then nothing is left that it could be given.
-    let verified =
-        macaroon.verify(root_key).map_err(|error| AccessError::from(CredentialError::from(error)))?;
+    let verified = macaroon.verify(key).map_err(|error| AccessError::from(CredentialError::from(error)))?;
     let caveats = verified.caveats().iter().map(ToString::to_string).collect();
     let delegation = DelegationView { caveats, ..delegation };
     Ok(Minted { delegation, token: Zeroizing::new(macaroon.to_text()) })
@@ -114,7 +164,7 @@ fn minted_below_offline(
     }
     let block = chain::restored(&credential.root_key.key, &row.caveats[presented.len()..])?;
     let macaroon = credential.macaroon.attenuate(&block).map_err(MintError::TokenTooLong)?;
-    minted_with(&macaroon, &credential.root_key.key, delegation)
+    minted_with(&macaroon, credential.signer.key(), delegation)
 }
 
 /// A view for the record, which must not hold the nonces that the answer shows as the token does.

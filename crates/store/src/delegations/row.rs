@@ -2,7 +2,7 @@
 
 use jiff_sqlx::Timestamp;
 use subgrant_domain::{
-    AttributeText, Counter, Credits, DelegationId, Newest, Node, NodePath, RootKeyId, Tally, Terms,
+    AttributeText, Counter, Credits, DelegationId, Newest, Node, NodePath, RootKeyId, ServiceId, Tally, Terms,
 };
 use uuid::Uuid;
 
@@ -46,6 +46,7 @@ pub(super) struct Row {
     pub(super) token_generation: i32,
     pub(super) made_offline: bool,
     pub(super) root_key_id: Uuid,
+    pub(super) audience_service_id: Option<Uuid>,
     pub(super) expires_at: Option<Timestamp>,
     pub(super) frozen_at: Option<Timestamp>,
     pub(super) revoked_at: Option<Timestamp>,
@@ -105,6 +106,7 @@ impl Row {
             token_generation: self.token_generation.cast_unsigned(),
             made_offline: self.made_offline,
             root_key: RootKeyId::from_uuid(self.root_key_id),
+            audience: self.audience_service_id.map(ServiceId::from_uuid),
             tokens_valid_from: self.tokens_valid_from.map(Timestamp::to_jiff),
             version: self.version,
             created_at: self.created_at.to_jiff(),

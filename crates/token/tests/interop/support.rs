@@ -21,8 +21,13 @@ pub(crate) fn l402_identifier() -> Identifier {
     Identifier::L402 {
         payment_hash: [0xab; 32],
         tenant: identifier().tenant(),
-        root_key: identifier().root_key(),
+        root_key: identifier().root_key().unwrap(),
     }
+}
+
+pub(crate) fn service_identifier() -> Identifier {
+    let service = "svc_01jd0000000000000000000007".parse().unwrap();
+    Identifier::Service { tenant: identifier().tenant(), service }
 }
 
 /// A token made by the crate under test.

@@ -6,7 +6,7 @@ use base64::{
 };
 use subgrant_token::{ErrorClass, Identifier, MAX_CAVEATS, MAX_TEXT_BYTES, Macaroon, RootKey, TokenError};
 
-use crate::support::{LOCATION, identifier, root_key, root_token, token};
+use crate::support::{LOCATION, SERVICE, identifier, root_key, root_token, token};
 
 fn binary(token: &Macaroon) -> Vec<u8> {
     let text = token.to_text();
@@ -189,15 +189,17 @@ fn the_longest_token_is_8192_bytes_of_text() {
 }
 
 #[test]
-fn identifiers_of_both_kinds_round_trip_and_others_are_refused() {
+fn identifiers_of_every_kind_round_trip_and_others_are_refused() {
     let l402 = Identifier::L402 {
         payment_hash: [0xab; 32],
         tenant: identifier().tenant(),
-        root_key: identifier().root_key(),
+        root_key: identifier().root_key().unwrap(),
     };
+    let service = Identifier::Service { tenant: identifier().tenant(), service: SERVICE.parse().unwrap() };
     assert_eq!(identifier().encode().len(), 33);
+    assert_eq!(service.encode().len(), 33);
     assert_eq!(l402.encode().len(), 66);
-    for identifier in [identifier(), l402] {
+    for identifier in [identifier(), service, l402] {
         assert_eq!(Identifier::decode(&identifier.encode()), Ok(identifier));
         let token = Macaroon::mint(&root_key(), LOCATION, &identifier).unwrap();
         let read = Macaroon::parse(&token.to_text()).unwrap();
@@ -215,7 +217,8 @@ fn identifiers_of_both_kinds_round_trip_and_others_are_refused() {
         &encoded[..65],
         &version_1,
         &[&encoded[..], &[0]].concat(),
-        &[&[2][..], &identifier().encode()[1..]].concat(),
+        &[&[3][..], &identifier().encode()[1..]].concat(),
+        &service.encode()[..32],
     ] {
         assert_eq!(Identifier::decode(bytes), Err(TokenError::UnknownIdentifier), "{bytes:02x?}");
     }

@@ -17,4 +17,6 @@ mod requests;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod service;
+#[cfg(test)]
 mod support;

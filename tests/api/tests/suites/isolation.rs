@@ -29,6 +29,8 @@ struct Other {
     session_id: String,
     alert_id: String,
     webhook_id: String,
+    service_id: String,
+    revoked_id: String,
     owner: Api,
     invitation: String,
 }
@@ -386,6 +388,27 @@ impl Caller {
                 }
                 assert!(!told.contains(&theirs) && !told.contains(&other.tenant.root_id), "{told}");
             }
+            "GET /api/cloud/service" => {
+                let list = self.send(Method::GET, "/service", None).await;
+                assert!([200, 403].contains(&list.status), "{}", list.body);
+                assert!(!list.body.to_string().contains(&other.service_id), "{}", list.body);
+            }
+            "GET /api/cloud/revocation" => {
+                let feed = self.send(Method::GET, "/revocation", None).await;
+                assert!([200, 403].contains(&feed.status), "{}", feed.body);
+                assert!(!feed.body.to_string().contains(&other.revoked_id), "{}", feed.body);
+            }
+            "POST /api/cloud/service" => {
+                let made = self.send(Method::POST, "/service", Some(json!({ "name": "theirs" }))).await;
+                assert!([201, 403].contains(&made.status), "{}", made.body);
+                let theirs = other.root.get("/service").await;
+                assert_eq!(theirs.body["data"].as_array().map(Vec::len), Some(1), "{}", theirs.body);
+            }
+            "GET /api/cloud/service/{id}" | "DELETE /api/cloud/service/{id}" => {
+                let ids = [other.service_id.as_str(), "svc_01jd0000000000000000000001"];
+                let (method, path) = operation.split_once(" /api/cloud").expect("a method and a path");
+                self.assert_unknown(method.parse().expect("a method"), path, ids, None).await;
+            }
             "GET /api/cloud/spend/{id}" => {
                 self.assert_unknown(Method::GET, "/spend/{id}", spend_ids, None).await;
             }
@@ -445,6 +468,9 @@ async fn no_operation_reaches_another_tenant() {
     let session_id = owner.get(&format!("/user/{user_id}/session")).await.text("/data/0/id");
     let alert_id = owner.post("/alert", &json!({ "kind": "spend", "credits": 1_000 })).await.text("/id");
     let webhook_id = owner.post("/webhook", &json!({ "url": "https://theirs.example/" })).await.text("/id");
+    let service_id = their_root.post("/service", &json!({ "name": "theirs" })).await.text("/id");
+    let (_, revoked_id) = their_root.child("short-lived", 1).await;
+    assert_eq!(their_root.act(&revoked_id, "revoke").await.status, 200);
     let invited = owner.post("/invite", &json!({ "email": "guest@tenant.example", "role": "owner" })).await;
     let invitation = invited.text("/token");
     let other = Other {
@@ -458,6 +484,8 @@ async fn no_operation_reaches_another_tenant() {
         session_id,
         alert_id,
         webhook_id,
+        service_id,
+        revoked_id,
         owner,
         invitation,
     };
@@ -493,6 +521,7 @@ async fn the_others_credentials_open_nothing_of_ours() {
     let root = server.api.with_token(&tenant.root_token);
     let (_, id) = root.child("Ours", 100).await;
     let (spend_id, hold_id) = (root.spend(5).await.text("/id"), root.held(5).await);
+    let service_id = root.post("/service", &json!({ "name": "ours" })).await.text("/id");
     let before = root.snapshot().await;
     let their_root = server.api.with_token(&theirs.root_token);
     let (their_leaf, _) = their_root.child("Theirs", 10).await;
@@ -502,6 +531,7 @@ async fn the_others_credentials_open_nothing_of_ours() {
             let thing = match operation.path.split('/').nth(3) {
                 Some("spend") => &spend_id,
                 Some("hold") => &hold_id,
+                Some("service") => &service_id,
                 // People, and what only people see: no token reaches them at all.
                 Some("user" | "alert" | "webhook") => continue,
                 _ => ours,

@@ -2,6 +2,8 @@
 
 mod alerts;
 mod at_size;
+mod audience_forgeries;
+mod audiences;
 mod audit_log;
 mod batch_bodies;
 mod batch_callers;
@@ -52,10 +54,12 @@ mod readiness;
 mod refunds;
 mod refusals;
 mod replays;
+mod revocation_feed;
 mod revoking;
 mod roles;
 mod rotation;
 mod row_level_security;
+mod services;
 mod serving;
 mod session_list;
 mod sessions;

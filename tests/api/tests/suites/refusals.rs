@@ -217,6 +217,21 @@ const TABLE: &[Row] = &[
     ("get_webhook_id_delivery", Owner, "whk_01jd0000000000000000000001", "", 404, "not_found"),
     ("post_webhook_id_test", Viewer, "whk_01jd0000000000000000000001", "{}", 403, "action_not_permitted"),
     ("post_webhook_id_test", Owner, "whk_01jd0000000000000000000001", "{}", 404, "not_found"),
+    // Resource servers.
+    ("get_service", Team, "", "", 403, "action_not_permitted"),
+    ("get_service", Nobody, "", "", 401, "missing"),
+    ("post_service", Team, "", r#"{"name": "x"}"#, 403, "action_not_permitted"),
+    ("post_service", Viewer, "", r#"{"name": "x"}"#, 403, "action_not_permitted"),
+    ("post_service", Admin, "", r#"{"name": ""}"#, 422, "validation"),
+    ("get_revocation", Team, "", "", 403, "action_not_permitted"),
+    ("get_revocation", Spender, "", "", 403, "action_not_permitted"),
+    ("get_revocation", Revoked, "", "", 401, "revoked"),
+    ("get_revocation", Root, "?since=nonsense", "", 422, "validation"),
+    ("get_service_id", Team, "{service}", "", 404, "not_found"),
+    ("get_service_id", Root, "{unknown service}", "", 404, "not_found"),
+    ("delete_service_id", Team, "{service}", "", 404, "not_found"),
+    ("delete_service_id", Viewer, "{service}", "", 403, "action_not_permitted"),
+    ("delete_service_id", Root, "{unknown service}", "", 404, "not_found"),
     ("get_audit", Team, "", "", 403, "action_not_permitted"),
     ("get_ledger_proof", Team, "", "", 403, "action_not_permitted"),
     ("get_event", Spender, "", "", 403, "action_not_permitted"),
@@ -343,6 +358,7 @@ impl Stage {
         let forged =
             format!("{}.{}", used.split_once('.').expect("an invitation names its tenant").0, "0".repeat(64));
         let owner_id = owner.get("/session").await.text("/user/id");
+        let service = root.post("/service", &json!({ "name": "reports" })).await.text("/id");
         let words = vec![
             ("{large}", format!("\"{}\"", "x".repeat(2 * 1024 * 1024))),
             ("{root}", tenant.root_id),
@@ -353,6 +369,8 @@ impl Stage {
             ("{owner}", owner_id),
             ("{viewer}", viewer_id),
             ("{unknown session}", "ses_01jd0000000000000000000001".to_owned()),
+            ("{service}", service),
+            ("{unknown service}", "svc_01jd0000000000000000000001".to_owned()),
             ("{unknown user}", "usr_01jd0000000000000000000001".to_owned()),
             ("{used invitation}", used),
             ("{forged invitation}", forged),
@@ -402,7 +420,8 @@ impl Stage {
     /// All that a refusal could have changed.
     async fn snapshot(&self) -> Value {
         let people = self.owner.get("/user?limit=100").await;
-        json!([self.root.snapshot().await, people.body, self.root.all("/audit?").await])
+        let services = self.root.get("/service").await;
+        json!([self.root.snapshot().await, people.body, services.body, self.root.all("/audit?").await])
     }
 }
 

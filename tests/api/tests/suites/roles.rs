@@ -78,6 +78,9 @@ const TABLE: &[(&str, Who, &str, &str)] = &[
     ("get_period", Members, "", ""),
     ("get_export_focus", Members, "?period=2026-01", ""),
     ("get_alert", Members, "", ""),
+    ("get_service", Members, "", ""),
+    ("get_revocation", Members, "", ""),
+    ("get_service_id", Members, "{service}", ""),
     ("post_verify", Members, "", r#"{"token": "x"}"#),
     ("post_period_month_close", Finance, "{month}", ""),
     ("post_period_month_reopen", Managers, "{closed month}", ""),
@@ -100,6 +103,8 @@ const TABLE: &[(&str, Who, &str, &str)] = &[
     ("delete_webhook_id", Managers, "{webhook}", ""),
     ("get_webhook_id_delivery", Managers, "{webhook}", ""),
     ("post_webhook_id_test", Managers, "{webhook}", "{}"),
+    ("post_service", Managers, "", r#"{"name": "x"}"#),
+    ("delete_service_id", Managers, "{service}", ""),
     // The tree and its money.
     ("post_delegation", Managers, "", r#"{"label": "x", "budget_credits": 1}"#),
     ("patch_delegation_id", Managers, "{delegation}", r#"{"label": "y"}"#),
@@ -175,6 +180,7 @@ impl Stage {
             "{alert}" => {
                 self.owner.post("/alert", &json!({ "kind": "spend", "credits": 1 })).await.text("/id")
             }
+            "{service}" => self.root.post("/service", &json!({ "name": "x" })).await.text("/id"),
             "{webhook}" => {
                 for webhook in self.owner.get("/webhook").await.body["data"].as_array().expect("a list") {
                     let id = webhook["id"].as_str().expect("an id");
@@ -198,6 +204,7 @@ impl Stage {
             "{closed month}",
             "{alert}",
             "{webhook}",
+            "{service}",
         ]) {
             if spoken.contains(word) {
                 spoken = spoken.replace(word, &self.make(word).await);

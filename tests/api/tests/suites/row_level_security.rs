@@ -32,6 +32,7 @@ async fn stage() -> (TestServer, Uuid, Uuid) {
         assert_eq!(owner.post("/alert", &json!({ "kind": "spend", "credits": 1 })).await.status, 201);
         assert_eq!(owner.post("/webhook", &json!({ "url": "https://a.example/" })).await.status, 201);
         assert_eq!(owner.post("/period/2026-01/close", &json!({})).await.status, 200);
+        assert_eq!(owner.post("/service", &json!({ "name": "x" })).await.status, 201);
         assert_eq!(server.app.check_alerts(id).await.expect("alerts can be looked at"), 1);
         let people = owner.get("/user").await;
         let reset = json!({ "email": people.text("/data/0/email") });

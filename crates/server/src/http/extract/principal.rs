@@ -1,10 +1,11 @@
-//! Who asks: a bearer token or a session cookie.
+//! Who asks: a bearer token, a session cookie or, where resource servers may ask, a verification key.
 
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
 };
-use subgrant_service::{Principal, SessionSecret};
+use subgrant_service::{Caller, Principal, SessionSecret};
+use subgrant_token::{VERIFICATION_KEY_PREFIX, VerificationKey};
 
 use super::Origin;
 use crate::http::{HttpState, problem::Problem, respond::SESSION_COOKIE};
@@ -27,6 +28,24 @@ impl FromRequestParts<HttpState> for Authenticated {
         check_same_origin(&parts.method, &parts.headers)?;
         // In a box, so that a request with a token does not carry the room for this around.
         Ok(Self(Box::pin(state.app.authenticate_session(&session, source_ip, request_id)).await?))
+    }
+}
+
+/// Whoever asks where resource servers may too, with their verification keys.
+pub(crate) struct Asking(pub(crate) Caller);
+
+impl FromRequestParts<HttpState> for Asking {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Self::Rejection> {
+        let bearer = bearer_token(&parts.headers)?;
+        if let Some(text) = bearer.filter(|text| text.starts_with(VERIFICATION_KEY_PREFIX)) {
+            let malformed = |error| Problem::unauthorized("malformed", format!("This is no key: {error}."));
+            let key = VerificationKey::parse(text).map_err(malformed)?;
+            return Ok(Self(state.app.authenticate_service(&key).await?));
+        }
+        let Authenticated(principal) = Authenticated::from_request_parts(parts, state).await?;
+        Ok(Self(Caller::Principal(principal)))
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) mod password;
 pub(super) mod people;
 pub(super) mod period;
 pub(super) mod report;
+pub(super) mod revocation;
+pub(super) mod service;
 pub(super) mod session;
 pub(super) mod sessions;
 pub(super) mod settings;

@@ -45,6 +45,9 @@ impl From<ServiceError> for Problem {
             let detail = "The delegation, or one above it, was made offline: only its own token can do this.";
             return Self::new(StatusCode::CONFLICT, "made_offline", detail);
         }
+        if let ServiceError::AudienceDeleted = error {
+            return super::services::audience_deleted();
+        }
         tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
         match error {
             ServiceError::Store(StoreError::Unavailable(_)) => Self::unavailable(
@@ -304,6 +307,7 @@ pub(crate) fn of_mint(error: MintError, principal: &Principal, requested: Credit
                 format!("the child's token would be refused: {why}"),
             );
         }
+        MintError::UnknownAudience => return super::services::unknown_audience(),
         MintError::Denied { denial, .. } => denial,
     };
     match denial {

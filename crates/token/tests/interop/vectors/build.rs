@@ -145,12 +145,17 @@ pub(super) fn vector(name: &str, made_by: &str, token: &str, key: &[u8; 32], exp
 
 fn identifier_fields(identifier: &Identifier) -> Value {
     let payment_hash = match identifier {
-        Identifier::Subgrant { .. } => None,
+        Identifier::Subgrant { .. } | Identifier::Service { .. } => None,
         Identifier::L402 { payment_hash, .. } => Some(hex::encode(payment_hash)),
     };
-    json!({
+    let mut fields = json!({
         "tenant": identifier.tenant(), "root_key": identifier.root_key(), "payment_hash": payment_hash,
-    })
+    });
+    // Signed under the key of a service, which the vector's `root_key` then is.
+    if let Some(service) = identifier.service() {
+        fields["service"] = json!(service);
+    }
+    fields
 }
 
 fn with_defaults(defaults: Value, given: &Value) -> Value {

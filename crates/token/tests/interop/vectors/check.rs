@@ -39,18 +39,20 @@ fn refusal(error: TokenError) -> Value {
 
 fn described(verified: &VerifiedToken, token: &Macaroon) -> Value {
     let payment_hash = match verified.identifier() {
-        Identifier::Subgrant { .. } => None,
+        Identifier::Subgrant { .. } | Identifier::Service { .. } => None,
         Identifier::L402 { payment_hash, .. } => Some(hex::encode(payment_hash)),
     };
     let caveats: Vec<_> = verified.caveats().iter().map(ToString::to_string).collect();
     let nodes: Vec<_> = verified.nodes().iter().map(node).collect();
+    let mut identifier = json!({
+        "tenant": verified.identifier().tenant(), "root_key": verified.identifier().root_key(),
+        "payment_hash": payment_hash,
+    });
+    if let Some(service) = verified.identifier().service() {
+        identifier["service"] = json!(service);
+    }
     json!({
-        "valid": true,
-        "identifier": {
-            "tenant": verified.identifier().tenant(), "root_key": verified.identifier().root_key(),
-            "payment_hash": payment_hash,
-        },
-        "location": token.location(), "caveats": caveats, "nodes": nodes, "scope": scope(verified.scope()),
+        "valid": true, "identifier": identifier, "location": token.location(), "caveats": caveats, "nodes": nodes, "scope": scope(verified.scope()),
     })
 }
 

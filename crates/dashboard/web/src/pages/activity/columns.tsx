@@ -34,6 +34,8 @@ const WORDS: Record<string, string> = {
   'webhook.create': 'Added a webhook',
   'webhook.delete': 'Deleted a webhook',
   'webhook.test': 'Tried a webhook',
+  'service.create': 'Registered a service',
+  'service.delete': 'Deleted a service',
 };
 
 /** `webhook.create` would be `Webhook: create`, if this page did not know it yet. */

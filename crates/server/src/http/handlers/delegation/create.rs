@@ -22,7 +22,8 @@ pub(super) fn mint_request(body: api::CreateDelegation) -> Result<MintRequest, P
     let max_per_spend = body.max_per_spend.map(|value| validator.amount("/max_per_spend", value));
     let limits = window_limits(&mut validator, &body.limits);
     let actions = body.actions.as_deref().map(|words| action_set(&mut validator, words));
-    check_audience(&mut validator, body.audience.as_deref());
+    let audience = body.audience.as_deref().map(str::parse::<ServiceId>).transpose();
+    let audience = validator.check("/audience", "invalid_id", audience).flatten();
     let child = ChildRequest {
         budget: budget.unwrap_or(Credits::ZERO),
         allocation: match body.allocation {
@@ -49,7 +50,7 @@ pub(super) fn mint_request(body: api::CreateDelegation) -> Result<MintRequest, P
     // What is no id names no delegation.
     let parent = body.parent_id.map(|id| id.parse()).transpose().map_err(|_| Problem::not_found())?;
     let (child, expiry) = request;
-    Ok(MintRequest { parent, label: noted(label)?, child, expiry, extra_caveats })
+    Ok(MintRequest { parent, label: noted(label)?, child, expiry, audience, extra_caveats })
 }
 
 pub(super) fn parse_caveat(text: &str) -> Result<Caveat, &'static str> {
@@ -130,13 +131,4 @@ fn action_set(validator: &mut Validator, words: &[api::Action]) -> ActionSet {
         api::Action::Read => Action::Read,
     });
     actions.collect()
-}
-
-/// No service can be registered yet, so no audience exists.
-fn check_audience(validator: &mut Validator, audience: Option<&str>) {
-    match audience.map(str::parse::<ServiceId>) {
-        None => {}
-        Some(Ok(_)) => validator.refuse("/audience", "unknown_service", "names no registered service"),
-        Some(Err(error)) => validator.refuse("/audience", "invalid_id", error.to_string()),
-    }
 }

@@ -1,0 +1,48 @@
+//! What has to do with resource servers.
+
+use axum::http::StatusCode;
+use subgrant_api::FieldError;
+use subgrant_service::{FeedError, RegisterError};
+
+use super::Problem;
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::Access(error) => error.into(),
+            RegisterError::TooMany => {
+                Self::field("too_many_services", "", format!("{error}: delete some first"))
+            }
+        }
+    }
+}
+
+impl From<FeedError> for Problem {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::Access(error) => error.into(),
+            FeedError::NoCursor => Self::validation(vec![FieldError {
+                pointer: "?since".to_owned(),
+                code: "invalid_cursor".to_owned(),
+                detail: "is not a cursor of the feed".to_owned(),
+            }]),
+            FeedError::TooOld => {
+                let detail = "What follows the cursor can be told no more: begin anew, without since.";
+                Self::new(StatusCode::GONE, "cursor_expired", detail)
+            }
+        }
+    }
+}
+
+pub(super) fn unknown_audience() -> Problem {
+    Problem::validation(vec![FieldError {
+        pointer: "/audience".to_owned(),
+        code: "unknown_service".to_owned(),
+        detail: "names no registered service".to_owned(),
+    }])
+}
+
+pub(super) fn audience_deleted() -> Problem {
+    let detail = "The service that the delegation is for was deleted: nothing more is written for it.";
+    Problem::new(StatusCode::CONFLICT, "audience_deleted", detail)
+}
