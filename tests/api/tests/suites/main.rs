@@ -20,6 +20,8 @@ mod events;
 mod expiry;
 mod focus;
 mod forecast;
+mod gateways;
+mod gateways_nginx;
 mod freezing;
 mod hold_lists;
 mod holds;
