@@ -17,7 +17,7 @@ use crate::{
     access::PresentedToken,
     engine::Operation,
     idempotency::{self, scoped},
-    locked::{Loaded, LockedTenant},
+    locked::{Loaded, LockedTenant, ReadTenant},
     resource_server::check_exists,
     spend::own_item,
 };
@@ -33,6 +33,14 @@ pub struct ForwardedRequest {
     pub target: String,
     /// The client's address, as the gateway knows it.
     pub source_ip: Option<IpAddr>,
+}
+
+/// Somebody at a gateway, and the tenant as it was just then.
+pub struct AtGateway {
+    /// Whose token it is.
+    pub principal: Principal,
+    service: ServiceId,
+    read: ReadTenant,
 }
 
 /// A request that may pass.
@@ -105,14 +113,14 @@ impl App {
         Ok(Outcome::fresh(()))
     }
 
-    /// The holder of a token that was shown to a gateway in front of a service. Its conditions are judged by the request
-    /// that the gateway was sent, not by the gateway's own.
-    pub async fn authenticate_at_gateway(
+    /// Who shows a token at a gateway in front of a service. The token's conditions are judged by the request that the
+    /// gateway was sent, not by the gateway's own.
+    pub async fn at_gateway(
         &self,
         text: &str,
         service: ServiceId,
         request_id: Option<RequestId>,
-    ) -> Result<Principal, AccessError> {
+    ) -> Result<AtGateway, AccessError> {
         let credential = self.credential(text).await?;
         let (tenant, path) = (credential.tenant(), credential.path.clone());
         let via = Via::Token(PresentedToken(credential));
@@ -120,18 +128,16 @@ impl App {
         let mut read = self.read(&principal).await?;
         let found = services::by_id(&mut read.tx, service).await?;
         found.filter(|service| service.deleted_at.is_none()).ok_or(AccessError::NotFound)?;
-        Ok(principal)
+        Ok(AtGateway { principal, service, read })
     }
 
     /// Lets a request pass that the token is good for, after its price was debited.
     pub async fn authorize(
         &self,
-        principal: &Principal,
-        service: ServiceId,
+        AtGateway { principal, service, mut read }: AtGateway,
         request: &ForwardedRequest,
         key: Option<IdempotencyKey>,
     ) -> Result<Outcome<Authorization>, AuthorizeError> {
-        let mut read = self.read(principal).await?;
         let refused = |failure: CaveatFailure| AccessError::from(CredentialError::from(failure));
         let path = RequestPath::new(&request.target).map_err(|_| refused(CaveatFailure::UnsafePath))?;
         let prices = service_routes::of_service(&mut read.tx, service).await?;
@@ -159,8 +165,8 @@ impl App {
             metadata: None,
             dry_run: false,
         };
-        let item = own_item(principal, Operation::Spend(spend), scoped(principal, ROUTE, key));
-        let spent = self.entry(principal, item).await.map_err(|error| AuthorizeError::Spend(error, price))?;
+        let item = own_item(&principal, Operation::Spend(spend), scoped(&principal, ROUTE, key));
+        let spent = self.entry(&principal, item).await.map_err(|error| AuthorizeError::Spend(error, price))?;
         Ok(spent.map(|receipt| Authorization { delegation, price, receipt: Some(receipt) }))
     }
 }

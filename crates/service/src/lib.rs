@@ -65,7 +65,7 @@ pub use alert::{AlertError, AlertPage, AlertView, NewAlert};
 pub use app::{App, AppOptions, ServiceError};
 pub use attempts::AttemptLimits;
 pub use audit::AuditPage;
-pub use authorize::{Authorization, AuthorizeError, ForwardedRequest};
+pub use authorize::{AtGateway, Authorization, AuthorizeError, ForwardedRequest};
 pub use caller::Caller;
 pub use credential::CredentialError;
 pub use engine::{EngineError, TRACES};

@@ -63,10 +63,11 @@ pub(in crate::http) async fn authorize(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let service: ServiceId = service.parse().map_err(|_| Problem::not_found())?;
-    let principal = state.app.authenticate_at_gateway(&token, service, origin.request_id).await?;
+    let at_gateway = state.app.at_gateway(&token, service, origin.request_id).await?;
     let request = forwarded(&headers)?;
     let key = idempotency::key(key, uri.path(), &(&request.method, &request.target));
-    let passed = state.app.authorize(&principal, service, &request, key).await;
+    let principal = at_gateway.principal.clone();
+    let passed = state.app.authorize(at_gateway, &request, key).await;
     passed.map(passing).map_err(|error| problem::of_authorize(error, &principal))
 }
 
