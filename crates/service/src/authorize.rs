@@ -58,8 +58,8 @@ pub struct Authorization {
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorizeError {
     /// The token is not good for it, or cannot pay for it.
-    #[error(transparent)]
-    Spend(SpendError, Credits),
+    #[error("{0}")]
+    Spend(#[source] SpendError, Credits),
     /// Nobody has said what it costs.
     #[error("the service has no price for it")]
     NoPrice,
@@ -114,11 +114,11 @@ impl App {
     }
 
     /// Who shows a token at a gateway in front of a service. The token's conditions are judged by the request that the
-    /// gateway was sent, not by the gateway's own.
+    /// gateway was sent, not by the gateway's own. What is no service's id names none.
     pub async fn at_gateway(
         &self,
         text: &str,
-        service: ServiceId,
+        service: &str,
         request_id: Option<RequestId>,
     ) -> Result<AtGateway, AccessError> {
         let credential = self.credential(text).await?;
@@ -126,6 +126,7 @@ impl App {
         let via = Via::Token(PresentedToken(credential));
         let principal = Principal { tenant, path, via, source_ip: None, request_id };
         let mut read = self.read(&principal).await?;
+        let service: ServiceId = service.parse().map_err(|_| AccessError::NotFound)?;
         let found = services::by_id(&mut read.tx, service).await?;
         found.filter(|service| service.deleted_at.is_none()).ok_or(AccessError::NotFound)?;
         Ok(AtGateway { principal, service, read })
@@ -166,7 +167,8 @@ impl App {
             dry_run: false,
         };
         let item = own_item(&principal, Operation::Spend(spend), scoped(&principal, ROUTE, key));
-        let spent = self.entry(&principal, item).await.map_err(|error| AuthorizeError::Spend(error, price))?;
+        let spent =
+            self.entry(&principal, item).await.map_err(|error| AuthorizeError::Spend(error, price))?;
         Ok(spent.map(|receipt| Authorization { delegation, price, receipt: Some(receipt) }))
     }
 }

@@ -27,7 +27,10 @@ impl Nginx {
     pub async fn start(subgrant: &str, service: &str) -> Self {
         let directory = std::env::temp_dir().join(format!("subgrant-nginx-{}", Uuid::now_v7().simple()));
         fs::create_dir(&directory).expect("a directory can be made");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port is free").port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|free| free.local_addr())
+            .expect("a port is free")
+            .port();
         let upstream = directory.join("upstream.sock");
         let gateway = documented("nginx")
             .replace("https://subgrant.example", subgrant)
@@ -80,6 +83,7 @@ fn program() -> &'static str {
 
 /// The block of the documents in a language.
 fn documented(language: &str) -> String {
-    let (_, rest) = DOCUMENTED.split_once(&format!("```{language}\n")).expect("the documents have such a block");
+    let (_, rest) =
+        DOCUMENTED.split_once(&format!("```{language}\n")).expect("the documents have such a block");
     rest.split_once("```").expect("it ends").0.to_owned()
 }

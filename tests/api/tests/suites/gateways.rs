@@ -75,7 +75,8 @@ async fn a_request_passes_once_its_price_is_debited() {
     // Every method that a gateway may use itself.
     for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
         let request = stage.agent.request(method, &format!("/authorize/{}", stage.service));
-        let request = request.header("X-Forwarded-Method", "GET").header("X-Forwarded-Uri", "/v1/reports/free");
+        let request =
+            request.header("X-Forwarded-Method", "GET").header("X-Forwarded-Uri", "/v1/reports/free");
         assert_eq!(Reply::of(request).await.status, 200);
     }
     assert_books_balance(&stage.server, &stage.tenant).await;
@@ -84,13 +85,15 @@ async fn a_request_passes_once_its_price_is_debited() {
 #[tokio::test]
 async fn the_first_route_that_matches_has_the_price_and_what_none_matches_is_refused() {
     let stage = Stage::start().await;
-    for (method, target, price) in [
-        ("GET", "/v1/reports/free", "0"),
-        ("HEAD", "/v1/reports/1", "3"),
-        ("POST", "/v1/reports/1", "7"),
-    ] {
+    for (method, target, price) in
+        [("GET", "/v1/reports/free", "0"), ("HEAD", "/v1/reports/1", "3"), ("POST", "/v1/reports/1", "7")]
+    {
         let passed = stage.ask(&stage.agent, method, target).await;
-        assert_eq!((passed.status, passed.header("x-subgrant-price-credits")), (200, Some(price)), "{target}");
+        assert_eq!(
+            (passed.status, passed.header("x-subgrant-price-credits")),
+            (200, Some(price)),
+            "{target}"
+        );
         assert_eq!(passed.header("x-subgrant-spend-id").is_none(), price == "0", "{target}");
     }
     assert_eq!(stage.spent().await, 10);
@@ -165,7 +168,16 @@ async fn a_token_for_the_service_pays_there_and_at_no_other() {
 #[tokio::test]
 async fn paths_that_can_be_read_in_two_ways_do_not_pass() {
     let stage = Stage::start().await;
-    for target in ["/v1/reports/../admin", "/v1/%2e%2e/admin", "/v1//x", "/v1/a%2fb", "/v1/x\\..", "v1/x", "*", "/v1/;/x"] {
+    for target in [
+        "/v1/reports/../admin",
+        "/v1/%2e%2e/admin",
+        "/v1//x",
+        "/v1/a%2fb",
+        "/v1/x\\..",
+        "v1/x",
+        "*",
+        "/v1/;/x",
+    ] {
         let reply = stage.ask(&stage.agent, "GET", target).await;
         assert_eq!(reply.status, 403, "{target}: {}", reply.body);
     }
@@ -199,14 +211,21 @@ async fn what_the_gateway_leaves_out_or_says_twice_is_named() {
         ("no target", request().header("X-Forwarded-Method", "GET")),
         ("two targets", stage.asking(&stage.agent, "GET", "/a").header(uri.0, uri.1)),
         ("no method's name", request().header("X-Forwarded-Method", "G T").header(uri.0, uri.1)),
-        ("no address", request().header("X-Forwarded-Method", "GET").header(uri.0, uri.1).header("X-Forwarded-For", "me")),
+        (
+            "no address",
+            request()
+                .header("X-Forwarded-Method", "GET")
+                .header(uri.0, uri.1)
+                .header("X-Forwarded-For", "me"),
+        ),
     ] {
         Reply::of(request).await.assert_problem(400, "invalid_forwarded_header", case);
     }
     let unnamed = request().header("X-Forwarded-Method", "GET").header(uri.0, uri.1);
     assert_eq!(Reply::of(unnamed).await.status, 200, "no caveat asks for the address");
     let elsewhere = stage.narrowed(&[b"source_ip = 198.51.100.9"]);
-    let unnamed = elsewhere.request(Method::GET, &path).header("X-Forwarded-Method", "GET").header(uri.0, uri.1);
+    let unnamed =
+        elsewhere.request(Method::GET, &path).header("X-Forwarded-Method", "GET").header(uri.0, uri.1);
     Reply::of(unnamed).await.assert_problem(403, "caveat_not_met", "a caveat asks for the address");
 }
 
@@ -224,16 +243,24 @@ async fn prices_are_replaced_as_a_whole_and_checked() {
         (json!({ "route": "/x", "method": "get it", "price_credits": 1 }), "/routes/0/method"),
         (json!({ "route": "/x", "price_credits": 9_007_199_254_740_992_u64 }), "/routes/0/price_credits"),
         (json!({ "route": "/x", "price_credits": 1, "price_sats": 0 }), "/routes/0/price_sats"),
-        (json!({ "route": "/x", "price_credits": 1, "price_sats": 2_100_000_000_000_001_u64 }), "/routes/0/price_sats"),
+        (
+            json!({ "route": "/x", "price_credits": 1, "price_sats": 2_100_000_000_000_001_u64 }),
+            "/routes/0/price_sats",
+        ),
     ] {
         let refused = stage.set_prices(&stage.owner, json!([route])).await;
         refused.assert_problem(422, "validation", &route.to_string());
         assert_eq!(refused.text("/errors/0/pointer"), pointer, "{route}: {}", refused.body);
     }
-    for route in [json!({ "route": "/x" }), json!({ "route": "/x", "price_credits": -1 }), json!({ "route": "/x", "price_credits": 1, "free": true })] {
+    for route in [
+        json!({ "route": "/x" }),
+        json!({ "route": "/x", "price_credits": -1 }),
+        json!({ "route": "/x", "price_credits": 1, "free": true }),
+    ] {
         assert_eq!(stage.set_prices(&stage.owner, json!([route])).await.status, 422, "{route}");
     }
-    let many: Vec<_> = (0..201).map(|number| json!({ "route": format!("/{number}"), "price_credits": 1 })).collect();
+    let many: Vec<_> =
+        (0..201).map(|number| json!({ "route": format!("/{number}"), "price_credits": 1 })).collect();
     stage.set_prices(&stage.owner, json!(many)).await.assert_problem(422, "validation", "201");
     assert_eq!(stage.set_prices(&stage.owner, json!(many[..200])).await.status, 200);
     let log = stage.owner.all("/audit?action=service.price&").await;

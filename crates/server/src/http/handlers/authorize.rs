@@ -7,7 +7,6 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use subgrant_domain::ServiceId;
 use subgrant_service::{Authorization, ForwardedRequest, Outcome};
 
 use crate::http::{
@@ -62,8 +61,7 @@ pub(in crate::http) async fn authorize(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let service: ServiceId = service.parse().map_err(|_| Problem::not_found())?;
-    let at_gateway = state.app.at_gateway(&token, service, origin.request_id).await?;
+    let at_gateway = state.app.at_gateway(&token, &service, origin.request_id).await?;
     let request = forwarded(&headers)?;
     let key = idempotency::key(key, uri.path(), &(&request.method, &request.target));
     let principal = at_gateway.principal.clone();

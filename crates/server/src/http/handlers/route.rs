@@ -85,9 +85,8 @@ fn priced(routes: &[api::PricedRoute]) -> Result<Vec<PricedRoute>, Problem> {
     let mut validator = Validator::default();
     if routes.len() > MOST {
         validator.refuse("/routes", "too_many", format!("must be at most {MOST}"));
-        validator.finish()?;
     }
-    let priced = routes.iter().enumerate().map(|(index, route)| {
+    let priced = routes.iter().take(MOST).enumerate().map(|(index, route)| {
         let pointer = |field: &str| format!("/routes/{index}/{field}");
         let text = caveat("route", &route.route);
         validator.check(&pointer("route"), "invalid_route", text.ok_or("must be a path such as /v1/*"));
