@@ -21,6 +21,7 @@ mod period;
 mod problem;
 mod report;
 mod revocation;
+mod route;
 mod service;
 mod spend;
 mod tenant;
@@ -57,6 +58,7 @@ pub use period::{AccountingPeriod, AccountingPeriodList, ChangePeriod, PeriodSta
 pub use problem::{FieldError, Problem};
 pub use report::{SpendReport, SpendReportLine, SpendSums};
 pub use revocation::{ReplacedToken, RevocationEntry, RevocationFeed, RevocationKind};
+pub use route::{PricedRoute, ServiceRoutes};
 pub use service::{CreateService, CreatedService, Service, ServiceList};
 pub use spend::{BatchItem, BatchOutcome, CreateSpend, RefundSpend, Spend, SpendBatch, SpendBatchResult};
 pub use tenant::{

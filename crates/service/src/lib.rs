@@ -12,6 +12,7 @@ mod alert;
 mod app;
 mod attempts;
 mod audit;
+mod authorize;
 mod caller;
 mod chain;
 mod credential;
@@ -64,6 +65,7 @@ pub use alert::{AlertError, AlertPage, AlertView, NewAlert};
 pub use app::{App, AppOptions, ServiceError};
 pub use attempts::AttemptLimits;
 pub use audit::AuditPage;
+pub use authorize::{AtGateway, Authorization, AuthorizeError, ForwardedRequest};
 pub use caller::Caller;
 pub use credential::CredentialError;
 pub use engine::{EngineError, TRACES};
@@ -112,6 +114,7 @@ pub use subgrant_store::{
     outbox::{Item as OutboxItem, Kind as OutboxKind},
     people::Member,
     revocations::Replaced,
+    service_routes::PricedRoute,
     sessions::Session,
     settings::Settings,
     webhooks::{Delivery as WebhookDelivery, DeliveryStatus, Webhook},

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use subgrant_domain::{Action, AttributeText, ServiceId};
-use subgrant_store::{StoreError, audit, services, tokens};
+use subgrant_store::{StoreError, TenantTx, audit, services, tokens};
 use subgrant_token::VerificationKey;
 use zeroize::Zeroizing;
 
@@ -196,6 +196,17 @@ impl App {
         let bytes = self.shared().master_key.unseal_service_key(tenant, stored.id, &stored.sealed)?;
         Ok(VerificationKey::new(tenant, stored.id, *bytes))
     }
+}
+
+/// Refuses where there is no such service, as far as the caller may know.
+pub(crate) async fn check_exists(
+    tx: &mut TenantTx,
+    principal: &Principal,
+    id: ServiceId,
+) -> Result<(), AccessError> {
+    let found = if principal.path.depth() == 0 { services::by_id(tx, id).await? } else { None };
+    let live = found.filter(|service| service.deleted_at.is_none());
+    live.map(drop).ok_or(AccessError::NotFound)
 }
 
 /// Refuses whoever does not act for the whole tenant.

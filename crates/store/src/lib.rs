@@ -28,6 +28,7 @@ pub mod resets;
 pub mod revocations;
 pub mod rollups;
 pub mod root_keys;
+pub mod service_routes;
 pub mod services;
 pub mod sessions;
 pub mod settings;

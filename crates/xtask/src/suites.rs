@@ -19,9 +19,7 @@ use crate::workspace::Workspace;
 /// examples, the page's own tests and those in a browser are left out.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     ensure_tools(workspace)?;
-    if arguments.is_empty() {
-        tools::ensure(&[Tool::Chromium])?;
-    }
+    tools::ensure(if arguments.is_empty() { &[Tool::Nginx, Tool::Chromium] } else { &[Tool::Nginx] })?;
     // Before anything is compiled, because the server embeds it.
     web::build(workspace)?;
     database::with_cluster(|cluster| run_on(workspace, cluster, arguments))

@@ -20,6 +20,7 @@ pub(crate) enum Tool {
     Libsodium,
     PythonVenv,
     Chromium,
+    Nginx,
 }
 
 impl Tool {
@@ -29,6 +30,8 @@ impl Tool {
             Self::Libsodium => process::succeeds("pkg-config", &["--exists", "libsodium"]),
             Self::PythonVenv => process::succeeds("python3", &["-c", "import ensurepip, venv"]),
             Self::Chromium => browser::find_chromium().is_some(),
+            // It is not on everybody's PATH.
+            Self::Nginx => ["nginx", "/usr/sbin/nginx"].iter().any(|nginx| process::succeeds(nginx, &["-v"])),
         }
     }
 
@@ -41,6 +44,7 @@ impl Tool {
             Self::Chromium => {
                 &["chromium", "fonts-dejavu-core", "fonts-liberation", "fonts-noto-color-emoji"]
             }
+            Self::Nginx => &["nginx-light"],
         }
     }
 
@@ -59,6 +63,7 @@ impl Tool {
                 "Python 3 with venv (Fedora: `dnf install python3`, macOS: `brew install python`)"
             }
             Self::Chromium => "Chromium (Fedora: `dnf install chromium`, macOS: `brew install chromium`)",
+            Self::Nginx => "nginx (Fedora: `dnf install nginx`, macOS: `brew install nginx`)",
         }
     }
 }
@@ -114,7 +119,9 @@ fn apt_prefix() -> Option<Vec<&'static str>> {
 
 fn apt_get(prefix: &[&str], arguments: &[&str]) -> Result<()> {
     let mut command = Command::new(prefix[0]);
-    command.args(&prefix[1..]).args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(arguments);
+    // Where there is no systemd, run level 1 keeps packages from starting what they install.
+    let settings = ["DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"];
+    command.args(&prefix[1..]).args(settings).arg("apt-get").args(arguments);
     process::run(command.stdin(Stdio::null()))
 }
 

@@ -10,6 +10,7 @@ use subgrant_domain::{Credits, DelegationId, NotAMonth};
 use subgrant_service::{BlockedAt, Principal};
 
 pub(crate) use mapping::{of_mint, of_spend, of_update};
+pub(crate) use services::of_authorize;
 
 mod finance;
 mod mapping;

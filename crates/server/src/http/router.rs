@@ -116,6 +116,8 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         routes!(handlers::service::list, handlers::service::create),
         routes!(handlers::service::one, handlers::service::delete),
         routes!(handlers::revocation::read),
+        routes!(handlers::route::show, handlers::route::replace),
+        routes!(handlers::authorize::authorize),
         routes!(handlers::verify::verify),
         routes!(handlers::config::show),
     ];

@@ -153,7 +153,8 @@ async fn the_openapi_document_is_3_1_and_complete() {
                 "{name}: {codes:?}"
             );
         }
-        if operation.method == "POST" {
+        // What a gateway asks has the method of the request that it was sent, and nothing of its body.
+        if operation.method == "POST" && !operation.path.contains("/authorize/") {
             assert!(
                 described["requestBody"]["content"]["application/json"].is_object(),
                 "{name} says no body"

@@ -404,6 +404,29 @@ impl Caller {
                 let theirs = other.root.get("/service").await;
                 assert_eq!(theirs.body["data"].as_array().map(Vec::len), Some(1), "{}", theirs.body);
             }
+            "GET /api/cloud/route" => {
+                let ids = [other.service_id.as_str(), "svc_01jd0000000000000000000001"];
+                self.assert_unknown(Method::GET, "/route?service_id={id}", ids, None).await;
+            }
+            "PUT /api/cloud/route" => {
+                let ids = [other.service_id.as_str(), "svc_01jd0000000000000000000001"];
+                let body = json!({ "service_id": "{id}", "routes": [{ "route": "/*", "price_credits": 1 }] });
+                self.assert_unknown(Method::PUT, "/route", ids, Some(&body)).await;
+            }
+            "GET /api/cloud/authorize/{service_id}"
+            | "POST /api/cloud/authorize/{service_id}"
+            | "PUT /api/cloud/authorize/{service_id}"
+            | "PATCH /api/cloud/authorize/{service_id}"
+            | "DELETE /api/cloud/authorize/{service_id}" => {
+                let (method, _) = operation.split_once(' ').expect("a method and a path");
+                let method: Method = method.parse().expect("a method");
+                if self.cookie.is_some() {
+                    let refused = self.send(method, &format!("/authorize/{}", other.service_id), None).await;
+                    return refused.assert_problem(403, "action_not_permitted", "a session pays for nothing");
+                }
+                let ids = [other.service_id.as_str(), "svc_01jd0000000000000000000001"];
+                self.assert_unknown(method, "/authorize/{id}", ids, None).await;
+            }
             "GET /api/cloud/service/{id}" | "DELETE /api/cloud/service/{id}" => {
                 let ids = [other.service_id.as_str(), "svc_01jd0000000000000000000001"];
                 let (method, path) = operation.split_once(" /api/cloud").expect("a method and a path");

@@ -21,6 +21,8 @@ mod expiry;
 mod focus;
 mod forecast;
 mod freezing;
+mod gateways;
+mod gateways_nginx;
 mod hold_lists;
 mod holds;
 mod holds_ending;

@@ -81,6 +81,7 @@ const TABLE: &[(&str, Who, &str, &str)] = &[
     ("get_service", Members, "", ""),
     ("get_revocation", Members, "", ""),
     ("get_service_id", Members, "{service}", ""),
+    ("get_route", Members, "?service_id={service}", ""),
     ("post_verify", Members, "", r#"{"token": "x"}"#),
     ("post_period_month_close", Finance, "{month}", ""),
     ("post_period_month_reopen", Managers, "{closed month}", ""),
@@ -105,6 +106,13 @@ const TABLE: &[(&str, Who, &str, &str)] = &[
     ("post_webhook_id_test", Managers, "{webhook}", "{}"),
     ("post_service", Managers, "", r#"{"name": "x"}"#),
     ("delete_service_id", Managers, "{service}", ""),
+    ("put_route", Managers, "", r#"{"service_id": "{service}", "routes": []}"#),
+    // A gateway is shown tokens.
+    ("get_authorize_service_id", NoSession, "{service}", ""),
+    ("post_authorize_service_id", NoSession, "{service}", ""),
+    ("put_authorize_service_id", NoSession, "{service}", ""),
+    ("patch_authorize_service_id", NoSession, "{service}", ""),
+    ("delete_authorize_service_id", NoSession, "{service}", ""),
     // The tree and its money.
     ("post_delegation", Managers, "", r#"{"label": "x", "budget_credits": 1}"#),
     ("patch_delegation_id", Managers, "{delegation}", r#"{"label": "y"}"#),

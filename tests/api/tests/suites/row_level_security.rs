@@ -5,7 +5,7 @@ use sqlx::Executor;
 use subgrant_domain::TenantId;
 use subgrant_server::http::HttpOptions;
 use subgrant_service::{AppOptions, MailRoute};
-use subgrant_tests::{Tenant, TestServer, faults, role_faults};
+use subgrant_tests::{Reply, Tenant, TestServer, faults, role_faults};
 use uuid::Uuid;
 
 /// Two tenants that have rows in every table.
@@ -32,7 +32,10 @@ async fn stage() -> (TestServer, Uuid, Uuid) {
         assert_eq!(owner.post("/alert", &json!({ "kind": "spend", "credits": 1 })).await.status, 201);
         assert_eq!(owner.post("/webhook", &json!({ "url": "https://a.example/" })).await.status, 201);
         assert_eq!(owner.post("/period/2026-01/close", &json!({})).await.status, 200);
-        assert_eq!(owner.post("/service", &json!({ "name": "x" })).await.status, 201);
+        let service = owner.post("/service", &json!({ "name": "x" })).await.text("/id");
+        let prices = json!({ "service_id": service, "routes": [{ "route": "/*", "price_credits": 1 }] });
+        let priced = owner.request(reqwest::Method::PUT, "/route").json(&prices);
+        assert_eq!(Reply::of(priced).await.status, 200);
         assert_eq!(server.app.check_alerts(id).await.expect("alerts can be looked at"), 1);
         let people = owner.get("/user").await;
         let reset = json!({ "email": people.text("/data/0/email") });

@@ -1,6 +1,7 @@
 //! Handlers: parse at the boundary, call one use case, translate its answer.
 
 pub(super) mod alert;
+pub(super) mod authorize;
 pub(super) mod batch;
 pub(super) mod books;
 pub(super) mod config;
@@ -16,6 +17,7 @@ pub(super) mod people;
 pub(super) mod period;
 pub(super) mod report;
 pub(super) mod revocation;
+pub(super) mod route;
 pub(super) mod service;
 pub(super) mod session;
 pub(super) mod sessions;

@@ -2,9 +2,9 @@
 
 use axum::http::StatusCode;
 use subgrant_api::FieldError;
-use subgrant_service::{FeedError, RegisterError};
+use subgrant_service::{AuthorizeError, FeedError, Principal, RegisterError};
 
-use super::Problem;
+use super::{Problem, of_spend};
 
 impl From<RegisterError> for Problem {
     fn from(error: RegisterError) -> Self {
@@ -30,6 +30,17 @@ impl From<FeedError> for Problem {
                 let detail = "What follows the cursor can be told no more: begin anew, without since.";
                 Self::new(StatusCode::GONE, "cursor_expired", detail)
             }
+        }
+    }
+}
+
+/// Why a request may not pass a gateway, with what the token's holder may know.
+pub(crate) fn of_authorize(error: AuthorizeError, principal: &Principal) -> Problem {
+    match error {
+        AuthorizeError::Spend(error, price) => of_spend(error, principal, price),
+        AuthorizeError::NoPrice => {
+            let detail = "The service has no price for this request, so that it cannot be had.";
+            Problem::new(StatusCode::FORBIDDEN, "no_price", detail)
         }
     }
 }

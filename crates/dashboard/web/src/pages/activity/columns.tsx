@@ -10,6 +10,7 @@ import { Name } from './names';
 const WORDS: Record<string, string> = {
   'tenant.create': 'Created the organisation',
   'tenant.change': 'Changed the organisation’s settings',
+  'service.price': 'Changed what requests at a service cost',
   'period.close': 'Closed a month',
   'period.reopen': 'Opened a month again',
   'delegation.create': 'Created a delegation',

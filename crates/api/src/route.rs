@@ -1,0 +1,37 @@
+//! What requests at a service cost.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The price of some routes of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"route": "/v1/reports/*", "method": "GET,HEAD", "price_credits": 5, "price_sats": 20}))]
+pub struct PricedRoute {
+    /// Paths, as in the caveat `route`: a path, or with `*` at its end all that begin so; several with commas.
+    pub route: String,
+    /// HTTP methods, as in the caveat `method`, such as `GET,POST`; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// What a request costs; 0: nothing, but it takes a good token.
+    pub price_credits: u64,
+    /// What it costs for whoever pays in sats; absent: it cannot be had for sats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub price_sats: Option<u64>,
+}
+
+/// What requests at a service cost, all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "service_id": "svc_01kaq2v0j8e4kbhgdw2n4cmxf1",
+    "routes": [{"route": "/v1/reports/*", "method": "GET", "price_credits": 5, "price_sats": 20}]
+}))]
+pub struct ServiceRoutes {
+    /// `svc_…`.
+    pub service_id: String,
+    /// At most 200. The first one that matches a request decides; what none matches is refused.
+    #[serde(deserialize_with = "crate::object::list")]
+    pub routes: Vec<PricedRoute>,
+}
