@@ -2,6 +2,9 @@
 
 use csv::{Terminator, WriterBuilder};
 
+/// What a table is sent as.
+pub(crate) const CONTENT_TYPE: &str = "text/csv; charset=utf-8; header=present";
+
 /// Records as text, each with its line break.
 pub(crate) fn rows<R, T>(records: impl IntoIterator<Item = R>) -> String
 where

@@ -137,6 +137,14 @@ impl Principal {
         if permitted { Ok(()) } else { Err(AccessError::NotPermitted(action)) }
     }
 
+    /// The same where it concerns the whole tenant, which only its root and its people act for.
+    pub(crate) fn require_for_tenant(&self, action: Action) -> Result<(), AccessError> {
+        if self.path.depth() > 0 {
+            return Err(AccessError::NotPermitted(action));
+        }
+        self.require(action)
+    }
+
     /// The principal's token, unless it is a session.
     pub(crate) fn credential(&self) -> Option<&Arc<Credential>> {
         match &self.via {

@@ -34,10 +34,7 @@ impl App {
         limit: u8,
     ) -> Result<AuditPage, AccessError> {
         let mut read = self.read(principal).await?;
-        principal.require(Action::Read)?;
-        if principal.path.depth() > 0 {
-            return Err(AccessError::NotPermitted(Action::Read));
-        }
+        principal.require_for_tenant(Action::Read)?;
         let limit = usize::from(limit);
         let listed = audit::list(&mut read.tx, filter, limit + 1, MOST).await?;
         let mut entries = listed.entries;

@@ -127,8 +127,7 @@ impl App {
         let principal = Principal { tenant, path, via, source_ip: None, request_id };
         let mut read = self.read(&principal).await?;
         let service: ServiceId = service.parse().map_err(|_| AccessError::NotFound)?;
-        let found = services::by_id(&mut read.tx, service).await?;
-        found.filter(|service| service.deleted_at.is_none()).ok_or(AccessError::NotFound)?;
+        services::live(&mut read.tx, service).await?.ok_or(AccessError::NotFound)?;
         Ok(AtGateway { principal, service, read })
     }
 

@@ -49,10 +49,7 @@ impl App {
     /// Begins an export of everything. For the tenant's root.
     pub async fn export_ledger(&self, principal: &Principal) -> Result<LedgerExport, AccessError> {
         let read = self.read(principal).await?;
-        principal.require(Action::Read)?;
-        if principal.path.depth() > 0 {
-            return Err(AccessError::NotPermitted(Action::Read));
-        }
+        principal.require_for_tenant(Action::Read)?;
         drop(read);
         Ok(self.export_ledger_of(principal.tenant).await?)
     }

@@ -123,10 +123,7 @@ impl App {
         limit: u8,
     ) -> Result<PeriodPage, PeriodError> {
         let mut read = self.read(principal).await?;
-        principal.require(Action::Read)?;
-        if principal.path.depth() > 0 {
-            return Err(AccessError::NotPermitted(Action::Read).into());
-        }
+        principal.require_for_tenant(Action::Read)?;
         let now = read.tree.now();
         let calendar = Calendar::read(&mut read.tx).await?;
         let mut months = calendar.months(&mut read.tx, now).await?;
@@ -198,10 +195,7 @@ impl PeriodChange {
     /// Refuses whoever may not.
     fn check(self, principal: &Principal) -> Result<(), PeriodError> {
         match &principal.via {
-            Via::Token(_) if principal.path.depth() > 0 => {
-                Err(AccessError::NotPermitted(Action::Delegate).into())
-            }
-            Via::Token(_) => Ok(principal.require(Action::Delegate)?),
+            Via::Token(_) => Ok(principal.require_for_tenant(Action::Delegate)?),
             Via::Session { role, .. } => {
                 let may = match self {
                     Self::Close => role.may_close_periods(),
@@ -252,11 +246,11 @@ async fn reopen(
     principal: &Principal,
     month: Month,
 ) -> Result<PeriodView, PeriodError> {
-    if Calendar::read(locked.tx.tx()).await?.closed(month).is_none() {
+    let mut calendar = Calendar::read(locked.tx.tx()).await?;
+    if calendar.reopen(month).is_none() {
         return Err(PeriodError::Open);
     }
     periods::reopen(&mut locked.tx, month).await?;
     let now = locked.head.now;
-    let calendar = Calendar::read(locked.tx.tx()).await?;
     Ok(calendar.view(locked.tx.tx(), &principal.path, month, now).await?)
 }

@@ -80,7 +80,7 @@ impl App {
     /// which one they delegate for.
     pub async fn resource_servers(&self, principal: &Principal) -> Result<Vec<ResourceServer>, AccessError> {
         let mut read = self.read(principal).await?;
-        may(principal, Action::Read)?;
+        principal.require_for_tenant(Action::Read)?;
         Ok(services::all(&mut read.tx).await?.into_iter().map(ResourceServer::from).collect())
     }
 
@@ -95,9 +95,7 @@ impl App {
             return Err(AccessError::NotFound);
         }
         principal.require(Action::Read)?;
-        let found = services::by_id(&mut read.tx, id).await?;
-        let live = found.filter(|service| service.deleted_at.is_none());
-        Ok(live.ok_or(AccessError::NotFound)?.into())
+        Ok(services::live(&mut read.tx, id).await?.ok_or(AccessError::NotFound)?.into())
     }
 
     /// Registers a resource server and makes its key.
@@ -108,7 +106,7 @@ impl App {
         key: Option<IdempotencyKey>,
     ) -> Result<Outcome<RegisteredServer>, RegisterError> {
         let (mut locked, key) = self.lock_services(principal, "POST /service", key).await?;
-        may(principal, Action::Delegate)?;
+        principal.require_for_tenant(Action::Delegate)?;
         if let Some(key) = &key
             && let Some(Answer { id }) = key.find(&mut locked).await?
         {
@@ -204,15 +202,6 @@ pub(crate) async fn check_exists(
     principal: &Principal,
     id: ServiceId,
 ) -> Result<(), AccessError> {
-    let found = if principal.path.depth() == 0 { services::by_id(tx, id).await? } else { None };
-    let live = found.filter(|service| service.deleted_at.is_none());
-    live.map(drop).ok_or(AccessError::NotFound)
-}
-
-/// Refuses whoever does not act for the whole tenant.
-fn may(principal: &Principal, action: Action) -> Result<(), AccessError> {
-    if principal.path.depth() > 0 {
-        return Err(AccessError::NotPermitted(action));
-    }
-    principal.require(action)
+    let found = if principal.path.depth() == 0 { services::live(tx, id).await? } else { None };
+    found.map(drop).ok_or(AccessError::NotFound)
 }

@@ -44,10 +44,7 @@ impl App {
     /// The caller's tenant. For people and the root.
     pub async fn tenant(&self, principal: &Principal) -> Result<TenantView, AccessError> {
         let mut read = self.read(principal).await?;
-        principal.require(Action::Read)?;
-        if principal.path.depth() > 0 {
-            return Err(AccessError::NotPermitted(Action::Read));
-        }
+        principal.require_for_tenant(Action::Read)?;
         Ok(view(&mut read).await?)
     }
 

@@ -99,7 +99,6 @@ impl App {
 /// Refuses to write a token for a service that was deleted.
 pub(crate) async fn check_audience(tx: &mut TenantTx, delegation: &Delegation) -> Result<(), ServiceError> {
     let Some(audience) = delegation.audience else { return Ok(()) };
-    let found = services::by_id(tx, audience).await?;
-    let is_live = found.is_some_and(|service| service.deleted_at.is_none());
-    if is_live { Ok(()) } else { Err(ServiceError::AudienceDeleted) }
+    let live = services::live(tx, audience).await?;
+    live.map(drop).ok_or(ServiceError::AudienceDeleted)
 }

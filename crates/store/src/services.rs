@@ -54,6 +54,11 @@ pub async fn by_id(tx: &mut TenantTx, id: ServiceId) -> Result<Option<Service>> 
     row.map(Row::into_service).transpose()
 }
 
+/// The same, unless it was deleted.
+pub async fn live(tx: &mut TenantTx, id: ServiceId) -> Result<Option<Service>> {
+    Ok(by_id(tx, id).await?.filter(|service| service.deleted_at.is_none()))
+}
+
 /// The tenant's services that were not deleted, oldest first. They are few.
 pub async fn all(tx: &mut TenantTx) -> Result<Vec<Service>> {
     let rows = sqlx::query_as!(

@@ -4,6 +4,7 @@ mod accept;
 mod body;
 mod convert;
 mod download;
+mod event_stream;
 mod expiry;
 mod extract;
 mod handlers;

@@ -90,8 +90,7 @@ impl App {
             return Err(MintError::Denied { denial, parent: parent.id() });
         }
         let Some(audience) = inherited.or(asked) else { return Ok((base, None)) };
-        let found = services::by_id(locked.tx(), audience).await?;
-        let is_live = found.is_some_and(|service| service.deleted_at.is_none());
+        let is_live = services::live(locked.tx(), audience).await?.is_some();
         match inherited {
             Some(_) if is_live => return Ok((base, None)),
             Some(_) => return Err(ServiceError::AudienceDeleted.into()),

@@ -34,6 +34,11 @@ impl Calendar {
         self.closed.get(&month)
     }
 
+    /// Forgets how a month was closed; returns what it forgot.
+    pub(super) fn reopen(&mut self, month: Month) -> Option<ClosedPeriod> {
+        self.closed.remove(&month)
+    }
+
     /// What holds for a month: what held when it was closed, or what holds now.
     pub(crate) fn settings_of(&self, month: Month) -> &Settings {
         self.closed(month).map_or(&self.settings, |closed| &closed.settings)

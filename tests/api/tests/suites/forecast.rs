@@ -4,7 +4,6 @@
 //! recorded then, by the engine itself.
 
 use serde_json::{Value, json};
-use sqlx::PgPool;
 use subgrant_tests::{Api, TestServer};
 
 struct Stage {
@@ -12,27 +11,20 @@ struct Stage {
     root: Api,
     leaf: Api,
     leaf_id: String,
-    pool: PgPool,
 }
 
 impl Stage {
     async fn start() -> Self {
         let server = TestServer::start().await;
         let root = server.api.with_token(&server.sign_up().await.root_token);
-        let pool = server.database.superuser().await;
         let (team, _) = root.child("team", 100_000).await;
         let (leaf, leaf_id) = team.child("leaf", 10_000).await;
-        Self { server, root, leaf, leaf_id, pool }
-    }
-
-    async fn set_clock(&self, time: &str) {
-        let move_clock = "UPDATE ledger_heads SET newest_at = $1::text::timestamptz";
-        sqlx::query(move_clock).bind(time).execute(&self.pool).await.expect("the owner can do anything");
+        Self { server, root, leaf, leaf_id }
     }
 
     /// Spends on a day of the year 2027.
     async fn spend_on(&self, month_and_day: &str, amount: u64) {
-        self.set_clock(&format!("2027-{month_and_day}T12:00:00Z")).await;
+        self.server.database.go_forward_to(&format!("2027-{month_and_day}T12:00:00Z")).await;
         let reply = self.leaf.spend(amount).await;
         assert_eq!(reply.status, 201, "{}", reply.body);
     }
@@ -53,7 +45,7 @@ async fn even_spending_runs_out_on_one_date_and_uneven_within_a_band() {
     for day in 1..=28 {
         stage.spend_on(&format!("01-{day:02}"), 100).await;
     }
-    stage.set_clock("2027-01-29T00:00:00Z").await;
+    stage.server.database.go_forward_to("2027-01-29T00:00:00Z").await;
     let told = stage.forecast(&stage.leaf, "").await;
     let daily = json!({ "low": 100.0, "expected": 100.0, "high": 100.0 });
     let basis = json!({
@@ -73,7 +65,7 @@ async fn even_spending_runs_out_on_one_date_and_uneven_within_a_band() {
     assert_eq!(above["run_out"]["expected"], "2029-09-27T00:00:00Z", "97,200 last for 972 days: {above}");
 
     stage.spend_on("01-29", 1_500).await;
-    stage.set_clock("2027-01-30T00:00:00Z").await;
+    stage.server.database.go_forward_to("2027-01-30T00:00:00Z").await;
     let told = stage.forecast(&stage.leaf, "").await;
     let at = |field: &str| {
         told["run_out"][field].as_str().expect("a time").parse::<jiff::Timestamp>().expect("a time")
@@ -88,12 +80,15 @@ async fn even_spending_runs_out_on_one_date_and_uneven_within_a_band() {
 async fn days_without_spending_and_refunds_count_and_today_does_not() {
     let stage = Stage::start().await;
     let update = "UPDATE tenants SET time_zone = 'America/New_York'";
-    sqlx::query(update).execute(&stage.pool).await.expect("the owner can do anything");
-    stage.set_clock("2027-03-01T03:00:00Z").await;
+    sqlx::query(update)
+        .execute(&stage.server.database.superuser().await)
+        .await
+        .expect("the owner can do anything");
+    stage.server.database.go_forward_to("2027-03-01T03:00:00Z").await;
     let spend = stage.leaf.spend(60).await.text("/id");
-    stage.set_clock("2027-03-03T04:59:59Z").await;
+    stage.server.database.go_forward_to("2027-03-03T04:59:59Z").await;
     assert_eq!(stage.root.refund(&spend, Some(30)).await.status, 201);
-    stage.set_clock("2027-03-04T12:00:00Z").await;
+    stage.server.database.go_forward_to("2027-03-04T12:00:00Z").await;
     assert_eq!(stage.leaf.spend(1_000).await.status, 201);
     let told = stage.forecast(&stage.leaf, "").await;
     let days = told["days"].as_array().expect("a list");
@@ -126,10 +121,10 @@ async fn without_a_basis_no_date_is_made_up() {
     assert_eq!(reason(&stage.root, "").await, "unlimited");
     assert_eq!(reason(&stage.leaf, "").await, "too_little_history");
     assert!(stage.forecast(&stage.leaf, "").await["basis"].is_null());
-    stage.set_clock("2027-01-01T00:00:00Z").await;
+    stage.server.database.go_forward_to("2027-01-01T00:00:00Z").await;
     assert_eq!(reason(&stage.leaf, "").await, "no_spend");
     stage.spend_on("01-02", 1).await;
-    stage.set_clock("2027-01-03T00:00:00Z").await;
+    stage.server.database.go_forward_to("2027-01-03T00:00:00Z").await;
     assert_eq!(reason(&stage.leaf, "").await, "not_foreseeable", "one credit a month lasts for centuries");
     stage.spend_on("01-03", 9_999).await;
     assert_eq!(reason(&stage.leaf, "").await, "exhausted");

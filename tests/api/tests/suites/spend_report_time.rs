@@ -32,8 +32,7 @@ impl Stage {
 
     /// Spends at a time, which must not lie before that of any other spend.
     async fn spend_at(&self, time: &str, amount: u64) -> String {
-        let move_clock = "UPDATE ledger_heads SET newest_at = $1::text::timestamptz";
-        sqlx::query(move_clock).bind(time).execute(&self.pool).await.unwrap();
+        self.server.database.go_forward_to(time).await;
         let spent = self.leaf.spend(amount).await;
         assert_eq!(spent.status, 201, "{}", spent.body);
         let (recorded, asked): (jiff::Timestamp, jiff::Timestamp) =
@@ -222,8 +221,7 @@ async fn a_new_time_zone_changes_the_days_and_loses_nothing() {
 async fn refunds_count_when_they_are_made() {
     let stage = Stage::start("UTC").await;
     let spend = stage.spend_at("2027-01-31T23:00:00Z", 100).await;
-    let move_clock = "UPDATE ledger_heads SET newest_at = '2027-02-03T00:00:00Z'";
-    sqlx::query(move_clock).execute(&stage.pool).await.unwrap();
+    stage.server.database.go_forward_to("2027-02-03T00:00:00Z").await;
     assert_eq!(stage.root.refund(&spend, Some(30)).await.status, 201);
     for _ in ["before", "after the summaries were made"] {
         let months = stage.periods("from=2027-01-01&to=2027-03-01&interval=month").await;

@@ -83,7 +83,6 @@ async fn sums_stay_exact_from_quarter_to_quarter_whichever_server_counts() {
     let server = TestServer::start().await;
     let (replica, tenant) = (server.replica().await, server.sign_up().await);
     let root = server.api.with_token(&tenant.root_token);
-    let pool = server.database.superuser().await;
     let body = json!({ "label": "agent", "budget_credits": 10_000, "cost_center": "Mine" });
     let minted = root.post("/delegation", &body).await;
     let agent = root.with_token(&minted.text("/token"));
@@ -91,8 +90,7 @@ async fn sums_stay_exact_from_quarter_to_quarter_whichever_server_counts() {
     other.origin.clone_from(&replica.api.origin);
     let mut spends = Vec::new();
     for time in ["10:00:00", "10:14:59.999999", "10:15:00", "10:20:00", "12:00:00", "12:07:00"] {
-        let move_clock = "UPDATE ledger_heads SET newest_at = $1::text::timestamptz";
-        sqlx::query(move_clock).bind(format!("2027-02-01T{time}Z")).execute(&pool).await.unwrap();
+        server.database.go_forward_to(&format!("2027-02-01T{time}Z")).await;
         for api in [&agent, &other, &agent] {
             let spend = api.spend(10).await;
             assert_eq!(spend.status, 201, "{}", spend.body);
@@ -121,14 +119,12 @@ async fn books() -> (TestServer, TenantId, Api) {
     let server = TestServer::start().await;
     let tenant = server.sign_up().await;
     let root = server.api.with_token(&tenant.root_token);
-    let pool = server.database.superuser().await;
     let (team, _) = root.child("team", 1_000).await;
     let (agent, _) = team.child("agent", 500).await;
     for (time, amount) in
         [("2027-01-31T10:00:00Z", 10), ("2027-02-01T10:00:00Z", 20), ("2027-02-01T10:20:00Z", 30)]
     {
-        let move_clock = "UPDATE ledger_heads SET newest_at = $1::text::timestamptz";
-        sqlx::query(move_clock).bind(time).execute(&pool).await.unwrap();
+        server.database.go_forward_to(time).await;
         assert_eq!(agent.spend(amount).await.status, 201);
     }
     let id = tenant.id.parse().unwrap();

@@ -143,9 +143,7 @@ async fn a_limit_holds_though_the_time_zone_goes_there_and_back() {
         json!({ "label": "x", "budget_credits": 1_000, "limits": [{ "per": "month", "credits": 100 }] });
     let leaf = root.with_token(&root.post("/delegation", &body).await.text("/token"));
     // The engine never records before its newest entry: in the middle of a month every zone has the same one.
-    let pool = server.database.superuser().await;
-    let move_clock = "UPDATE ledger_heads SET newest_at = '2027-06-15T12:00:00Z'";
-    sqlx::query(move_clock).execute(&pool).await.expect("the owner can do anything");
+    server.database.go_forward_to("2027-06-15T12:00:00Z").await;
     for (zone, amount) in [("UTC", 10), ("Asia/Kathmandu", 20), ("Pacific/Kiritimati", 30), ("UTC", 30)] {
         assert_eq!(owner.patch("/tenant", &json!({ "time_zone": zone })).await.status, 200);
         assert_eq!(leaf.spend(amount).await.status, 201, "{zone}");

@@ -1,38 +1,25 @@
 //! Live changes, as server-sent events.
 
-use std::{convert::Infallible, time::Duration};
-
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    response::{
-        IntoResponse, Response,
-        sse::{self, KeepAlive, Sse},
-    },
+    http::{HeaderMap, StatusCode},
+    response::{Response, sse},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use subgrant_api as api;
 use subgrant_domain::EventId;
 use subgrant_service::{Delivery, EventContent, EventView, SpentBy, Start, SubscribeError};
-use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use utoipa::IntoParams;
 
 use crate::http::{
     HttpState, convert,
+    event_stream::{LAST_EVENT_ID, RETRY, event_stream},
     extract::{Authenticated, Query},
     openapi::{Problems, Refusals},
     problem::Problem,
     validate::Validator,
 };
-
-/// How often an idle stream shows that it is alive.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// How long a browser waits before it comes back.
-const RETRY: Duration = Duration::from_secs(2);
-
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// From where to go on.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -73,14 +60,7 @@ pub(in crate::http) async fn stream(
 ) -> Result<Response, Problem> {
     let start = start(&headers, query)?;
     let deliveries = state.app.subscribe(&principal, start).await?;
-    let events = ReceiverStream::new(deliveries).map(|delivery| Ok::<_, Infallible>(written(delivery)));
-    let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("heartbeat");
-    let mut response = Sse::new(events).keep_alive(heartbeat).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Tells proxies that know it not to collect the stream before they pass it on.
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(event_stream(deliveries, written))
 }
 
 /// A browser that comes back sends the header, and beside it the query that it was opened with.

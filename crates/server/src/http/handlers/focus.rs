@@ -21,6 +21,7 @@ use crate::{
         problem::Problem,
         validate::Validator,
     },
+    table,
 };
 
 /// What to export.
@@ -70,8 +71,8 @@ pub(in crate::http) async fn export(
         let detail = "The export can be had as text/csv: see the header Accept.";
         return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail));
     }
-    let table = FocusTable::of(state.app.export_focus(&principal, month).await?);
-    let response = download(table, "text/csv; charset=utf-8; header=present");
+    let rows = FocusTable::of(state.app.export_focus(&principal, month).await?);
+    let response = download(rows, table::CONTENT_TYPE);
     Ok(named(response, &format!("focus-{VERSION}-{month}.csv")))
 }
 

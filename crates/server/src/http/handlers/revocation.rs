@@ -1,15 +1,10 @@
 //! The revocation feed.
 
-use std::{convert::Infallible, time::Duration};
-
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    response::{
-        IntoResponse, Response,
-        sse::{self, KeepAlive, Sse},
-    },
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response, sse},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,26 +13,18 @@ use subgrant_domain::EventId;
 use subgrant_service::{
     Caller, FeedCursor, Replaced, Revocation, RevocationDelivery, RevocationKind, RevocationPage, Start,
 };
-use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use utoipa::IntoParams;
 
 use super::page_limit;
 use crate::http::{
     HttpState, accept,
     convert::time,
+    event_stream::{LAST_EVENT_ID, RETRY, event_stream},
     extract::{Asking, Query},
     openapi::{Problems, Refusals},
     problem::Problem,
     validate::Validator,
 };
-
-/// How often an idle stream shows that it is alive.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// How long a client waits before it comes back.
-const RETRY: Duration = Duration::from_secs(2);
-
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Where to go on.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -118,14 +105,7 @@ async fn stream(
 ) -> Result<Response, Problem> {
     let start = start(headers, &query)?;
     let told = state.app.watch_revocations(caller, start).await?;
-    let events = ReceiverStream::new(told).map(|told| Ok::<_, Infallible>(written(told)));
-    let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("heartbeat");
-    let mut response = Sse::new(events).keep_alive(heartbeat).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Tells proxies that know it not to collect the stream before they pass it on.
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(event_stream(told, written))
 }
 
 /// A client that comes back sends the header, and beside it the query that it began with.

@@ -8,7 +8,7 @@ use subgrant_api::{BudgetReport, SpendReport, Status};
 
 use crate::{
     http::download::named,
-    table::{inert, rows},
+    table::{self, inert, rows},
 };
 
 const SPEND: [&str; 13] = [
@@ -61,7 +61,7 @@ pub(super) fn budget(report: &BudgetReport, name: &str) -> Response {
 }
 
 fn response(table: String, name: &str) -> Response {
-    let content_type = (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present");
+    let content_type = (header::CONTENT_TYPE, table::CONTENT_TYPE);
     named(([content_type], table).into_response(), name)
 }
 
