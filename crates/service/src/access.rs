@@ -95,16 +95,48 @@ impl From<subgrant_store::StoreError> for AccessError {
     }
 }
 
+/// What a token is presented for at Subgrant itself. Says which of its conditions on requests concern Subgrant.
+#[derive(Debug, Clone, Copy)]
+pub enum Usage<'a> {
+    /// Spending, holding and having it looked at, by its holder or by a service on the holder's behalf: `route` and `method`
+    /// speak of the request at that service, which has judged them.
+    Spend,
+    /// Looking at its own delegation, in this request; `None`: in one of which nothing is known.
+    Own(Option<Asked<'a>>),
+    /// Everything else.
+    Manage(Option<Asked<'a>>),
+}
+
+/// A request to Subgrant itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The HTTP method.
+    pub method: &'a str,
+    /// The request target.
+    pub target: &'a str,
+}
+
 impl App {
-    /// The principal of a bearer token.
+    /// The principal of a bearer token that is presented for anything, in no particular request.
     pub async fn authenticate_token(
         &self,
         text: &str,
         source_ip: Option<IpAddr>,
         request_id: Option<RequestId>,
     ) -> Result<Principal, AccessError> {
+        self.authenticate_token_for(Usage::Manage(None), text, source_ip, request_id).await
+    }
+
+    /// The principal of a bearer token that is presented for one purpose.
+    pub async fn authenticate_token_for(
+        &self,
+        usage: Usage<'_>,
+        text: &str,
+        source_ip: Option<IpAddr>,
+        request_id: Option<RequestId>,
+    ) -> Result<Principal, AccessError> {
         let credential = self.credential(text).await?;
-        credential.check_use_here(source_ip)?;
+        credential.check_use_here(usage, source_ip)?;
         let (tenant, path) = (credential.tenant(), credential.path.clone());
         Ok(Principal { tenant, path, via: Via::Token(PresentedToken(credential)), source_ip, request_id })
     }
@@ -181,7 +213,7 @@ impl Principal {
         if path.id() == self.path.id() {
             return Ok(appended.to_vec());
         }
-        let canonical = &loaded.row(self.path.id())?.caveats;
+        let canonical = chain::issued_part(loaded.row(self.path.id())?);
         let says_the_same =
             |(caveat, stored): (&Caveat, &String)| chain::public_text(caveat) == chain::listed(stored);
         if issued.len() != canonical.len() || !issued.iter().zip(canonical).all(says_the_same) {

@@ -1,7 +1,9 @@
 //! Children that were made offline: entered into the ledger when they are first used.
 //!
-//! Only what the digest commits to is entered: the id and the budget, as a ceiling below what the parent has. Whatever
-//! else the token says is judged at each use, so that whoever narrowed a copy does not narrow everybody's.
+//! Only what the digest commits to binds every copy: the id and the budget, as a ceiling below what the parent has. Whatever
+//! else the token says is judged at each use, so that whoever narrowed a copy does not narrow everybody's. It is kept all the
+//! same, as the chain of the tokens that are written later: none of them says less than the one that was first used, and so
+//! none less than what the child's maker wrote.
 
 use std::collections::HashMap;
 
@@ -14,7 +16,7 @@ use subgrant_store::{
     LockedTx, TenantTx, audit,
     delegations::{self, Delegation},
     events,
-    tokens::{self, Digest, Token},
+    tokens::{self, Digest, Issued, NewToken, Token},
 };
 use subgrant_token::ChainNode;
 
@@ -27,13 +29,15 @@ pub(crate) struct AdoptionFacts {
     offline_children: HashMap<DelegationId, u64>,
     /// How often the tokens of the known nodes above were written again.
     generations: HashMap<DelegationId, u32>,
+    /// What nodes were called by the tokens with which they were entered meanwhile.
+    labels: HashMap<DelegationId, AttributeText>,
 }
 
 /// A node that is entered with the write that first uses it.
 #[derive(Debug, Clone)]
 pub(crate) struct Adopted {
     pub(crate) row: Delegation,
-    pub(crate) digest: Digest,
+    pub(crate) token: NewToken,
 }
 
 impl AdoptionFacts {
@@ -55,10 +59,15 @@ impl AdoptionFacts {
         let above = delegations::by_ids(tx, &above).await?.into_iter();
         Ok(Self {
             generations: above.map(|row| (row.node.id(), row.token_generation)).collect(),
+            labels: tokens::issued(tx, &digests).await?.into_values().filter_map(first_label).collect(),
             tokens: tokens::by_digests(tx, &digests).await?,
             offline_children: delegations::count_made_offline(tx, &parents).await?.into_iter().collect(),
         })
     }
+}
+
+fn first_label(issued: Issued) -> Option<(DelegationId, AttributeText)> {
+    Some((issued.path.id(), issued.first_label?))
 }
 
 /// Writes nodes that are new to the ledger, after its entry `ledger_seq`.
@@ -68,9 +77,9 @@ pub(crate) async fn enter(
     ledger_seq: u64,
     now: Timestamp,
 ) -> Result<(), ServiceError> {
-    for Adopted { row, digest } in adopted {
+    for Adopted { row, token } in adopted {
         delegations::insert(tx, row).await?;
-        tokens::insert(tx, digest, row, now).await?;
+        tokens::insert(tx, token, row.node.id(), now).await?;
         audit::append(tx, &audit_entry(row)).await?;
         let told = serde_json::json!({ "budget_credits": row.node.budget, "label": row.label });
         let told = EventKind::DelegationAdopted.at(ledger_seq, Some(row.node.id()), &told);
@@ -106,7 +115,10 @@ pub(crate) fn adopt(
             Some(token) if token.valid_until.is_some_and(|end| end <= tree.now()) => {
                 return Err(CredentialError::Revoked);
             }
-            Some(token) if token.delegation == id => continue,
+            Some(token) if token.delegation == id => {
+                check_same(tree, facts, credential, node, id)?;
+                continue;
+            }
             Some(_) => return Err(CredentialError::Forged),
             None => {}
         }
@@ -117,9 +129,42 @@ pub(crate) fn adopt(
         let row = adopted_row(tree, facts, credential, index, node)?;
         let token = Token { delegation: id, issued_at: tree.now(), valid_until: None };
         facts.tokens.insert(digest, token);
-        adopted.push(Adopted { row, digest });
+        facts.labels.extend(node.block.label.clone().map(|label| (id, label)));
+        let service_digest = credential.service_digests.get(index).map(|digest| *digest.as_bytes());
+        let token = NewToken { digest, service_digest, caveats: node.budget_index + 1 };
+        adopted.push(Adopted { row, token });
     }
     Ok(adopted)
+}
+
+/// Refuses a token that says of a node what the one with which it was entered says otherwise.
+fn check_same(
+    tree: &Tree,
+    facts: &AdoptionFacts,
+    credential: &Credential,
+    node: &ChainNode,
+    id: DelegationId,
+) -> Result<(), CredentialError> {
+    let Some(terms) = tree.node(id).map(|known| &known.terms) else { return Ok(()) };
+    let (scope, block) = (credential.scope(), &node.block);
+    for (name, said, known) in [
+        ("cost_center", scope.cost_center.as_ref(), terms.cost_center.as_ref()),
+        ("department", scope.department.as_ref(), terms.department.as_ref()),
+        ("label", block.label.as_ref(), facts.labels.get(&id)),
+    ] {
+        if said.zip(known).is_some_and(|(said, known)| said != known) {
+            return Err(contradiction(name));
+        }
+    }
+    Ok(())
+}
+
+/// Two children that a plain library made of the same token with the same budget are one node, which has one name and is
+/// attributed in one way.
+pub(crate) fn contradiction(name: &str) -> CredentialError {
+    CredentialError::Caveat(format!(
+        "its {name} is another than that with which its delegation was first used"
+    ))
 }
 
 /// Plans one node as a `cap` child of the one before it.
@@ -166,17 +211,18 @@ fn adopted_row(
     })?;
     *children += 1;
     let newest = |id| facts.generations.get(&id).copied().unwrap_or_default();
-    let committed = &credential.token.caveats()[..=node.budget_index];
+    let whole = &credential.token.caveats()[..node.block.caveats.end];
     let root_key = &credential.root_key;
     Ok(Delegation {
         node: tree.node(id).ok_or(CredentialError::Forged)?.clone(),
         label: node.block.label.clone().unwrap_or_else(unnamed),
         // The child's own nonce is not ours, but a rotation replaces it; those above may be.
-        caveats: committed.iter().map(|caveat| chain::stored_text(&root_key.key, caveat, newest)).collect(),
+        caveats: whole.iter().map(|caveat| chain::stored_text(&root_key.key, caveat, newest)).collect(),
         token_generation: 0,
         root_key: root_key.id,
-        audience: credential.signer.audience(),
+        audience: credential.audience,
         made_offline: true,
+        first_block_unknown: false,
         tokens_valid_from: None,
         version: 1,
         created_at: tree.now(),

@@ -200,21 +200,26 @@ impl App {
         &self.0.credentials
     }
 
-    /// What a digest leads to.
-    pub(crate) async fn issued(
+    /// What the last of the digests leads to that is registered, and which one that is. One look-up, however many there are.
+    pub(crate) async fn deepest_issued(
         &self,
         tenant: TenantId,
-        digest: Digest,
-    ) -> Result<Option<Issued>, ServiceError> {
-        if let Some(issued) = self.0.issued.get(&(tenant, digest)) {
-            return Ok(Some(issued));
+        digests: &[Digest],
+    ) -> Result<Option<(Issued, usize)>, ServiceError> {
+        let cached = |index: usize| Some((self.0.issued.get(&(tenant, digests[index]))?, index));
+        let known = (0..digests.len()).rev().find_map(cached);
+        let unknown = &digests[known.as_ref().map_or(0, |(_, index)| index + 1)..];
+        if unknown.is_empty() {
+            return Ok(known);
         }
         let mut tx = self.0.database.begin_read(tenant).await?;
-        let issued = tokens::issued(&mut tx, &digest).await?;
-        if let Some(issued) = &issued {
-            self.0.issued.insert((tenant, digest), issued.clone());
-        }
-        Ok(issued)
+        let found = tokens::issued(&mut tx, unknown).await?;
+        let deepest = digests.iter().enumerate().rev().find_map(|(index, digest)| {
+            let issued = found.get(digest)?.clone();
+            self.0.issued.insert((tenant, *digest), issued.clone());
+            Some((issued, index))
+        });
+        Ok(deepest.or(known))
     }
 }
 

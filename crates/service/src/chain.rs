@@ -9,7 +9,7 @@ use subgrant_token::{
     derive_nonce, derive_rotated_nonce,
 };
 
-use crate::{App, ServiceError, app::TenantKey, signer::Signer};
+use crate::{App, ServiceError, app::TenantKey};
 
 /// The caveats that open a node's block: who it is, what it may spend, then what the request narrows. What is
 /// inherited stands further up in the chain.
@@ -31,23 +31,6 @@ pub(crate) fn block(
     caveats.extend(request.limits.iter().copied().map(Caveat::Limit));
     caveats.extend(request.max_depth.map(Caveat::MaxDepth));
     caveats.extend(extra.iter().cloned());
-    caveats
-}
-
-/// The caveats of a chain with each of its blocks opened anew, to be signed under another key: by the id that the ledger
-/// knows, because an unclaimed block's id follows from the signature, and with a nonce that can be derived again,
-/// whoever made the block.
-pub(crate) fn reopened(root_key: &RootKey, verified: &VerifiedToken) -> Vec<Caveat> {
-    let mut ids = verified.delegations();
-    let mut caveats = Vec::with_capacity(verified.caveats().len());
-    for caveat in verified.caveats().iter().filter(|caveat| !matches!(caveat, Caveat::Delegation(_))) {
-        if matches!(caveat, Caveat::Budget(_))
-            && let Some(id) = ids.next()
-        {
-            caveats.push(Caveat::Delegation(DelegationClaim { id, nonce: derive_nonce(root_key, id) }));
-        }
-        caveats.push(caveat.clone());
-    }
     caveats
 }
 
@@ -110,8 +93,8 @@ pub(crate) fn root_token(
     Macaroon::mint(key, &app.shared().options.location, &identifier).map_err(unusable)
 }
 
-/// The token of a node, written again from what is stored: nonces are derived, so nothing secret has to be kept. That of
-/// a delegation for a service holds the whole chain too, signed under the service's key from its beginning.
+/// The token of a node, written again from what is stored: nonces are derived, so nothing secret has to be kept. Without the
+/// signature for a service.
 pub(crate) async fn canonical_token(
     app: &App,
     tx: &mut TenantTx,
@@ -119,17 +102,18 @@ pub(crate) async fn canonical_token(
 ) -> Result<Macaroon, ServiceError> {
     let root_key = root_key_of(app, tx, delegation).await?;
     let caveats = restored(&root_key.key, &delegation.caveats)?;
-    let signer = signer_of(app, tx, delegation).await?;
-    signer.start(app, tx.tenant())?.attenuate(&caveats).map_err(unusable)
+    root_token(app, tx.tenant(), root_key.id, &root_key.key)?.attenuate(&caveats).map_err(unusable)
 }
 
-/// What signs a node's tokens.
-pub(crate) async fn signer_of(
-    app: &App,
-    tx: &mut TenantTx,
-    delegation: &Delegation,
-) -> Result<Signer, ServiceError> {
-    app.signer_in(tx, delegation.root_key, delegation.audience).await
+/// What a node's canonical chain holds that its token's digest commits to, or that it was issued with. What a child that was
+/// made offline says behind its budget was appended, by its maker or by whoever used it first.
+pub(crate) fn issued_part(delegation: &Delegation) -> &[String] {
+    let caveats = &delegation.caveats[..];
+    if !delegation.made_offline || delegation.token_generation > 0 {
+        return caveats;
+    }
+    let budget = caveats.iter().rposition(|text| text.starts_with("budget = "));
+    budget.map_or(caveats, |budget| &caveats[..=budget])
 }
 
 /// The root key from which the nonces of a node's canonical token are derived.
@@ -183,7 +167,7 @@ pub(crate) enum WriteError {
 pub(crate) fn verified(macaroon: &Macaroon, root_key: &RootKey) -> Result<VerifiedToken, WriteError> {
     macaroon.verify(root_key).map_err(|error| match error.class() {
         ErrorClass::CaveatNotMet => WriteError::TokenTooLong(error),
-        ErrorClass::Malformed | ErrorClass::Forged => {
+        ErrorClass::Malformed | ErrorClass::Retired | ErrorClass::Forged => {
             ServiceError::Inconsistent(format!("a token that was just written: {error}")).into()
         }
     })

@@ -4,7 +4,9 @@ use std::{net::IpAddr, sync::Arc};
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use subgrant_domain::{ActionSet, Credits, NodePath, SpendLimits, TenantId, Terms};
+use subgrant_domain::{
+    ActionSet, AttributeText, Credits, NodePath, PathError, ServiceId, SpendLimits, TenantId, Terms,
+};
 use subgrant_store::{
     TenantTx,
     delegations::Delegation,
@@ -12,14 +14,16 @@ use subgrant_store::{
     tokens::{self, Digest, Issued, Token},
 };
 use subgrant_token::{
-    Caveat, CaveatFailure, ErrorClass, Macaroon, Scope, TokenError, VerifiedToken, derive_rotated_nonce,
+    Caveat, CaveatFailure, ErrorClass, Macaroon, NodeDigest, RequestContext, Scope, TokenError,
+    VerifiedToken, derive_rotated_nonce,
 };
 
 use crate::{
-    App, ServiceError,
+    App, ServiceError, Usage,
+    adoption::contradiction,
     app::TenantKey,
     metrics::{CACHED, REFUSED, VERIFIED},
-    signer::Signer,
+    service_key::missing_key,
 };
 
 /// A token whose signature is right, and the node that it leads to. Whether it is still good is decided anew, by the
@@ -34,11 +38,13 @@ pub(crate) struct Credential {
     pub(crate) registered: usize,
     /// How many of its caveats the token was issued with; the others were appended by its holder.
     pub(crate) issued_caveats: usize,
-    /// What its nonces are derived from, as far as they are ours.
+    /// What signed it, and what its nonces are derived from as far as they are ours.
     pub(crate) root_key: Arc<TenantKey>,
-    /// What signed it.
-    pub(crate) signer: Signer,
-    /// What it permits: no more than its node may, because a service can leave caveats out of what its key signs.
+    /// The service that its node is for, whatever its holder appended.
+    pub(crate) audience: Option<ServiceId>,
+    /// The digests of its nodes in the chain of that service; none where it is for none.
+    pub(crate) service_digests: Vec<NodeDigest>,
+    /// What it permits: no more than its node may.
     pub(crate) actions: ActionSet,
     pub(crate) max_offline_children: u64,
     /// What the token adds to the limits stored with the nodes.
@@ -51,6 +57,9 @@ pub enum CredentialError {
     /// It is not a token at all.
     #[error("{0}")]
     Malformed(TokenError),
+    /// It is of a form that is not accepted any more.
+    #[error("{0}")]
+    Retired(TokenError),
     /// The signature is wrong, or nobody issued it.
     #[error("the token was not issued here")]
     Forged,
@@ -75,6 +84,7 @@ impl From<TokenError> for CredentialError {
     fn from(error: TokenError) -> Self {
         match error.class() {
             ErrorClass::Malformed => Self::Malformed(error),
+            ErrorClass::Retired => Self::Retired(error),
             ErrorClass::Forged => Self::Forged,
             ErrorClass::CaveatNotMet => Self::Caveat(error.to_string()),
         }
@@ -111,71 +121,116 @@ impl App {
     }
 
     /// Reads and verifies a token and finds its node: size, envelope, signature, caveats, ledger, in this order.
+    ///
+    /// Of a token for a service the first signature alone counts, which the service cannot make.
     async fn verify_token(&self, text: &str) -> Result<Credential, CredentialError> {
         let macaroon = Macaroon::parse(text)?;
-        let tenant = macaroon.identifier().tenant();
-        let signer = self.signer(macaroon.identifier()).await?.ok_or(CredentialError::Forged)?;
-        let token = macaroon.verify(signer.key())?;
-        let (Issued { path, caveats: issued_caveats, root_key, actions }, registered) =
-            self.issued_to(tenant, &token, &signer).await?;
-        let root_key = self.root_key(tenant, root_key).await?.ok_or(CredentialError::Forged)?;
-        let max_offline_children = self.shared().options.max_offline_children;
-        let limits = spend_limits(&token, &path);
-        let actions = token.scope().actions.intersection(actions);
+        let (tenant, key) = (macaroon.identifier().tenant(), macaroon.identifier().root_key());
+        let root_key = self.root_key(tenant, key).await?.ok_or(CredentialError::Forged)?;
+        let token = macaroon.verify(&root_key.key)?;
+        let (issued, registered) = self.issued_to(tenant, &token, &root_key).await?;
+        let service_digests = match issued.audience {
+            None => Vec::new(),
+            Some(audience) => {
+                let key = self.service_key(tenant, audience).await?.ok_or_else(missing_key)?;
+                macaroon.service_digests(&key)
+            }
+        };
+        let path = whole_path(&issued.path, &token, registered, &service_digests)?;
+        let is_registered = registered == token.nodes().len();
+        if is_registered {
+            check_attribution(&token, &issued)?;
+        }
+        // Whoever made it offline may go on appending: what the digest commits to is all that counts as issued.
+        let committed = token.nodes().last().map_or(0, |node| node.budget_index + 1);
         Ok(Credential {
-            macaroon,
+            // What stands behind the dot of another token is nothing.
+            macaroon: if issued.audience.is_some() { macaroon } else { macaroon.without_service_signature() },
+            limits: spend_limits(&token, &path),
+            actions: token.scope().actions.intersection(issued.actions),
+            issued_caveats: if is_registered { issued.caveats } else { committed },
+            audience: issued.audience,
+            max_offline_children: self.shared().options.max_offline_children,
             token,
             path,
             registered,
-            issued_caveats,
             root_key,
-            signer,
-            actions,
-            max_offline_children,
-            limits,
+            service_digests,
         })
     }
 
-    /// Where a token leads, and how many levels of that path the ledger knows. What lies beyond the deepest registered
-    /// block was made offline: the signature proves that its parent's holder did it.
-    ///
-    /// A token for a service whose chain is not registered anywhere is forged: the service knows its own key, which must
-    /// not make it the tenant's root, nor a child of a delegation that is not for it.
+    /// Where the deepest block leads that the ledger knows, and how many levels that are. What lies beyond was made offline:
+    /// the signature proves that its parent's holder did it.
     async fn issued_to(
         &self,
         tenant: TenantId,
         token: &VerifiedToken,
-        signer: &Signer,
+        root_key: &TenantKey,
     ) -> Result<(Issued, usize), CredentialError> {
-        let nodes = token.nodes();
-        let mut found = match signer {
-            Signer::Tenant(key) => {
-                let (path, actions) = (NodePath::root(key.root), ActionSet::ALL);
-                Some((Issued { path, caveats: 0, root_key: key.id, actions }, 0))
-            }
-            Signer::Service(_) => None,
-        };
-        for (index, node) in nodes.iter().enumerate().rev() {
-            if let Some(issued) = self.issued(tenant, *node.digest.as_bytes()).await? {
-                found = Some((issued, index + 1));
-                break;
-            }
+        let digests: Vec<_> = token.nodes().iter().map(|node| *node.digest.as_bytes()).collect();
+        // Before anything is looked up: no such token can lead anywhere.
+        if digests.len() > NodePath::MAX_DEPTH {
+            return Err(CredentialError::Caveat(PathError::TooDeep.to_string()));
         }
-        let (issued, registered) = found.ok_or(CredentialError::Forged)?;
-        if issued.path.depth() != registered {
+        let Some((issued, index)) = self.deepest_issued(tenant, &digests).await? else {
+            return Ok((of_root(root_key), 0));
+        };
+        if issued.path.depth() != index + 1 {
             return Err(CredentialError::Forged);
         }
-        if registered == nodes.len() {
-            return Ok((issued, registered));
-        }
-        let mut whole = issued.path.clone();
-        for node in &nodes[registered..] {
-            whole = whole.child(node.id()).map_err(|error| CredentialError::Caveat(error.to_string()))?;
-        }
-        // Whoever made it offline may go on appending: what the digest commits to is all that counts as issued.
-        let caveats = nodes.last().map_or(0, |node| node.budget_index + 1);
-        Ok((Issued { path: whole, caveats, ..issued }, registered))
+        Ok((issued, index + 1))
     }
+}
+
+/// What a root token is issued with.
+fn of_root(root_key: &TenantKey) -> Issued {
+    Issued {
+        path: NodePath::root(root_key.root),
+        caveats: 0,
+        actions: ActionSet::ALL,
+        audience: None,
+        cost_center: None,
+        department: None,
+        first_label: None,
+    }
+}
+
+/// The path to a token's node, beyond what the ledger knows. A service knows a node that no block claims by the digest of
+/// its own chain.
+fn whole_path(
+    known: &NodePath,
+    token: &VerifiedToken,
+    registered: usize,
+    service_digests: &[NodeDigest],
+) -> Result<NodePath, CredentialError> {
+    let mut whole = known.clone();
+    for (index, node) in token.nodes().iter().enumerate().skip(registered) {
+        let id = match (node.claim, service_digests.get(index)) {
+            (None, Some(digest)) => digest.derived_id(),
+            _ => node.id(),
+        };
+        whole = whole.child(id).map_err(|error| CredentialError::Caveat(error.to_string()))?;
+    }
+    Ok(whole)
+}
+
+/// Refuses a token that says of its node what another says otherwise. Two children that a plain library made of the same
+/// token with the same budget are one node, which cannot have two names.
+fn check_attribution(token: &VerifiedToken, issued: &Issued) -> Result<(), CredentialError> {
+    let differs = |said: Option<&AttributeText>, known: Option<&AttributeText>| {
+        said.zip(known).is_some_and(|(said, known)| said != known)
+    };
+    let (scope, label) = (token.scope(), token.nodes().last().and_then(|node| node.block.label.as_ref()));
+    for (name, said, known) in [
+        ("cost_center", scope.cost_center.as_ref(), issued.cost_center.as_ref()),
+        ("department", scope.department.as_ref(), issued.department.as_ref()),
+        ("label", label, issued.first_label.as_ref()),
+    ] {
+        if differs(said, known) {
+            return Err(contradiction(name));
+        }
+    }
+    Ok(())
 }
 
 impl Credential {
@@ -213,19 +268,38 @@ impl Credential {
         self.registered == self.path.depth()
     }
 
-    /// Refuses a token that may not be used at Subgrant itself. Conditions about a resource server's requests
-    /// (route, method) do not concern this API.
+    /// Refuses a token that may not be used so at Subgrant itself.
     ///
-    /// Nor does it that a token was signed for a service: Subgrant keeps the books of what is spent there. An audience
+    /// A token whose node is for a service is for spending alone, by its holder or by the service that was shown it. An audience
     /// that a holder appended to another token says where alone it may be used, and that is not here.
-    pub(crate) fn check_use_here(&self, source_ip: Option<IpAddr>) -> Result<(), CredentialError> {
-        if self.scope().audience != self.signer.audience() {
+    pub(crate) fn check_use_here(
+        &self,
+        usage: Usage<'_>,
+        source_ip: Option<IpAddr>,
+    ) -> Result<(), CredentialError> {
+        let scope = self.scope();
+        if scope.audience != self.audience {
             return Err(CaveatFailure::Audience.into());
         }
+        if scope.audience.is_some() && matches!(usage, Usage::Manage(_)) {
+            let why = "the token is for a service, and so for nothing but spending".to_owned();
+            return Err(CredentialError::Caveat(why));
+        }
         match source_ip {
-            Some(address) => self.scope().check_source_ip(address)?,
-            None if self.scope().source_ips.is_empty() => {}
+            Some(address) => scope.check_source_ip(address)?,
+            None if scope.source_ips.is_empty() => {}
             None => return Err(CaveatFailure::MissingContext { caveat: "source_ip" }.into()),
+        }
+        // Subgrant is none of the services that L402 knows by name; the instant is judged under the lock.
+        let nothing_known = RequestContext::at(Timestamp::MIN);
+        scope.check_l402(&nothing_known)?;
+        match usage {
+            Usage::Spend => {}
+            Usage::Own(asked) | Usage::Manage(asked) => scope.check_target(&RequestContext {
+                method: asked.map(|asked| asked.method),
+                path: asked.map(|asked| asked.target),
+                ..nothing_known
+            })?,
         }
         Ok(())
     }

@@ -51,7 +51,7 @@ mod secret;
 mod session;
 mod sessions;
 mod settings;
-mod signer;
+mod service_key;
 mod signup;
 mod spend;
 mod tree;
@@ -60,7 +60,7 @@ mod verify;
 mod view;
 mod webhook;
 
-pub use access::{AccessError, BlockedAt, Principal, Via};
+pub use access::{AccessError, Asked, BlockedAt, Principal, Usage, Via};
 pub use alert::{AlertError, AlertPage, AlertView, NewAlert};
 pub use app::{App, AppOptions, ServiceError};
 pub use attempts::AttemptLimits;

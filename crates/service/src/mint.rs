@@ -8,7 +8,7 @@ use subgrant_domain::{
 use subgrant_store::{
     StoreError, audit,
     delegations::{self, Delegation},
-    tokens,
+    tokens::{self, NewToken},
 };
 use subgrant_token::{Caveat, RootKey, TokenError, VerifiedToken};
 use zeroize::Zeroizing;
@@ -169,13 +169,17 @@ impl App {
         plan_mint(&mut locked.tree, parent, &principal.holder_at(parent), id, &child).map_err(denied)?;
 
         let base = self.parent_chain(principal, locked, parent).await?;
-        let (base, audience) = self.for_audience(locked, base, request.audience, parent).await?;
-        let extra_caveats: Vec<_> = request.extra_caveats.iter().cloned().chain(audience).collect();
+        let audience = token::audience(locked, &base, request.audience, parent).await?;
+        let said = audience.filter(|_| base.audience.is_none()).map(Caveat::Audience);
+        let extra_caveats: Vec<_> = request.extra_caveats.iter().cloned().chain(said).collect();
         let root_key = &base.root_key;
         let block = chain::block(&root_key.key, id, &request.label, &child, &extra_caveats);
         let macaroon = base.macaroon.attenuate(&block).map_err(MintError::TokenTooLong)?;
-        let verified = chain::verified(&macaroon, base.signer.key())?;
-        let digest = verified.last_digest().expect("the block holds a budget caveat");
+        let macaroon = self.signed_for(locked.tx(), macaroon, audience).await?;
+        let verified = chain::verified(&macaroon, &root_key.key)?;
+        let digest = *verified.last_digest().expect("the block holds a budget caveat").as_bytes();
+        let service_digest = self.service_digest(locked.tx(), &macaroon, audience).await?;
+        let token = NewToken { digest, service_digest, caveats: verified.caveats().len() };
 
         let row = Delegation {
             node: locked.tree.node(id).expect("the plan added it").clone(),
@@ -183,15 +187,16 @@ impl App {
             caveats: stored_caveats(locked, &root_key.key, &verified),
             token_generation: 0,
             made_offline: false,
+            first_block_unknown: false,
             root_key: root_key.id,
-            audience: base.signer.audience(),
+            audience,
             tokens_valid_from: None,
             version: 1,
             created_at: now,
         };
         locked.write_changes().await?;
         delegations::insert(&mut locked.tx, &row).await?;
-        tokens::insert(&mut locked.tx, digest.as_bytes(), &row, now).await?;
+        tokens::insert(&mut locked.tx, &token, id, now).await?;
         let entry = audit_entry(principal, &row);
         audit::append(&mut locked.tx, &entry).await?;
         locked.announce(EventKind::DelegationCreated, Some(id), &created(&row)).await?;

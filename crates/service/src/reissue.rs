@@ -3,7 +3,7 @@
 use subgrant_domain::NodePath;
 use subgrant_store::{
     delegations::{self, Delegation},
-    tokens::{self, Digest},
+    tokens::{self, Digest, NewToken},
 };
 use subgrant_token::{Caveat, Macaroon, TokenError};
 use zeroize::Zeroizing;
@@ -12,14 +12,17 @@ use crate::{
     AccessError, App, CredentialError, Principal, ServiceError,
     chain::{self, WriteError},
     locked::{Loaded, LockedTenant},
-    signer::check_audience,
+    service_key::{check_audience, written_before},
 };
 
 /// The same delegation with its own block opened by the next generation's nonce, and saying what the node is now.
 ///
 /// What the block says of a resource server's requests, of attribution and of the node's life stays. A block that was
-/// made offline becomes one that can be written again.
+/// made offline becomes one that can be written again, with all that it said when it was first used: its row does not say it.
 pub(crate) fn reissued(row: &Delegation) -> Result<Delegation, ServiceError> {
+    if row.first_block_unknown {
+        return Err(ServiceError::MadeOffline);
+    }
     let malformed = |_| ServiceError::Inconsistent("a stored caveat is malformed".to_owned());
     let begin = chain::own_block(row);
     let generation = row.token_generation + 1;
@@ -28,14 +31,18 @@ pub(crate) fn reissued(row: &Delegation) -> Result<Delegation, ServiceError> {
     caveats.extend(row.node.budget.map(|budget| Caveat::Budget(budget).to_string()));
     for text in row.caveats[begin..].iter().filter(|text| !chain::is_opening(text)) {
         match text.parse().map_err(malformed)? {
-            Caveat::Budget(_) | Caveat::MaxPerSpend(_) | Caveat::Limit(_) => {}
+            Caveat::Budget(_) => {}
+            Caveat::MaxPerSpend(_) | Caveat::Limit(_) if !row.made_offline => {}
             Caveat::Label(_) => caveats.push(Caveat::Label(row.label.clone()).to_string()),
             _ => caveats.push(text.clone()),
         }
     }
     let terms = &row.node.terms;
-    caveats.extend(terms.max_per_spend.map(|most| Caveat::MaxPerSpend(most).to_string()));
-    caveats.extend(terms.limits.iter().map(|limit| Caveat::Limit(*limit).to_string()));
+    let said = terms.max_per_spend.map(|most| Caveat::MaxPerSpend(most).to_string());
+    let said = said.into_iter().chain(terms.limits.iter().map(|limit| Caveat::Limit(*limit).to_string()));
+    let own_block = caveats.split_off(begin);
+    let said: Vec<_> = said.filter(|text| !own_block.contains(text)).collect();
+    caveats.extend(own_block.into_iter().chain(said));
     Ok(Delegation { caveats, token_generation: generation, ..row.clone() })
 }
 
@@ -49,14 +56,16 @@ impl App {
     ) -> Result<(Digest, i64), WriteError> {
         check_audience(locked.tx(), reissued).await?;
         let root_key = chain::root_key_of(self, locked.tx(), reissued).await?;
-        let signer = chain::signer_of(self, locked.tx(), reissued).await?;
-        let start = signer.start(self, locked.tx().tenant())?;
+        let start = chain::root_token(self, locked.tx().tenant(), root_key.id, &root_key.key)?;
         let caveats = chain::restored(&root_key.key, &reissued.caveats)?;
         let macaroon = start.attenuate(&caveats).map_err(WriteError::TokenTooLong)?;
-        let verified = chain::verified(&macaroon, signer.key())?;
+        let macaroon = self.signed_for(locked.tx(), macaroon, reissued.audience).await?;
+        let verified = chain::verified(&macaroon, &root_key.key)?;
         let missing = || ServiceError::Inconsistent("a reissued token has no budget".to_owned());
         let digest = *verified.last_digest().ok_or_else(missing)?.as_bytes();
-        tokens::insert(&mut locked.tx, &digest, reissued, locked.head.now)
+        let service_digest = self.service_digest(locked.tx(), &macaroon, reissued.audience).await?;
+        let token = NewToken { digest, service_digest, caveats: reissued.caveats.len() };
+        tokens::insert(&mut locked.tx, &token, reissued.node.id(), locked.head.now)
             .await
             .map_err(ServiceError::from)?;
         let version = delegations::update_settings(&mut locked.tx, reissued).await;
@@ -74,14 +83,19 @@ impl App {
     ) -> Result<Zeroizing<String>, AccessError> {
         let row = Delegation { caveats, ..locked.row(path.id())?.clone() };
         let macaroon = chain::canonical_token(self, locked.tx(), &row).await?;
+        let macaroon = self.signed_for(locked.tx(), macaroon, row.audience).await.map_err(written_before)?;
         narrowed(&macaroon, &principal.narrowing_at(locked, path)?)
     }
 }
 
-/// A token's text with the caveats that the caller's holder appended to the caller's own.
+/// A token's text with the caveats that the caller's holder appended to the caller's own, as far as its last block does not
+/// say the same already.
 pub(crate) fn narrowed(macaroon: &Macaroon, narrowing: &[Caveat]) -> Result<Zeroizing<String>, AccessError> {
     let too_long =
         |error: TokenError| CredentialError::Caveat(format!("with what was appended to it, {error}"));
-    let narrowed = macaroon.attenuate(narrowing).map_err(too_long)?;
+    let texts: Vec<_> = macaroon.unverified_caveats().collect();
+    let block = texts.iter().rposition(|text| text.starts_with("budget = ")).unwrap_or(0);
+    let is_new = |caveat: &&Caveat| !texts[block..].contains(&caveat.to_string());
+    let narrowed = macaroon.attenuate(narrowing.iter().filter(is_new)).map_err(too_long)?;
     Ok(Zeroizing::new(narrowed.to_text()))
 }

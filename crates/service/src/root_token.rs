@@ -13,6 +13,7 @@ use crate::{
     idempotency::{self, scoped},
     locked::{Loaded, LockedTenant},
     reissue::narrowed,
+    service_key::written_before,
 };
 
 pub(crate) const ROUTE: &str = "POST /root/rotate";
@@ -150,6 +151,8 @@ impl App {
         let mut tx = self.shared().database.begin_read(tenant).await?;
         let row = delegations::by_ids(&mut tx, &[id]).await?.pop();
         let row = row.ok_or_else(|| ServiceError::Inconsistent(format!("{id} does not exist")))?;
-        Ok(Zeroizing::new(chain::canonical_token(self, &mut tx, &row).await?.to_text()))
+        let token = chain::canonical_token(self, &mut tx, &row).await?;
+        let token = self.signed_for(&mut tx, token, row.audience).await.map_err(written_before)?;
+        Ok(Zeroizing::new(token.to_text()))
     }
 }

@@ -161,7 +161,7 @@ impl App {
         // Whoever could have another's token written out could act in its name.
         let credential = credential.ok_or(AccessError::NotPermitted(Action::Delegate))?;
         let macaroon = credential.macaroon.attenuate(caveats).map_err(RestrictError::Refused)?;
-        let verified = macaroon.verify(credential.signer.key()).map_err(RestrictError::Refused)?;
+        let verified = macaroon.verify(&credential.root_key.key).map_err(RestrictError::Refused)?;
         let texts = verified.caveats().iter().map(ToString::to_string).collect();
         Ok((Zeroizing::new(macaroon.to_text()), texts))
     }

@@ -135,6 +135,7 @@ fn root_row(id: DelegationId, root_key: RootKeyId, created_at: Timestamp) -> Del
         caveats: Vec::new(),
         token_generation: 0,
         made_offline: false,
+        first_block_unknown: false,
         root_key,
         audience: None,
         tokens_valid_from: None,

@@ -29,13 +29,14 @@ pub struct Delegation {
     pub caveats: Vec<String>,
     /// How often the node's own token was rotated.
     pub token_generation: u32,
-    /// The root key from which the canonical token's nonces are derived, and under which it is signed unless it is for a
-    /// service.
+    /// The root key from which the canonical token's nonces are derived, and under which it is signed.
     pub root_key: RootKeyId,
-    /// The service under whose key the canonical token is signed.
+    /// The service that its tokens are for.
     pub audience: Option<ServiceId>,
     /// Whether it was created without the server, and entered when it was first used.
     pub made_offline: bool,
+    /// Whether nothing tells what its maker wrote behind its budget.
+    pub first_block_unknown: bool,
     /// Root only: tokens issued before this instant are refused.
     pub tokens_valid_from: Option<Timestamp>,
     /// Counts changes of settings.
@@ -99,7 +100,7 @@ pub async fn by_ids(tx: &mut TenantTx, ids: &[DelegationId]) -> Result<Vec<Deleg
                capped::text AS "capped!", hour_start AS "hour_start: _", hour_spent, day_start AS "day_start: _", day_spent,
                week_start AS "week_start: _", week_spent, month_start AS "month_start: _", month_spent,
                newest_at AS "newest_at: _", quarter_gross, quarter_refunded, quarter_entries, descendants, carve_returned, expiry_noted, actions, max_per_spend, limits, max_depth, caveats, token_generation, root_key_id,
-               audience_service_id, made_offline, expires_at AS "expires_at: _", frozen_at AS "frozen_at: _", revoked_at AS "revoked_at: _",
+               audience_service_id, made_offline, first_block_unknown, expires_at AS "expires_at: _", frozen_at AS "frozen_at: _", revoked_at AS "revoked_at: _",
                tokens_valid_from AS "tokens_valid_from: _", version, created_at AS "created_at: _"
            FROM delegations d JOIN balances b ON b.tenant_id = d.tenant_id AND b.delegation_id = d.id
            WHERE d.tenant_id = $1 AND b.tenant_id = $1 AND d.id = ANY($2) AND b.delegation_id = ANY($2)"#,

@@ -29,7 +29,7 @@ pub struct Stopped {
 /// A token in whose place another one was put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Replaced {
-    /// Of the signature that follows its budget caveat.
+    /// Of the signature that follows its budget caveat in the service's own chain.
     pub digest: Digest,
     /// From when on it is refused.
     pub valid_until: Timestamp,
@@ -100,13 +100,14 @@ pub async fn replaced(
 ) -> Result<HashMap<DelegationId, Vec<Replaced>>> {
     let ids: Vec<_> = nodes.iter().map(|id| id.as_uuid()).collect();
     let rows = sqlx::query!(
-        r#"SELECT t.delegation_id, t.digest, t.valid_until AS "valid_until!: jiff_sqlx::Timestamp",
+        r#"SELECT t.delegation_id, t.service_digest AS "digest!", t.valid_until AS "valid_until!: jiff_sqlx::Timestamp",
                (SELECT max(n.issued_at) FROM tokens n WHERE n.tenant_id = $1 AND n.delegation_id = t.delegation_id)
                    AS "newest_at!: jiff_sqlx::Timestamp"
            FROM tokens t JOIN delegations d ON d.tenant_id = t.tenant_id AND d.id = t.delegation_id
            WHERE t.tenant_id = $1 AND d.tenant_id = $1 AND t.delegation_id = ANY($2) AND t.valid_until IS NOT NULL
+               AND t.service_digest IS NOT NULL
                AND d.audience_service_id IS NOT NULL AND ($3::uuid IS NULL OR d.audience_service_id = $3)
-           ORDER BY t.delegation_id, t.issued_at, t.digest"#,
+           ORDER BY t.delegation_id, t.issued_at, t.service_digest"#,
         tx.tenant().as_uuid(),
         &ids,
         service.map(subgrant_domain::Id::as_uuid)

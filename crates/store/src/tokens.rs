@@ -4,12 +4,9 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use subgrant_domain::{ActionSet, DelegationId, NodePath, RootKeyId, ServiceId};
+use subgrant_domain::{ActionSet, AttributeText, DelegationId, NodePath, ServiceId};
 
-use crate::{
-    LockedTx, Result, TenantTx,
-    delegations::{Delegation, row},
-};
+use crate::{LockedTx, Result, TenantTx, delegations::row};
 
 /// A registered token.
 #[derive(Debug, Clone)]
@@ -29,33 +26,65 @@ pub struct Issued {
     pub path: NodePath,
     /// How many caveats it was issued with; what follows in a presented token was appended by its holder.
     pub caveats: usize,
-    /// The root key from which its nonces are derived.
-    pub root_key: RootKeyId,
     /// What its node may do.
     pub actions: ActionSet,
+    /// The service that its node is for.
+    pub audience: Option<ServiceId>,
+    /// Attribution of its node, inherited.
+    pub cost_center: Option<AttributeText>,
+    /// Attribution of its node, inherited.
+    pub department: Option<AttributeText>,
+    /// What the block said that its node was made of offline, as long as that was not written again.
+    pub first_label: Option<AttributeText>,
+}
+
+/// A token to be registered.
+#[derive(Debug, Clone)]
+pub struct NewToken {
+    /// Its digest.
+    pub digest: Digest,
+    /// The same in the chain of the service that it is for.
+    pub service_digest: Option<Digest>,
+    /// How many caveats it is issued with.
+    pub caveats: usize,
 }
 
 /// A digest of the signature that follows a node's budget caveat.
 pub type Digest = [u8; 32];
 
-/// What a digest leads to. Never changes, so it may be cached.
-pub async fn issued(tx: &mut TenantTx, digest: &Digest) -> Result<Option<Issued>> {
-    let row = sqlx::query!(
-        r#"SELECT t.issued_caveats, d.root_key_id, d.actions, d.ancestor_ids || d.id AS "ids!"
+/// What each of the given digests leads to that is registered. Never changes, so it may be cached.
+pub async fn issued(tx: &mut TenantTx, digests: &[Digest]) -> Result<HashMap<Digest, Issued>> {
+    let digests: Vec<_> = digests.iter().map(|digest| digest.to_vec()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT t.digest, t.issued_caveats, d.actions, d.ancestor_ids || d.id AS "ids!", d.audience_service_id,
+               d.cost_center, d.department,
+               CASE WHEN d.made_offline AND d.token_generation = 0 THEN d.caveats ELSE '{}' END AS "first_chain!"
            FROM tokens t JOIN delegations d ON d.tenant_id = t.tenant_id AND d.id = t.delegation_id
-           WHERE t.tenant_id = $1 AND d.tenant_id = $1 AND t.digest = $2"#,
+           WHERE t.tenant_id = $1 AND d.tenant_id = $1 AND t.digest = ANY($2)"#,
         tx.tenant().as_uuid(),
-        &digest[..]
+        &digests
     )
-    .fetch_optional(tx.connection())
+    .fetch_all(tx.connection())
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Issued {
-        path: row::path(&row.ids)?,
-        caveats: crate::error::read(usize::try_from(row.issued_caveats))?,
-        root_key: RootKeyId::from_uuid(row.root_key_id),
-        actions: crate::error::read(row.actions.parse())?,
-    }))
+    let issued = rows.into_iter().map(|row| {
+        let issued = Issued {
+            path: row::path(&row.ids)?,
+            caveats: crate::error::read(usize::try_from(row.issued_caveats))?,
+            actions: crate::error::read(row.actions.parse())?,
+            audience: row.audience_service_id.map(ServiceId::from_uuid),
+            cost_center: row.cost_center.map(row::text).transpose()?,
+            department: row.department.map(row::text).transpose()?,
+            first_label: last_label(&row.first_chain).map(str::to_owned).map(row::text).transpose()?,
+        };
+        Ok((crate::error::read(Digest::try_from(row.digest.as_slice()))?, issued))
+    });
+    issued.collect()
+}
+
+/// The name that the last block of a stored chain says.
+fn last_label(chain: &[String]) -> Option<&str> {
+    let block = chain.iter().rev().take_while(|caveat| !caveat.starts_with("budget = "));
+    block.filter_map(|caveat| caveat.strip_prefix("label = ")).last()
 }
 
 /// The registered ones among `digests`.
@@ -105,20 +134,22 @@ pub async fn of_delegation(tx: &mut TenantTx, delegation: DelegationId, limit: i
     Ok(rows.into_iter().map(|row| token(row.issued_at, row.valid_until)).collect())
 }
 
-/// Registers a node's canonical token.
+/// Registers a token of a node.
 pub async fn insert(
     tx: &mut LockedTx,
-    digest: &Digest,
-    delegation: &Delegation,
+    token: &NewToken,
+    delegation: DelegationId,
     issued_at: Timestamp,
 ) -> Result<()> {
     let tenant = tx.tenant_uuid();
-    let caveats = crate::error::read(i16::try_from(delegation.caveats.len()))?;
+    let caveats = crate::error::read(i16::try_from(token.caveats))?;
     sqlx::query!(
-        "INSERT INTO tokens (tenant_id, digest, delegation_id, issued_at, issued_caveats) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO tokens (tenant_id, digest, service_digest, delegation_id, issued_at, issued_caveats)
+         VALUES ($1, $2, $3, $4, $5, $6)",
         tenant,
-        &digest[..],
-        delegation.node.id().as_uuid(),
+        &token.digest[..],
+        token.service_digest.as_ref().map(|digest| &digest[..]),
+        delegation.as_uuid(),
         issued_at.to_sqlx() as _,
         caveats
     )
@@ -148,7 +179,7 @@ pub async fn expire_others(
     Ok(())
 }
 
-/// Ends the life of every token that was signed for a service, at `at` or earlier.
+/// Ends the life of every token that is for a service, at `at` or earlier.
 pub async fn expire_of_service(tx: &mut LockedTx, service: ServiceId, at: Timestamp) -> Result<()> {
     let tenant = tx.tenant_uuid();
     sqlx::query!(

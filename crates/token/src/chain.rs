@@ -132,8 +132,7 @@ pub(crate) fn read(
         caveats: Vec::with_capacity(caveats.len()),
         root_block: Block::default(),
         nodes: Vec::new(),
-        // Whatever caveats its holder, or the service itself, writes: it is for no other service.
-        scope: Scope { audience: identifier.service(), ..Scope::unrestricted() },
+        scope: Scope::unrestricted(),
     };
     let mut claim = None;
     for (index, (bytes, signature)) in caveats.iter().zip(after_caveat).enumerate() {

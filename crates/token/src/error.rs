@@ -35,6 +35,12 @@ pub enum TokenError {
     /// The identifier is neither Subgrant's nor that of an L402 token.
     #[error("the token's identifier is of an unknown kind")]
     UnknownIdentifier,
+    /// A token for a service in the first form, which was signed under the service's key alone.
+    #[error("tokens for a service are not accepted in this form any more: ask for a new one")]
+    RetiredForm,
+    /// What follows the dot, the signature for a service, is not one of 32 bytes.
+    #[error("the token's signature for a service does not have 32 bytes")]
+    ServiceSignature,
     /// The signature is not the one that the root key gives.
     #[error("the token's signature is wrong")]
     BadSignature,
@@ -77,6 +83,8 @@ pub enum CaveatError {
 pub enum ErrorClass {
     /// The text is not a token: 401, `malformed`.
     Malformed,
+    /// The token is of a form that is not accepted any more: 401, `retired_form`.
+    Retired,
     /// The token was not made from the root key that it names: 401, `forged`.
     Forged,
     /// The token is genuine and a caveat refuses it: 403, `caveat_not_met`.
@@ -96,7 +104,9 @@ impl TokenError {
             | Self::UnexpectedField
             | Self::ThirdParty
             | Self::TooManyCaveats
-            | Self::UnknownIdentifier => ErrorClass::Malformed,
+            | Self::UnknownIdentifier
+            | Self::ServiceSignature => ErrorClass::Malformed,
+            Self::RetiredForm => ErrorClass::Retired,
             Self::BadSignature => ErrorClass::Forged,
             Self::Caveat { .. } => ErrorClass::CaveatNotMet,
         }
@@ -115,6 +125,8 @@ impl TokenError {
             Self::ThirdParty => "third_party",
             Self::TooManyCaveats => "too_many_caveats",
             Self::UnknownIdentifier => "unknown_identifier",
+            Self::RetiredForm => "retired_form",
+            Self::ServiceSignature => "service_signature",
             Self::BadSignature => "bad_signature",
             Self::Caveat { reason, .. } => reason.code(),
         }
@@ -139,6 +151,7 @@ impl ErrorClass {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
+            Self::Retired => "retired_form",
             Self::Forged => "forged",
             Self::CaveatNotMet => "caveat_not_met",
         }

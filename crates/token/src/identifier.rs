@@ -1,12 +1,13 @@
 //! What a token says about which key signed it.
 
-use subgrant_domain::{Id, IdKind, RootKeyId, ServiceId, TenantId};
+use subgrant_domain::{RootKeyId, TenantId};
 use uuid::Uuid;
 
 use crate::TokenError;
 
 const SUBGRANT_TAG: u8 = 1;
-const SERVICE_TAG: u8 = 2;
+/// The first form of tokens for a service, signed under that service's key alone, which let it climb to ancestors.
+const RETIRED_TAG: u8 = 2;
 const SUBGRANT_LEN: usize = 33;
 const L402_VERSION: [u8; 2] = [0, 0];
 const L402_LEN: usize = 66;
@@ -20,14 +21,6 @@ pub enum Identifier {
         tenant: TenantId,
         /// Which of the tenant's root keys signed it.
         root_key: RootKeyId,
-    },
-    /// `0x02 ‖ tenant id (16 bytes) ‖ service id (16 bytes)`: a token for one service, signed under that service's key, so
-    /// that the service can verify it and no other token. It is an `audience` caveat as well: see [`crate::Scope`].
-    Service {
-        /// Whose token it is.
-        tenant: TenantId,
-        /// Whose key signed it, and where alone it may be used.
-        service: ServiceId,
     },
     /// A token sold through L402: `u16 0 ‖ payment hash (32 bytes) ‖ token id (32 bytes)`, where the token id is
     /// `tenant id ‖ root key id`. Format: bLIP 26, "Macaroon identifier".
@@ -45,62 +38,41 @@ impl Identifier {
     /// Whose token it is.
     pub const fn tenant(&self) -> TenantId {
         match self {
-            Self::Subgrant { tenant, .. } | Self::Service { tenant, .. } | Self::L402 { tenant, .. } => {
-                *tenant
-            }
+            Self::Subgrant { tenant, .. } | Self::L402 { tenant, .. } => *tenant,
         }
     }
 
-    /// Which of the tenant's root keys signed it; `None`: that of a service did.
-    pub const fn root_key(&self) -> Option<RootKeyId> {
+    /// Which of the tenant's root keys signed it.
+    pub const fn root_key(&self) -> RootKeyId {
         match self {
-            Self::Subgrant { root_key, .. } | Self::L402 { root_key, .. } => Some(*root_key),
-            Self::Service { .. } => None,
-        }
-    }
-
-    /// For which service it was signed.
-    pub const fn service(&self) -> Option<ServiceId> {
-        match self {
-            Self::Service { service, .. } => Some(*service),
-            Self::Subgrant { .. } | Self::L402 { .. } => None,
+            Self::Subgrant { root_key, .. } | Self::L402 { root_key, .. } => *root_key,
         }
     }
 
     /// The bytes that the first signature covers: 33, or 66 for L402.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(L402_LEN);
-        let signed_by = match self {
-            Self::Subgrant { root_key, .. } => {
-                bytes.push(SUBGRANT_TAG);
-                root_key.as_uuid()
-            }
-            Self::Service { service, .. } => {
-                bytes.push(SERVICE_TAG);
-                service.as_uuid()
-            }
-            Self::L402 { payment_hash, root_key, .. } => {
+        match self {
+            Self::Subgrant { .. } => bytes.push(SUBGRANT_TAG),
+            Self::L402 { payment_hash, .. } => {
                 bytes.extend_from_slice(&L402_VERSION);
                 bytes.extend_from_slice(payment_hash);
-                root_key.as_uuid()
             }
-        };
+        }
         bytes.extend_from_slice(self.tenant().as_uuid().as_bytes());
-        bytes.extend_from_slice(signed_by.as_bytes());
+        bytes.extend_from_slice(self.root_key().as_uuid().as_bytes());
         bytes
     }
 
-    /// Reads what [`Identifier::encode`] writes; anything else is [`TokenError::UnknownIdentifier`].
+    /// Reads what [`Identifier::encode`] writes. `0x02 ‖ 32 bytes` is [`TokenError::RetiredForm`], anything else
+    /// [`TokenError::UnknownIdentifier`].
     pub fn decode(bytes: &[u8]) -> Result<Self, TokenError> {
         match bytes {
             [SUBGRANT_TAG, ids @ ..] if bytes.len() == SUBGRANT_LEN => {
                 let (tenant, root_key) = ids_from(ids)?;
                 Ok(Self::Subgrant { tenant, root_key })
             }
-            [SERVICE_TAG, ids @ ..] if bytes.len() == SUBGRANT_LEN => {
-                let (tenant, service) = ids_from(ids)?;
-                Ok(Self::Service { tenant, service })
-            }
+            [RETIRED_TAG, ..] if bytes.len() == SUBGRANT_LEN => Err(TokenError::RetiredForm),
             [0, 0, rest @ ..] if bytes.len() == L402_LEN => {
                 let (payment_hash, ids) = rest.split_first_chunk().ok_or(TokenError::UnknownIdentifier)?;
                 let (tenant, root_key) = ids_from(ids)?;
@@ -111,9 +83,9 @@ impl Identifier {
     }
 }
 
-/// The tenant's id, and that of the key or service.
-fn ids_from<K: IdKind>(bytes: &[u8]) -> Result<(TenantId, Id<K>), TokenError> {
-    let (tenant, signed_by) = bytes.split_at_checked(16).ok_or(TokenError::UnknownIdentifier)?;
+/// The tenant's id and the root key's.
+fn ids_from(bytes: &[u8]) -> Result<(TenantId, RootKeyId), TokenError> {
+    let (tenant, root_key) = bytes.split_at_checked(16).ok_or(TokenError::UnknownIdentifier)?;
     let uuid = |bytes| Uuid::from_slice(bytes).map_err(|_| TokenError::UnknownIdentifier);
-    Ok((TenantId::from_uuid(uuid(tenant)?), Id::from_uuid(uuid(signed_by)?)))
+    Ok((TenantId::from_uuid(uuid(tenant)?), RootKeyId::from_uuid(uuid(root_key)?)))
 }

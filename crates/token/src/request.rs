@@ -109,13 +109,19 @@ impl Scope {
         if !self.source_ips.is_empty() {
             self.check_source_ip(known(request.source_ip, "source_ip")?)?;
         }
+        self.check_target(request)?;
+        self.check_l402(request)
+    }
+
+    /// Judges the conditions on the method and the path alone.
+    pub fn check_target(&self, request: &RequestContext<'_>) -> Result<(), CaveatFailure> {
         if !self.methods.is_empty() {
             self.check_method(known(request.method, "method")?)?;
         }
         if !self.routes.is_empty() {
             self.check_path(known(request.path, "route")?)?;
         }
-        self.check_l402(request)
+        Ok(())
     }
 
     /// Whether the token still works at `at`.
@@ -143,8 +149,9 @@ impl Scope {
         is_permitted.then_some(()).ok_or(CaveatFailure::Route)
     }
 
-    /// A caveat of an L402 service applies at that service only, and nowhere can be told where the name is not known.
-    fn check_l402(&self, request: &RequestContext<'_>) -> Result<(), CaveatFailure> {
+    /// Judges the conditions of L402 alone. A caveat of an L402 service applies at that service only, and nothing can be told
+    /// where the name of the service is not known: that refuses.
+    pub fn check_l402(&self, request: &RequestContext<'_>) -> Result<(), CaveatFailure> {
         for services in &self.l402_services {
             if !services.contains(known(request.l402_service, "services")?) {
                 return Err(CaveatFailure::L402Service);

@@ -30,7 +30,7 @@ pub struct Scope {
     pub department: Option<AttributeText>,
     /// The name of the last node; of the root, for a root token.
     pub label: Option<AttributeText>,
-    /// The one service at which the token may be used: that of an `audience` caveat, or whose key signed the token.
+    /// The one service at which the token may be used.
     pub audience: Option<ServiceId>,
     /// Lists of paths; the request must match one pattern of each list.
     pub routes: Vec<RouteSet>,

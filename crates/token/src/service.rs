@@ -8,9 +8,7 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::{
-    CaveatFailure, Identifier, Macaroon, RequestContext, RootKey, TokenError, VerifiedToken, key::SecretKey,
-};
+use crate::{CaveatFailure, Macaroon, RequestContext, RootKey, TokenError, VerifiedToken, key::SecretKey};
 
 /// What the text of every verification key starts with, so that scanners for leaked secrets find it.
 pub const VERIFICATION_KEY_PREFIX: &str = "svk_";
@@ -18,8 +16,8 @@ pub const VERIFICATION_KEY_PREFIX: &str = "svk_";
 const VERSION: u8 = 1;
 const BINARY_LEN: usize = 1 + 16 + 16 + 32;
 
-/// What a service verifies the tokens with that are meant for it: its ids and its key. The same key signs them, so that it
-/// is a secret of the service and of Subgrant. It opens and makes tokens for no other service.
+/// What a service verifies the tokens with that are meant for it: its ids and its key. The same key makes their second
+/// signature, so that whoever has it can deceive this service, and nobody else: Subgrant looks at the first.
 ///
 /// As text: `svk_` and, in base64url without padding, `0x01 ‖ tenant id (16) ‖ service id (16) ‖ key (32)`.
 pub struct VerificationKey {
@@ -93,12 +91,7 @@ impl VerificationKey {
         self.service
     }
 
-    /// What the tokens for this service begin with.
-    pub const fn identifier(&self) -> Identifier {
-        Identifier::Service { tenant: self.tenant, service: self.service }
-    }
-
-    /// What signs the tokens for this service.
+    /// What makes the second signature of the tokens for this service.
     pub const fn signing_key(&self) -> &RootKey {
         &self.key
     }
@@ -116,12 +109,14 @@ impl fmt::Debug for VerificationKey {
     }
 }
 
-/// Verifies a token at the service that it is for, without asking anybody: signature, then caveats, then the request.
+/// Verifies a token at the service that it is for, without asking anybody: its second signature, then caveats, then the
+/// request.
 ///
 /// The [`Scope`](crate::Scope) of what is returned holds the effective caveats of the whole chain. Of the request, the
 /// service is filled in from the key; what else is left out refuses a token that has a caveat about it. What only the
 /// ledger knows is not judged: how much is left of a budget, and whether a delegation was revoked. For the latter compare
-/// [`VerifiedToken::delegations`] with what the revocation feed has told.
+/// [`VerifiedToken::delegations`] and [`VerifiedToken::last_digest`] with what the revocation feed has told. Whether the
+/// first signature is right as well is found out by Subgrant, when the token is debited.
 ///
 /// ```
 /// use subgrant_token::{RequestContext, VerificationKey, verify};
@@ -139,15 +134,17 @@ pub fn verify(
     request: &RequestContext<'_>,
 ) -> Result<VerifiedToken, Refusal> {
     let macaroon = Macaroon::parse(token)?;
-    match macaroon.identifier() {
-        Identifier::Service { tenant, service } if *tenant == key.tenant && *service == key.service => {}
-        Identifier::Service { .. } => return Err(CaveatFailure::Audience.into()),
-        Identifier::Subgrant { .. } | Identifier::L402 { .. } => return Err(TokenError::BadSignature.into()),
+    if macaroon.identifier().tenant() != key.tenant {
+        return Err(TokenError::BadSignature.into());
     }
-    let verified = macaroon.verify(&key.key)?;
+    let verified = macaroon.verify_for_service(&key.key)?;
     if verified.nodes().is_empty() {
         // Nobody issues such a token: it would speak for the whole tenant.
         return Err(TokenError::BadSignature.into());
+    }
+    if verified.scope().audience != Some(key.service) {
+        // Nor one that does not say whom it is for.
+        return Err(CaveatFailure::Audience.into());
     }
     verified.scope().check_request(&RequestContext { service: Some(key.service), ..*request })?;
     Ok(verified)

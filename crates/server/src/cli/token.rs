@@ -46,7 +46,6 @@ impl Inspect {
         let identifier = macaroon.identifier();
         let kind = match identifier {
             Identifier::Subgrant { .. } => "subgrant",
-            Identifier::Service { .. } => "service",
             Identifier::L402 { .. } => "l402",
         };
         let document = json!({
@@ -54,7 +53,7 @@ impl Inspect {
             "kind": kind,
             "tenant": identifier.tenant(),
             "root_key": identifier.root_key(),
-            "service": identifier.service(),
+            "has_service_signature": macaroon.has_service_signature(),
             "location": macaroon.location(),
             "fingerprint": macaroon.fingerprint(),
             "caveats": macaroon.unverified_caveats().collect::<Vec<_>>(),

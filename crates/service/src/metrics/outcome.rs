@@ -32,6 +32,7 @@ pub(super) const OUTCOMES: &[&str] = &[
     "not_found",
     "forged",
     "malformed",
+    "retired_form",
     "superseded",
     "unavailable",
     "outcome_unknown",
@@ -69,6 +70,7 @@ fn of_denial(denial: &Denial) -> &'static str {
 fn of_access(error: &AccessError) -> &'static str {
     match error {
         AccessError::Credential(CredentialError::Malformed(_)) => "malformed",
+        AccessError::Credential(CredentialError::Retired(_)) => "retired_form",
         AccessError::Credential(CredentialError::Forged) => "forged",
         AccessError::Credential(CredentialError::Expired) | AccessError::NoSession => "expired",
         AccessError::Credential(CredentialError::Revoked) => "revoked",

@@ -16,16 +16,15 @@ use crate::{
     app::TenantKey,
     chain,
     locked::{Loaded, LockedTenant},
-    signer::Signer,
 };
 
 /// What a child's block is appended to.
 pub(super) struct Base {
     pub(super) macaroon: Macaroon,
-    /// What the nonces of its chain are derived from.
+    /// What has signed it, and what the nonces of its chain are derived from.
     pub(super) root_key: Arc<TenantKey>,
-    /// What has signed it.
-    pub(super) signer: Signer,
+    /// The service that the parent is for.
+    pub(super) audience: Option<ServiceId>,
     /// How many of its caveats were issued with the parent's token; the others are the caller's own.
     pub(super) issued: usize,
 }
@@ -50,9 +49,9 @@ impl App {
             return Ok(self.canonical_base(locked, &canonical, issued).await?);
         };
         if parent.id() == principal.path.id() {
-            let (root_key, signer) = (Arc::clone(&credential.root_key), credential.signer.clone());
+            let (root_key, audience) = (Arc::clone(&credential.root_key), credential.audience);
             let (macaroon, issued) = (credential.macaroon.clone(), credential.issued_caveats);
-            return Ok(Base { macaroon, root_key, signer, issued });
+            return Ok(Base { macaroon, root_key, audience, issued });
         }
         let base = self.canonical_base(locked, &row, issued).await?;
         let narrowing = principal.narrowing_at(locked, parent)?;
@@ -68,42 +67,7 @@ impl App {
     ) -> Result<Base, ServiceError> {
         let macaroon = chain::canonical_token(self, locked.tx(), row).await?;
         let root_key = chain::root_key_of(self, locked.tx(), row).await?;
-        let signer = chain::signer_of(self, locked.tx(), row).await?;
-        Ok(Base { macaroon, root_key, signer, issued })
-    }
-
-    /// The same chain under the key of the service that the child shall be for, and the caveat that says so. Below a
-    /// delegation for a service everything is for that service.
-    pub(super) async fn for_audience(
-        &self,
-        locked: &mut LockedTenant,
-        base: Base,
-        asked: Option<ServiceId>,
-        parent: &NodePath,
-    ) -> Result<(Base, Option<Caveat>), MintError> {
-        let inherited = base.signer.audience();
-        if let (Some(inherited), Some(asked)) = (inherited, asked)
-            && inherited != asked
-        {
-            let (field, permitted) = ("audience", inherited.to_string());
-            let denial = MintDenial::NarrowerThanParent { field, permitted };
-            return Err(MintError::Denied { denial, parent: parent.id() });
-        }
-        let Some(audience) = inherited.or(asked) else { return Ok((base, None)) };
-        let is_live = services::live(locked.tx(), audience).await?.is_some();
-        match inherited {
-            Some(_) if is_live => return Ok((base, None)),
-            Some(_) => return Err(ServiceError::AudienceDeleted.into()),
-            None if is_live => {}
-            None => return Err(MintError::UnknownAudience),
-        }
-        let verified = chain::verified(&base.macaroon, base.signer.key())?;
-        let caveats = chain::reopened(&base.root_key.key, &verified);
-        let issued = base.issued + caveats.len() - verified.caveats().len();
-        let signer = self.signer_in(locked.tx(), base.root_key.id, Some(audience)).await?;
-        let start = signer.start(self, locked.tx().tenant())?;
-        let macaroon = start.attenuate(&caveats).map_err(MintError::TokenTooLong)?;
-        Ok((Base { macaroon, signer, issued, ..base }, Some(Caveat::Audience(audience))))
+        Ok(Base { macaroon, root_key, audience: row.audience, issued })
     }
 
     /// The answer to a request that was answered before, with the identical token, whatever became of the child since.
@@ -119,10 +83,13 @@ impl App {
         let missing = || ServiceError::Inconsistent(format!("the minted delegation {id} is missing"));
         let row = delegations::by_ids(locked.tx.tx(), &[id]).await?.pop().ok_or_else(missing)?;
         let row = Delegation { caveats: answer.caveats, ..row };
+        let root_key = chain::root_key_of(self, locked.tx(), &row).await?;
         let canonical = match chain::canonical_token(self, locked.tx(), &row).await {
             // Only the presented token has the nonces of what was made offline.
             Err(ServiceError::MadeOffline) => {
-                return minted_below_offline(principal, &row, answer.delegation);
+                let macaroon = below_offline(principal, &row)?;
+                let macaroon = self.signed_for(locked.tx(), macaroon, row.audience).await?;
+                return minted_with(&macaroon, &root_key.key, answer.delegation);
             }
             written => written?,
         };
@@ -134,9 +101,42 @@ impl App {
         } else {
             canonical.attenuate(&narrowing).map_err(MintError::TokenTooLong)?
         };
-        let signer = chain::signer_of(self, locked.tx(), &row).await?;
-        minted_with(&macaroon, signer.key(), answer.delegation)
+        let macaroon = self.signed_for(locked.tx(), macaroon, row.audience).await?;
+        minted_with(&macaroon, &root_key.key, answer.delegation)
     }
+}
+
+/// The service that the child shall be for. Below a delegation for a service everything is for that service.
+pub(super) async fn audience(
+    locked: &mut LockedTenant,
+    base: &Base,
+    asked: Option<ServiceId>,
+    parent: &NodePath,
+) -> Result<Option<ServiceId>, MintError> {
+    if let (Some(inherited), Some(asked)) = (base.audience, asked)
+        && inherited != asked
+    {
+        let (field, permitted) = ("audience", inherited.to_string());
+        let denial = MintDenial::NarrowerThanParent { field, permitted };
+        return Err(MintError::Denied { denial, parent: parent.id() });
+    }
+    let Some(audience) = base.audience.or(asked) else { return Ok(None) };
+    let is_live = services::live(locked.tx(), audience).await?.is_some();
+    match base.audience {
+        Some(_) if !is_live => return Err(ServiceError::AudienceDeleted.into()),
+        None if !is_live => return Err(MintError::UnknownAudience),
+        Some(_) => {}
+        None => check_named(base)?,
+    }
+    Ok(Some(audience))
+}
+
+/// Refuses to begin a chain for a service below a node that no block claims: the service would know it by another id than
+/// the ledger, and miss its revocation.
+fn check_named(base: &Base) -> Result<(), MintError> {
+    let above = chain::verified(&base.macaroon, &base.root_key.key)?;
+    let is_named = above.nodes().iter().all(|node| node.claim.is_some());
+    if is_named { Ok(()) } else { Err(ServiceError::MadeOffline.into()) }
 }
 
 /// The recorded view with the token that belongs to it, and the token's caveats.
@@ -149,11 +149,7 @@ fn minted_with(macaroon: &Macaroon, key: &RootKey, delegation: DelegationView) -
 }
 
 /// The same where the parent was made offline: the presented token goes on with the child's stored block.
-fn minted_below_offline(
-    principal: &Principal,
-    row: &Delegation,
-    delegation: DelegationView,
-) -> Result<Minted, MintError> {
+fn below_offline(principal: &Principal, row: &Delegation) -> Result<Macaroon, MintError> {
     let credential = principal.credential().ok_or(ServiceError::MadeOffline)?;
     let presented = credential.token.caveats();
     let is_listed = |(caveat, text): (&Caveat, &String)| chain::public_text(caveat) == chain::listed(text);
@@ -162,8 +158,7 @@ fn minted_below_offline(
         return Err(ServiceError::MadeOffline.into());
     }
     let block = chain::restored(&credential.root_key.key, &row.caveats[presented.len()..])?;
-    let macaroon = credential.macaroon.attenuate(&block).map_err(MintError::TokenTooLong)?;
-    minted_with(&macaroon, credential.signer.key(), delegation)
+    credential.macaroon.attenuate(&block).map_err(MintError::TokenTooLong)
 }
 
 /// A view for the record, which must not hold the nonces that the answer shows as the token does.

@@ -9,7 +9,16 @@ use crate::support::{KEY, LOCATION, identifier, ours, root_key, to_bytes, to_tex
 
 /// The same token as [`ours`], made by the oracle.
 pub(crate) fn theirs<C: AsRef<[u8]>>(identifier: &[u8], caveats: &[C]) -> macaroon::Macaroon {
-    let key = MacaroonKey::generate(&KEY);
+    signed_by(&KEY, identifier, caveats)
+}
+
+/// The same under another key, such as a service's.
+pub(crate) fn signed_by<C: AsRef<[u8]>>(
+    key: &[u8; 32],
+    identifier: &[u8],
+    caveats: &[C],
+) -> macaroon::Macaroon {
+    let key = MacaroonKey::generate(key);
     let mut token = macaroon::Macaroon::create(Some(LOCATION.into()), &key, identifier.into()).unwrap();
     for caveat in caveats {
         token.add_first_party_caveat(caveat.as_ref().into());
@@ -18,8 +27,8 @@ pub(crate) fn theirs<C: AsRef<[u8]>>(identifier: &[u8], caveats: &[C]) -> macaro
 }
 
 /// The digest of a node whose budget caveat is the last of `caveats`, from the oracle's signature.
-pub(crate) fn node_digest<C: AsRef<[u8]>>(identifier: &[u8], caveats: &[C]) -> [u8; 32] {
-    let signature = theirs(identifier, caveats).signature();
+pub(crate) fn node_digest<C: AsRef<[u8]>>(key: &[u8; 32], identifier: &[u8], caveats: &[C]) -> [u8; 32] {
+    let signature = signed_by(key, identifier, caveats).signature();
     Sha256::digest([b"subgrant/node/v1".as_slice(), &signature].concat()).into()
 }
 
@@ -67,7 +76,7 @@ proptest! {
     ) {
         let caveats = [format!("cost_center = {before}"), "budget = 5".into(), format!("label = {after}")];
         let verified = ours(&identifier(), &caveats).verify(&root_key()).unwrap();
-        let expected = node_digest(&identifier().encode(), &caveats[..2]);
+        let expected = node_digest(&KEY, &identifier().encode(), &caveats[..2]);
         prop_assert_eq!(*verified.last_digest().unwrap().as_bytes(), expected);
     }
 

@@ -1,10 +1,12 @@
 //! One key and identifier, and the forms in which tokens travel.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use subgrant_token::{Identifier, Macaroon, RootKey};
+use subgrant_token::{Identifier, Macaroon, RootKey, VerificationKey};
 
 pub(crate) const LOCATION: &str = "https://subgrant.example/";
 pub(crate) const KEY: [u8; 32] = *b"\0\x01\x02\x03\x04\x05\x06\x07 a key of thirty-two b\xff\xfe";
+
+pub(crate) const SERVICE_KEY: [u8; 32] = *b"the key of a service, 32 bytes..";
 
 pub(crate) fn root_key() -> RootKey {
     RootKey::from_bytes(KEY)
@@ -21,13 +23,14 @@ pub(crate) fn l402_identifier() -> Identifier {
     Identifier::L402 {
         payment_hash: [0xab; 32],
         tenant: identifier().tenant(),
-        root_key: identifier().root_key().unwrap(),
+        root_key: identifier().root_key(),
     }
 }
 
-pub(crate) fn service_identifier() -> Identifier {
+/// The key of the service that some tokens are for.
+pub(crate) fn service_key() -> VerificationKey {
     let service = "svc_01jd0000000000000000000007".parse().unwrap();
-    Identifier::Service { tenant: identifier().tenant(), service }
+    VerificationKey::new(identifier().tenant(), service, SERVICE_KEY)
 }
 
 /// A token made by the crate under test.

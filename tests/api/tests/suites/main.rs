@@ -44,6 +44,7 @@ mod mixture;
 mod money;
 mod money_races;
 mod offline;
+mod own_requests;
 mod overcommit;
 mod overload;
 mod password_reset;

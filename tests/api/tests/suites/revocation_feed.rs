@@ -124,7 +124,9 @@ async fn a_service_that_reads_the_feed_refuses_what_subgrant_refuses() {
     let (desk, desk_id) = team.child("desk", 500).await;
     let (first, first_id) = minted(&desk, &id).await;
     let (second, second_id) = minted(&team, &id).await;
-    let (below, below_id) = second.child("below", 2).await;
+    let child = json!({ "label": "below", "budget_credits": 2, "parent_id": second_id });
+    let child = root.post("/delegation", &child).await;
+    let (below, below_id) = (root.with_token(&child.text("/token")), child.text("/id"));
     let offline = root.with_token(&attenuate(below.token().expect("a token"), &[b"budget = 1"]));
     let (third, third_id) = minted(&root, &id).await;
     let all = [&first, &second, &below, &offline, &third];
@@ -141,7 +143,7 @@ async fn a_service_that_reads_the_feed_refuses_what_subgrant_refuses() {
             3 => rotated.push(rotate("1h").await),
             4 => rotated.push(rotate("0s").await),
             5 => drop(root.act(&below_id, "revoke").await),
-            6 => drop(second.act(&second_id, "freeze").await),
+            6 => drop(root.act(&second_id, "freeze").await),
             7 => drop(root.act(&team_id, "revoke").await),
             8 => drop(root.act(&third_id, "revoke").await),
             _ => {}

@@ -18,7 +18,9 @@ use subgrant_service::Browser;
 use super::problem::Problem;
 
 pub(crate) use if_match::IfMatch;
-pub(crate) use principal::{Asking, Authenticated, GatewayToken, check_same_origin, session_cookie};
+pub(crate) use principal::{
+    Asking, Authenticated, GatewayToken, Holding, Spending, Verifying, check_same_origin, session_cookie,
+};
 pub(crate) use query::{PathId, PathIds, Query};
 
 /// From where and in which request.

@@ -4,49 +4,103 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
 };
-use subgrant_service::{Caller, Principal, SessionSecret};
+use subgrant_service::{Asked, Caller, Principal, SessionSecret, Usage};
 use subgrant_token::{VERIFICATION_KEY_PREFIX, VerificationKey};
 
 use super::Origin;
 use crate::http::{HttpState, problem::Problem, respond::SESSION_COOKIE};
 
-/// The principal of a request that carries a good credential.
+/// The principal of a request that carries a good credential. Of a token, that it may be used for whatever is not spending:
+/// it is for no service, and its `route` and `method` permit this very request.
 pub(crate) struct Authenticated(pub(crate) Principal);
+
+/// The same where money moves, and the token may be one that a service was shown.
+pub(crate) struct Spending(pub(crate) Principal);
+
+/// The same where a token is told what it is itself.
+pub(crate) struct Holding(pub(crate) Principal);
 
 impl FromRequestParts<HttpState> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Self::Rejection> {
-        let Ok(Origin { source_ip, request_id, .. }) = Origin::from_request_parts(parts, state).await;
-        if let Some(token) = bearer_token(&parts.headers)? {
-            return Ok(Self(state.app.authenticate_token(token, source_ip, request_id).await?));
-        }
-        let Some(session) = session_cookie(&parts.headers) else {
-            let detail = "Send a token: Authorization: Bearer <token>.";
-            return Err(Problem::unauthorized("missing", detail));
-        };
-        check_same_origin(&parts.method, &parts.headers)?;
-        // In a box, so that a request with a token does not carry the room for this around.
-        Ok(Self(Box::pin(state.app.authenticate_session(&session, source_ip, request_id)).await?))
+        authenticated(parts, state, |asked| Usage::Manage(Some(asked))).await.map(Self)
     }
+}
+
+impl FromRequestParts<HttpState> for Spending {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Self::Rejection> {
+        authenticated(parts, state, |_| Usage::Spend).await.map(Self)
+    }
+}
+
+impl FromRequestParts<HttpState> for Holding {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Self::Rejection> {
+        authenticated(parts, state, |asked| Usage::Own(Some(asked))).await.map(Self)
+    }
+}
+
+async fn authenticated(
+    parts: &mut Parts,
+    state: &HttpState,
+    usage: impl for<'a> FnOnce(Asked<'a>) -> Usage<'a> + Send,
+) -> Result<Principal, Problem> {
+    let Ok(Origin { source_ip, request_id, .. }) = Origin::from_request_parts(parts, state).await;
+    if let Some(token) = bearer_token(&parts.headers)? {
+        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        let usage = usage(Asked { method: parts.method.as_str(), target });
+        return Ok(state.app.authenticate_token_for(usage, token, source_ip, request_id).await?);
+    }
+    let Some(session) = session_cookie(&parts.headers) else {
+        let detail = "Send a token: Authorization: Bearer <token>.";
+        return Err(Problem::unauthorized("missing", detail));
+    };
+    check_same_origin(&parts.method, &parts.headers)?;
+    // In a box, so that a request with a token does not carry the room for this around.
+    Ok(Box::pin(state.app.authenticate_session(&session, source_ip, request_id)).await?)
 }
 
 /// Whoever asks where resource servers may too, with their verification keys.
 pub(crate) struct Asking(pub(crate) Caller);
 
+/// The same where a token is verified, for which the token itself will do.
+pub(crate) struct Verifying(pub(crate) Caller);
+
 impl FromRequestParts<HttpState> for Asking {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Self::Rejection> {
-        let bearer = bearer_token(&parts.headers)?;
-        if let Some(text) = bearer.filter(|text| text.starts_with(VERIFICATION_KEY_PREFIX)) {
-            let malformed = |error| Problem::unauthorized("malformed", format!("This is no key: {error}."));
-            let key = VerificationKey::parse(text).map_err(malformed)?;
-            return Ok(Self(state.app.authenticate_service(&key).await?));
+        if let Some(service) = asking_service(parts, state).await? {
+            return Ok(Self(service));
         }
         let Authenticated(principal) = Authenticated::from_request_parts(parts, state).await?;
         Ok(Self(Caller::Principal(principal)))
     }
+}
+
+impl FromRequestParts<HttpState> for Verifying {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Self::Rejection> {
+        if let Some(service) = asking_service(parts, state).await? {
+            return Ok(Self(service));
+        }
+        let Spending(principal) = Spending::from_request_parts(parts, state).await?;
+        Ok(Self(Caller::Principal(principal)))
+    }
+}
+
+/// The service whose key stands in the place of a token, if there is one.
+async fn asking_service(parts: &Parts, state: &HttpState) -> Result<Option<Caller>, Problem> {
+    let bearer = bearer_token(&parts.headers)?;
+    let Some(text) = bearer.filter(|text| text.starts_with(VERIFICATION_KEY_PREFIX)) else { return Ok(None) };
+    let malformed = |error| Problem::unauthorized("malformed", format!("This is no key: {error}."));
+    let key = VerificationKey::parse(text).map_err(malformed)?;
+    Ok(Some(state.app.authenticate_service(&key).await?))
 }
 
 /// The bearer token that a gateway was shown, not looked into yet. A session pays for nothing at a gateway.

@@ -9,13 +9,13 @@ use axum::{
 };
 use subgrant_api as api;
 use subgrant_domain::Credits;
-use subgrant_service::{BatchSpend, IdempotencyKey, Outcome, Principal, SpendError, SpendReceipt};
+use subgrant_service::{BatchSpend, IdempotencyKey, Outcome, Principal, SpendError, SpendReceipt, Usage};
 
 use super::spend::spend_request;
 use crate::http::{
     HttpState,
     body::{body_bytes, json_bytes, parse_json, parse_unread},
-    extract::{Authenticated, IdempotencyHeader},
+    extract::{Spending, IdempotencyHeader},
     idempotency,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},
@@ -69,7 +69,7 @@ impl FromRequest<HttpState> for Items {
 )]
 pub(in crate::http) async fn spend(
     State(state): State<HttpState>,
-    Authenticated(principal): Authenticated,
+    Spending(principal): Spending,
     key: IdempotencyHeader,
     Items(items): Items,
 ) -> Result<Json<api::SpendBatchResult>, Problem> {
@@ -142,7 +142,8 @@ impl Spenders {
         if let Some(known) = self.others.get(&token) {
             return known.clone();
         }
-        let found = state.app.authenticate_token(&token, self.own.source_ip, self.own.request_id).await;
+        let (source_ip, request_id) = (self.own.source_ip, self.own.request_id);
+        let found = state.app.authenticate_token_for(Usage::Spend, &token, source_ip, request_id).await;
         let found = found.map_err(Problem::from).and_then(|principal| {
             // Another tenant's delegation does not exist here.
             if principal.tenant == self.own.tenant { Ok(principal) } else { Err(Problem::not_found()) }

@@ -14,7 +14,7 @@ use crate::http::{
     body::{JsonBody, OptionalJsonBody},
     convert,
     expiry::parse_duration,
-    extract::{Authenticated, PathId, Query},
+    extract::{Authenticated, Spending, PathId, Query},
     idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},
@@ -41,7 +41,7 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 31);
 )]
 pub(in crate::http) async fn create(
     State(state): State<HttpState>,
-    Authenticated(principal): Authenticated,
+    Spending(principal): Spending,
     Keyed(key, JsonBody(body)): Keyed<JsonBody<api::CreateHold>>,
 ) -> Result<Answer<api::Hold>, Problem> {
     let mut validator = Validator::default();
@@ -75,7 +75,7 @@ pub(in crate::http) async fn create(
 )]
 pub(in crate::http) async fn capture(
     State(state): State<HttpState>,
-    Authenticated(principal): Authenticated,
+    Spending(principal): Spending,
     PathId(id): PathId<kind::Hold>,
     Keyed(key, JsonBody(body)): Keyed<JsonBody<api::CaptureHold>>,
 ) -> Result<Answer<api::Spend>, Problem> {
@@ -109,7 +109,7 @@ pub(in crate::http) async fn capture(
 )]
 pub(in crate::http) async fn extend(
     State(state): State<HttpState>,
-    Authenticated(principal): Authenticated,
+    Spending(principal): Spending,
     PathId(id): PathId<kind::Hold>,
     Keyed(key, JsonBody(body)): Keyed<JsonBody<api::ExtendHold>>,
 ) -> Result<Answer<api::Hold>, Problem> {
@@ -141,7 +141,7 @@ pub(in crate::http) async fn extend(
 )]
 pub(in crate::http) async fn release(
     State(state): State<HttpState>,
-    Authenticated(principal): Authenticated,
+    Spending(principal): Spending,
     PathId(id): PathId<kind::Hold>,
     Keyed(key, _): Keyed<OptionalJsonBody<api::ReleaseHold>>,
 ) -> Result<Answer<api::Hold>, Problem> {

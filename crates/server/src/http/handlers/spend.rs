@@ -13,7 +13,7 @@ use crate::http::{
     HttpState,
     body::JsonBody,
     convert,
-    extract::{Authenticated, PathId, Query},
+    extract::{Authenticated, Spending, PathId, Query},
     idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},
@@ -43,7 +43,7 @@ const MAX_METADATA_BYTES: usize = 2048;
 )]
 pub(in crate::http) async fn create(
     State(state): State<HttpState>,
-    Authenticated(principal): Authenticated,
+    Spending(principal): Spending,
     Keyed(key, JsonBody(body)): Keyed<JsonBody<api::CreateSpend>>,
 ) -> Result<Answer<api::Spend>, Problem> {
     let request = spend_request(body)?;

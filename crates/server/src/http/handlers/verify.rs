@@ -10,7 +10,7 @@ use crate::http::{
     HttpState,
     body::JsonBody,
     convert,
-    extract::Asking,
+    extract::Verifying,
     openapi::{BodyProblems, Problems, Refusals},
     problem::Problem,
     validate::Validator,
@@ -33,7 +33,7 @@ use crate::http::{
 )]
 pub(in crate::http) async fn verify(
     State(state): State<HttpState>,
-    Asking(caller): Asking,
+    Verifying(caller): Verifying,
     JsonBody(body): JsonBody<api::VerifyToken>,
 ) -> Result<impl IntoResponse, Problem> {
     let request = verify_request(body, caller.service())?;
@@ -73,6 +73,7 @@ fn good(verification: Verification) -> api::Verification {
 fn refused(error: &CredentialError) -> api::Verification {
     let code = match error {
         CredentialError::Malformed(_) | CredentialError::Service(_) => "malformed",
+        CredentialError::Retired(_) => "retired_form",
         CredentialError::Forged => "forged",
         CredentialError::Expired => "expired",
         CredentialError::Revoked => "revoked",

@@ -19,6 +19,7 @@ impl From<CredentialError> for Problem {
                 "malformed",
                 format!("This is not a token that Subgrant understands: {why}."),
             ),
+            CredentialError::Retired(why) => Self::unauthorized("retired_form", format!("{why}.")),
             CredentialError::Forged => {
                 Self::unauthorized("forged", "The token was not issued here, or was altered.")
             }

@@ -109,7 +109,7 @@ impl<'a> Valid<'a> {
 
     fn node(&self, fields: &Value) -> Value {
         let budget_index = usize::try_from(fields["budget_index"].as_u64().unwrap()).unwrap();
-        let digest = node_digest(&self.identifier.encode(), &self.caveats[..=budget_index]);
+        let digest = node_digest(&KEY, &self.identifier.encode(), &self.caveats[..=budget_index]);
         with_defaults(
             json!({
                 "digest": hex::encode(digest), "budget_index": null, "budget": null, "caveats": null, "claim": null,
@@ -145,17 +145,10 @@ pub(super) fn vector(name: &str, made_by: &str, token: &str, key: &[u8; 32], exp
 
 fn identifier_fields(identifier: &Identifier) -> Value {
     let payment_hash = match identifier {
-        Identifier::Subgrant { .. } | Identifier::Service { .. } => None,
+        Identifier::Subgrant { .. } => None,
         Identifier::L402 { payment_hash, .. } => Some(hex::encode(payment_hash)),
     };
-    let mut fields = json!({
-        "tenant": identifier.tenant(), "root_key": identifier.root_key(), "payment_hash": payment_hash,
-    });
-    // Signed under the key of a service, which the vector's `root_key` then is.
-    if let Some(service) = identifier.service() {
-        fields["service"] = json!(service);
-    }
-    fields
+    json!({ "tenant": identifier.tenant(), "root_key": identifier.root_key(), "payment_hash": payment_hash })
 }
 
 fn with_defaults(defaults: Value, given: &Value) -> Value {

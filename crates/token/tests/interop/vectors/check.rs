@@ -3,14 +3,19 @@
 use serde_json::{Value, json};
 use subgrant_domain::WindowLimit;
 use subgrant_token::{
-    CaveatFailure, ChainNode, Identifier, Macaroon, RequestContext, RootKey, Scope, TokenError, VerifiedToken,
+    CaveatFailure, ChainNode, Identifier, Macaroon, Refusal, RequestContext, RootKey, Scope, TokenError,
+    VerificationKey, VerifiedToken, verify,
 };
 
 pub(super) fn assert_judged_as_written(vector: &Value) {
     let name = vector["name"].as_str().unwrap();
     let root_key: [u8; 32] = hex::decode(vector["root_key"].as_str().unwrap()).unwrap().try_into().unwrap();
     let root_key = RootKey::from_bytes(root_key);
-    let parsed = Macaroon::parse(vector["token"].as_str().unwrap());
+    let text = vector["token"].as_str().unwrap();
+    if vector.get("service").is_some() {
+        assert_eq!(at_service(text, &vector["service"]), vector["service"], "{name}, at the service");
+    }
+    let parsed = Macaroon::parse(text);
     let outcome = parsed.and_then(|token| Ok((token.verify(&root_key)?, token)));
     let mut expect = vector["expect"].clone();
     let requests = expect["requests"].take();
@@ -29,6 +34,22 @@ pub(super) fn assert_judged_as_written(vector: &Value) {
     }
 }
 
+/// The same fields as found by the service that holds the key.
+fn at_service(text: &str, given: &Value) -> Value {
+    let key = VerificationKey::parse(given["verification_key"].as_str().unwrap()).unwrap();
+    let (outcome, digests) = match verify(text, &key, &context(&given["request"])) {
+        Ok(verified) => {
+            ("allowed", verified.nodes().iter().map(|node| hex::encode(node.digest.as_bytes())).collect())
+        }
+        Err(Refusal::Token(error)) => (error.code(), Vec::new()),
+        Err(Refusal::Request(failure)) => (failure.code(), Vec::new()),
+    };
+    json!({
+        "verification_key": given["verification_key"], "request": given["request"], "outcome": outcome,
+        "digests": digests,
+    })
+}
+
 fn refusal(error: TokenError) -> Value {
     let index = match error {
         TokenError::Caveat { index, .. } => Some(index),
@@ -39,18 +60,15 @@ fn refusal(error: TokenError) -> Value {
 
 fn described(verified: &VerifiedToken, token: &Macaroon) -> Value {
     let payment_hash = match verified.identifier() {
-        Identifier::Subgrant { .. } | Identifier::Service { .. } => None,
+        Identifier::Subgrant { .. } => None,
         Identifier::L402 { payment_hash, .. } => Some(hex::encode(payment_hash)),
     };
     let caveats: Vec<_> = verified.caveats().iter().map(ToString::to_string).collect();
     let nodes: Vec<_> = verified.nodes().iter().map(node).collect();
-    let mut identifier = json!({
+    let identifier = json!({
         "tenant": verified.identifier().tenant(), "root_key": verified.identifier().root_key(),
         "payment_hash": payment_hash,
     });
-    if let Some(service) = verified.identifier().service() {
-        identifier["service"] = json!(service);
-    }
     json!({
         "valid": true, "identifier": identifier, "location": token.location(), "caveats": caveats, "nodes": nodes, "scope": scope(verified.scope()),
     })

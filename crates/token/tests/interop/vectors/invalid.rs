@@ -26,6 +26,8 @@ fn malformed() -> Vec<Value> {
     let stray_bit = format!("{}B", to_text(&bytes[..bytes.len() - bytes.len() % 3 - 2]));
     let mixed = text.replacen('-', "+", 1);
     assert!(mixed.contains('+') && mixed.contains('_'));
+    let retired = [&[2][..], &identifier().encode()[1..]].concat();
+    let retired = theirs(&retired, &["budget = 5"]).serialize(Format::V2).unwrap();
     let unknown_identifier = theirs(b"an identifier", &["budget = 5"]).serialize(Format::V2).unwrap();
     let too_many = theirs(&identifier().encode(), &["budget = 5"; 65]).serialize(Format::V2).unwrap();
     let third_party = [&head()[..], b"\x01\x07https:/\x02\x02id\x04\x03vid\0\0", &signature()].concat();
@@ -47,6 +49,7 @@ fn malformed() -> Vec<Value> {
         of("two tokens in one", "subgrant", &to_text(&[&bytes[..], &bytes].concat()), "trailing"),
         of("last byte missing", "subgrant", &to_text(&bytes[..bytes.len() - 1]), "truncated"),
         of("identifier of another service", "macaroon", &unknown_identifier, "unknown_identifier"),
+        refused("first form of a token for a service", "macaroon", &retired, "retired_form", "retired_form"),
         of("65 caveats", "macaroon", &too_many, "too_many_caveats"),
         of("8193 bytes of text", "bytes", &"A".repeat(8193), "too_large"),
         of("too large with the prefix only", "bytes", &to_text(&[2; 6142]), "too_large"),

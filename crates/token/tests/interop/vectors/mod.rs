@@ -7,6 +7,7 @@
 mod build;
 mod check;
 mod invalid;
+mod service;
 mod valid;
 mod valid_requests;
 
@@ -17,7 +18,8 @@ use serde_json::{Value, json};
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/vectors.json");
 
 fn generated() -> Value {
-    let vectors: Vec<Value> = [valid::vectors(), valid_requests::vectors(), invalid::vectors()].concat();
+    let vectors: Vec<Value> =
+        [valid::vectors(), valid_requests::vectors(), service::vectors(), invalid::vectors()].concat();
     json!({
         "about": "Tokens that every implementation of Subgrant's contract must judge alike. Generated; see \
                   crates/token/tests/interop/vectors/mod.rs.",

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::build::{MadeBy, Valid};
-use crate::support::{l402_identifier, service_identifier};
+use crate::support::l402_identifier;
 
 const NOW: &str = "2026-12-01T00:00:00Z";
 
 pub(super) fn vectors() -> Vec<Value> {
-    vec![routes(), unsafe_paths(), addresses(), expiry(), audience(), service(), l402()]
+    vec![routes(), unsafe_paths(), addresses(), expiry(), audience(), l402()]
 }
 
 /// A request at [`NOW`] with these fields, and how it is judged: `allowed`, or the code of the failure.
@@ -133,30 +133,6 @@ fn audience() -> Value {
             judged(json!({}), "missing_context"),
         ],
         ..Valid::new("an audience", MadeBy::Subgrant, &["audience = svc_01jd0000000000000000000007"])
-    }
-    .vector()
-}
-
-/// Signed under the key of a service: what is appended keeps it there, whether or not a caveat says so.
-fn service() -> Value {
-    let service = "svc_01jd0000000000000000000007";
-    Valid {
-        identifier: service_identifier(),
-        nodes: vec![
-            json!({ "budget_index": 0, "budget": 500, "caveats": [0, 1] }),
-            json!({ "budget_index": 1, "budget": 100, "caveats": [1, 3], "max_per_spend": 5 }),
-        ],
-        scope: json!({ "audience": service, "budget": 100, "max_per_spend": 5 }),
-        requests: vec![
-            judged(json!({ "service": service }), "allowed"),
-            judged(json!({ "service": "svc_01jd0000000000000000000008" }), "audience"),
-            judged(json!({}), "missing_context"),
-        ],
-        ..Valid::new(
-            "signed for a service",
-            MadeBy::SubgrantThenPymacaroons,
-            &["budget = 500", "budget = 100", "max_per_spend = 5"],
-        )
     }
     .vector()
 }

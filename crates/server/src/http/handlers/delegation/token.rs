@@ -11,7 +11,7 @@ use crate::http::{
     body::{JsonBody, OptionalJsonBody},
     convert::{self, time},
     expiry::parse_duration,
-    extract::{Authenticated, PathId},
+    extract::{Authenticated, Spending, PathId},
     handlers::noted,
     idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
@@ -88,7 +88,7 @@ pub(in crate::http) async fn rotate(
 )]
 pub(in crate::http) async fn restrict(
     State(state): State<HttpState>,
-    Authenticated(principal): Authenticated,
+    Spending(principal): Spending,
     PathId(id): PathId<kind::Delegation>,
     JsonBody(body): JsonBody<api::RestrictDelegation>,
 ) -> Result<Answer<api::RestrictedDelegation>, Problem> {
