@@ -46,8 +46,8 @@ pub struct CreateDelegation {
     /// Levels that may be created below the child.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_depth: Option<u32>,
-    /// `svc_…`: the one registered service at which the token may be used. The token is signed under that service's key, and
-    /// so is every one below it. Absent: the parent's, if it has one; another one than the parent's is refused.
+    /// `svc_…`: the one registered service at which the token may be used. The token has a second signature, by
+    /// which that service verifies it, and so has every one below it. At Subgrant it spends, and does nothing else. Absent: the parent's, if it has one; another one than the parent's is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
     /// Further caveats, as `name = value`.

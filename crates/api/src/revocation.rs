@@ -22,7 +22,8 @@ pub enum RevocationKind {
 /// A token that was replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReplacedToken {
-    /// In hexadecimal digits: SHA-256 of `subgrant/node/v1` and the signature after its last `budget` caveat.
+    /// In hexadecimal digits: SHA-256 of `subgrant/node/v1` and the signature after its last `budget` caveat, in
+    /// the chain of the service's own key.
     pub digest: String,
     /// From when on it is refused: RFC 3339, UTC.
     pub valid_until: String,

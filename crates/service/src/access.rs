@@ -98,12 +98,10 @@ impl From<subgrant_store::StoreError> for AccessError {
 /// What a token is presented for at Subgrant itself. Says which of its conditions on requests concern Subgrant.
 #[derive(Debug, Clone, Copy)]
 pub enum Usage<'a> {
-    /// Spending, holding and having it looked at, by its holder or by a service on the holder's behalf: `route` and `method`
-    /// speak of the request at that service, which has judged them.
+    /// Spending, holding, and being told what it is itself: by its holder, or by a service on the holder's behalf. `route` and
+    /// `method` speak of the request at that service, which judges them.
     Spend,
-    /// Looking at its own delegation, in this request; `None`: in one of which nothing is known.
-    Own(Option<Asked<'a>>),
-    /// Everything else.
+    /// Everything else, in this request; `None`: in one of which nothing is known.
     Manage(Option<Asked<'a>>),
 }
 
@@ -182,6 +180,16 @@ impl Principal {
         match &self.via {
             Via::Token(token) => Some(&token.0),
             Via::Session { .. } => None,
+        }
+    }
+
+    /// The principal's session, unless it is a token.
+    pub(crate) fn session(&self) -> Option<OpenSession> {
+        match &self.via {
+            Via::Token(_) => None,
+            Via::Session { user, role, secret } => {
+                Some(OpenSession { user: *user, role: *role, secret: secret.clone() })
+            }
         }
     }
 
@@ -291,6 +299,30 @@ impl Principal {
             loaded.take_in(adopted);
         }
         Ok(usable(loaded.tree().status(&self.path))?)
+    }
+}
+
+/// A session, as it was when somebody asked with it.
+#[derive(Clone)]
+pub(crate) struct OpenSession {
+    user: UserId,
+    role: Role,
+    secret: SessionSecret,
+}
+
+impl OpenSession {
+    /// What the database knows it by.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        self.secret.digest()
+    }
+
+    /// Whether it has not ended since, and its user still has the same role.
+    pub(crate) async fn is_good(&self, tx: &mut TenantTx) -> Result<bool, ServiceError> {
+        match check_session(tx, self.user, self.role, &self.secret).await {
+            Ok(()) => Ok(true),
+            Err(AccessError::Credential(CredentialError::Service(error))) => Err(error),
+            Err(_) => Ok(false),
+        }
     }
 }
 

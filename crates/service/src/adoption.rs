@@ -131,7 +131,8 @@ pub(crate) fn adopt(
         facts.tokens.insert(digest, token);
         facts.labels.extend(node.block.label.clone().map(|label| (id, label)));
         let service_digest = credential.service_digests.get(index).map(|digest| *digest.as_bytes());
-        let token = NewToken { digest, service_digest, caveats: node.budget_index + 1 };
+        let (caveats, first_label) = (node.budget_index + 1, node.block.label.clone());
+        let token = NewToken { digest, service_digest, caveats, first_label };
         adopted.push(Adopted { row, token });
     }
     Ok(adopted)

@@ -138,9 +138,7 @@ impl App {
         };
         let path = whole_path(&issued.path, &token, registered, &service_digests)?;
         let is_registered = registered == token.nodes().len();
-        if is_registered {
-            check_attribution(&token, &issued)?;
-        }
+        check_attribution(&token, &issued, registered)?;
         // Whoever made it offline may go on appending: what the digest commits to is all that counts as issued.
         let committed = token.nodes().last().map_or(0, |node| node.budget_index + 1);
         Ok(Credential {
@@ -214,13 +212,18 @@ fn whole_path(
     Ok(whole)
 }
 
-/// Refuses a token that says of its node what another says otherwise. Two children that a plain library made of the same
-/// token with the same budget are one node, which cannot have two names.
-fn check_attribution(token: &VerifiedToken, issued: &Issued) -> Result<(), CredentialError> {
+/// Refuses a token that says of the deepest node that the ledger knows what another says otherwise. Two children that a plain
+/// library made of the same token with the same budget are one node, which cannot have two names.
+fn check_attribution(
+    token: &VerifiedToken,
+    issued: &Issued,
+    registered: usize,
+) -> Result<(), CredentialError> {
     let differs = |said: Option<&AttributeText>, known: Option<&AttributeText>| {
         said.zip(known).is_some_and(|(said, known)| said != known)
     };
-    let (scope, label) = (token.scope(), token.nodes().last().and_then(|node| node.block.label.as_ref()));
+    let known = registered.checked_sub(1).and_then(|index| token.nodes().get(index));
+    let (scope, label) = (token.scope(), known.and_then(|node| node.block.label.as_ref()));
     for (name, said, known) in [
         ("cost_center", scope.cost_center.as_ref(), issued.cost_center.as_ref()),
         ("department", scope.department.as_ref(), issued.department.as_ref()),
@@ -293,13 +296,12 @@ impl Credential {
         // Subgrant is none of the services that L402 knows by name; the instant is judged under the lock.
         let nothing_known = RequestContext::at(Timestamp::MIN);
         scope.check_l402(&nothing_known)?;
-        match usage {
-            Usage::Spend => {}
-            Usage::Own(asked) | Usage::Manage(asked) => scope.check_target(&RequestContext {
+        if let Usage::Manage(asked) = usage {
+            scope.check_target(&RequestContext {
                 method: asked.map(|asked| asked.method),
                 path: asked.map(|asked| asked.target),
                 ..nothing_known
-            })?,
+            })?;
         }
         Ok(())
     }

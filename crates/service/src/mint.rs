@@ -179,7 +179,8 @@ impl App {
         let verified = chain::verified(&macaroon, &root_key.key)?;
         let digest = *verified.last_digest().expect("the block holds a budget caveat").as_bytes();
         let service_digest = self.service_digest(locked.tx(), &macaroon, audience).await?;
-        let token = NewToken { digest, service_digest, caveats: verified.caveats().len() };
+        let caveats = verified.caveats().len();
+        let token = NewToken { digest, service_digest, caveats, first_label: None };
 
         let row = Delegation {
             node: locked.tree.node(id).expect("the plan added it").clone(),

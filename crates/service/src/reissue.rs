@@ -64,7 +64,7 @@ impl App {
         let missing = || ServiceError::Inconsistent("a reissued token has no budget".to_owned());
         let digest = *verified.last_digest().ok_or_else(missing)?.as_bytes();
         let service_digest = self.service_digest(locked.tx(), &macaroon, reissued.audience).await?;
-        let token = NewToken { digest, service_digest, caveats: reissued.caveats.len() };
+        let token = NewToken { digest, service_digest, caveats: reissued.caveats.len(), first_label: None };
         tokens::insert(&mut locked.tx, &token, reissued.node.id(), locked.head.now)
             .await
             .map_err(ServiceError::from)?;

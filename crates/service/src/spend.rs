@@ -165,5 +165,5 @@ pub(crate) fn item(
     operation: Operation,
     key: Option<ScopedKey>,
 ) -> Item {
-    Item { credential: principal.credential().cloned(), path, operation, key }
+    Item { credential: principal.credential().cloned(), session: principal.session(), path, operation, key }
 }

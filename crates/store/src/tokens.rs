@@ -34,7 +34,7 @@ pub struct Issued {
     pub cost_center: Option<AttributeText>,
     /// Attribution of its node, inherited.
     pub department: Option<AttributeText>,
-    /// What the block said that its node was made of offline, as long as that was not written again.
+    /// What its node was called by the token with which it was entered, if it was made offline.
     pub first_label: Option<AttributeText>,
 }
 
@@ -47,6 +47,8 @@ pub struct NewToken {
     pub service_digest: Option<Digest>,
     /// How many caveats it is issued with.
     pub caveats: usize,
+    /// What it calls its node, if that was made offline.
+    pub first_label: Option<AttributeText>,
 }
 
 /// A digest of the signature that follows a node's budget caveat.
@@ -57,8 +59,7 @@ pub async fn issued(tx: &mut TenantTx, digests: &[Digest]) -> Result<HashMap<Dig
     let digests: Vec<_> = digests.iter().map(|digest| digest.to_vec()).collect();
     let rows = sqlx::query!(
         r#"SELECT t.digest, t.issued_caveats, d.actions, d.ancestor_ids || d.id AS "ids!", d.audience_service_id,
-               d.cost_center, d.department,
-               CASE WHEN d.made_offline AND d.token_generation = 0 THEN d.caveats ELSE '{}' END AS "first_chain!"
+               d.cost_center, d.department, t.first_label
            FROM tokens t JOIN delegations d ON d.tenant_id = t.tenant_id AND d.id = t.delegation_id
            WHERE t.tenant_id = $1 AND d.tenant_id = $1 AND t.digest = ANY($2)"#,
         tx.tenant().as_uuid(),
@@ -74,17 +75,11 @@ pub async fn issued(tx: &mut TenantTx, digests: &[Digest]) -> Result<HashMap<Dig
             audience: row.audience_service_id.map(ServiceId::from_uuid),
             cost_center: row.cost_center.map(row::text).transpose()?,
             department: row.department.map(row::text).transpose()?,
-            first_label: last_label(&row.first_chain).map(str::to_owned).map(row::text).transpose()?,
+            first_label: row.first_label.map(row::text).transpose()?,
         };
         Ok((crate::error::read(Digest::try_from(row.digest.as_slice()))?, issued))
     });
     issued.collect()
-}
-
-/// The name that the last block of a stored chain says.
-fn last_label(chain: &[String]) -> Option<&str> {
-    let block = chain.iter().rev().take_while(|caveat| !caveat.starts_with("budget = "));
-    block.filter_map(|caveat| caveat.strip_prefix("label = ")).last()
 }
 
 /// The registered ones among `digests`.
@@ -144,14 +139,15 @@ pub async fn insert(
     let tenant = tx.tenant_uuid();
     let caveats = crate::error::read(i16::try_from(token.caveats))?;
     sqlx::query!(
-        "INSERT INTO tokens (tenant_id, digest, service_digest, delegation_id, issued_at, issued_caveats)
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO tokens (tenant_id, digest, service_digest, delegation_id, issued_at, issued_caveats, first_label)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         tenant,
         &token.digest[..],
         token.service_digest.as_ref().map(|digest| &digest[..]),
         delegation.as_uuid(),
         issued_at.to_sqlx() as _,
-        caveats
+        caveats,
+        token.first_label.as_ref().map(AttributeText::as_str)
     )
     .execute(tx.connection())
     .await?;

@@ -26,8 +26,15 @@ impl Draft {
         match &item.credential {
             Some(credential) if !credential.is_registered() => self.decide_offline(item, credential),
             Some(credential) => self.check(credential).and_then(|()| self.decide_checked(item)),
-            None => self.decide_checked(item),
+            None => self.check_session(item).and_then(|()| self.decide_checked(item)),
         }
+    }
+
+    /// Refuses a session that has ended since its user asked, as seen under the lock.
+    fn check_session(&self, item: &Item) -> Result<(), SpendError> {
+        let is_good =
+            item.session.as_ref().is_none_or(|session| self.sessions.contains(&session.digest()));
+        if is_good { Ok(()) } else { Err(SpendError::Access(AccessError::NoSession)) }
     }
 
     /// The same for a token whose node was made offline: it is entered if, and only if, the item is not refused.

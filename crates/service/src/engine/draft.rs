@@ -128,6 +128,8 @@ pub(super) struct Draft {
     /// Keys of refused items that were not: what was refused may have been answered before.
     pub(super) unsure: Vec<Key>,
     pub(super) adoption: AdoptionFacts,
+    /// The sessions that were found good under the lock.
+    pub(super) sessions: HashSet<[u8; 32]>,
     /// The holds that items close or extend, as they stand after the items decided so far.
     pub(super) holds: HashMap<HoldId, StoredHold>,
     /// What was given back of the debits that items refund, so far.
@@ -175,6 +177,7 @@ impl Draft {
             looked_up: HashSet::new(),
             unsure: Vec::new(),
             adoption: AdoptionFacts::default(),
+            sessions: HashSet::new(),
             holds: HashMap::new(),
             refunded: HashMap::new(),
             seq: standing.seq,
@@ -216,7 +219,8 @@ impl Draft {
     }
 
     fn covers_item(&self, item: &Item, recent: &RecentKeys) -> bool {
-        if !matches!(item.operation, Operation::Spend(_) | Operation::Hold { .. }) {
+        // A session may end, or its user get another role, without a write that the engine would notice.
+        if item.session.is_some() || !matches!(item.operation, Operation::Spend(_) | Operation::Hold { .. }) {
             return false;
         }
         if item.key.as_ref().is_some_and(|key| recent.contains(&key.key) && self.recorded(&key.key).is_none())

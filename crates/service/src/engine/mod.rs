@@ -15,7 +15,7 @@ use std::{
 };
 
 use jiff::SignedDuration;
-use subgrant_domain::{Credits, HoldId, LedgerEntry, NodePath, SpendLimits, TenantId};
+use subgrant_domain::{Credits, HoldId, LedgerEntry, NodePath, SpendLimits, TenantId, Tree};
 use subgrant_store::audit;
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
@@ -28,6 +28,7 @@ pub(crate) use self::trace::waiting;
 use self::worker::Worker;
 use crate::{
     App, Outcome,
+    access::OpenSession,
     credential::Credential,
     idempotency::ScopedKey,
     metrics::{OVERLOADED, outcome},
@@ -60,6 +61,8 @@ pub(crate) type Answer = Result<Outcome<Receipt>, SpendError>;
 pub(crate) struct Item {
     /// The caller's token, unless it is a session.
     pub(crate) credential: Option<Arc<Credential>>,
+    /// The caller's session, unless it is a token.
+    pub(crate) session: Option<OpenSession>,
     /// Whose money moves.
     pub(crate) path: NodePath,
     pub(crate) operation: Operation,
@@ -73,12 +76,11 @@ impl Item {
         self.credential.as_ref().map_or(&NONE, |credential| &credential.limits)
     }
 
-    /// The part of the path that the ledger knew when the token was read.
-    fn known_path(&self) -> NodePath {
-        match &self.credential {
-            Some(credential) if self.path == credential.path => self.path.prefix(credential.registered),
-            _ => self.path.clone(),
-        }
+    /// The part of the path that is in the tree: all of it, unless a node is yet to be entered. What the ledger knew when the
+    /// token was read may be less than that.
+    fn known_path(&self, tree: &Tree) -> NodePath {
+        let known = self.path.ids().iter().take_while(|id| tree.node(**id).is_some()).count();
+        self.path.prefix(known.saturating_sub(1))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Taking a tenant's lock, and reading everything that deciding on some commands takes and that is not known yet.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
     time::Instant,
 };
 
@@ -63,6 +63,7 @@ pub(super) async fn open(
     opened.load_windows().await?;
     let adoption = AdoptionFacts::read(opened.tenant.tx(), credentials(commands)).await?;
     let (holds, refunded) = opened.operands().await?;
+    let sessions = opened.good_sessions().await?;
     let looked_up: Vec<_> = keys.iter().cloned().collect();
     let recorded = idempotency::by_keys(&mut opened.tenant.tx, &looked_up).await?.into_iter().collect();
     let LockedTenant { tx, tree, .. } = opened.tenant;
@@ -72,6 +73,7 @@ pub(super) async fn open(
         recorded,
         looked_up: keys,
         adoption,
+        sessions,
         ..Draft::new(standing, clock, tree, opened.known)
     };
     draft.writes.has_settled = has_settled;
@@ -124,7 +126,7 @@ impl Opened<'_> {
         let mut required = BTreeSet::new();
         for item in self.items() {
             let tree = &self.tenant.tree;
-            let known = item.known_path();
+            let known = item.known_path(tree);
             let keys = required_windows(tree, &known, item.limits());
             let keys = keys.map(|(node, period)| tree.window_key(node, period).0);
             required.extend(keys.filter(|key| tree.window(*key).is_none()));
@@ -150,6 +152,17 @@ impl Opened<'_> {
             self.tenant.tree.set_window(key, spent);
         }
         Ok(())
+    }
+
+    /// Looks again at the sessions with which items were asked for.
+    async fn good_sessions(&mut self) -> Result<HashSet<[u8; 32]>, ServiceError> {
+        let mut looked_at: HashMap<_, bool> = HashMap::new();
+        for session in self.commands.iter().filter_map(|command| command.item.session.as_ref()) {
+            if let Entry::Vacant(place) = looked_at.entry(session.digest()) {
+                place.insert(session.is_good(self.tenant.tx()).await?);
+            }
+        }
+        Ok(looked_at.into_iter().filter_map(|(session, is_good)| is_good.then_some(session)).collect())
     }
 
     /// Reads the holds that items change, and what was given back of the debits that they refund.

@@ -54,7 +54,7 @@ impl World {
     fn is_live(&self, token: usize) -> bool {
         let mut trial = self.clone();
         let caller = Caller::Token(token);
-        trial.check_readable(caller).is_ok() && trial.standing(caller).is_ok()
+        trial.check_readable(caller, &Action::Own).is_ok() && trial.standing(caller).is_ok()
     }
 
     fn action(&self, caller: Caller, what: &What, starts: &[Timestamp]) -> Action {

@@ -94,7 +94,7 @@ async fn a_service_spends_what_the_shown_token_permits_and_does_nothing_else() {
     let orchestrator = engineering.post("/delegation", &body).await;
     let orchestrator_id = orchestrator.text("/id");
     let body = json!({
-        "label": "sub-agent", "budget_credits": 100, "actions": ["spend"], "max_per_spend": 10,
+        "label": "sub-agent", "budget_credits": 100, "actions": ["spend", "read"], "max_per_spend": 10,
         "parent_id": orchestrator_id
     });
     let sub_agent = engineering.post("/delegation", &body).await;

@@ -153,8 +153,8 @@ async fn other_formats_and_third_party_caveats_are_refused() {
             continue;
         }
         let reply = stage.root.with_token(token).get("/delegation/self").await;
-        let is_malformed = vector["expect"]["class"] == "malformed";
-        reply.assert_problem(401, if is_malformed { "malformed" } else { "forged" }, name);
+        let class = vector["expect"]["class"].as_str().filter(|class| *class != "caveat_not_met");
+        reply.assert_problem(401, class.unwrap_or("forged"), name);
     }
 }
 

@@ -36,6 +36,7 @@ mod invitations;
 mod isolation;
 mod ledger_export;
 mod lists;
+mod looked_up;
 mod looking;
 mod memory;
 mod metrics;

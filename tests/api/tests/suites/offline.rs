@@ -249,3 +249,114 @@ async fn a_child_made_offline_below_a_rotated_delegation_can_be_rotated_too() {
     assert_eq!(root.with_token(&again.text("/token")).spend(1).await.number("/remaining_credits"), 18);
     assert_books_balance(&server, &tenant).await;
 }
+
+/// Finding M7: a rotation wrote a token that said the budget alone.
+#[tokio::test]
+async fn what_the_maker_of_an_offline_child_wrote_stays_whoever_writes_its_next_token() {
+    let (server, tenant, root, team) = stage().await;
+    let written = [
+        "label = helper",
+        "max_per_spend = 1",
+        "actions = spend,read",
+        "limit = 3/day",
+        "expires = 2100-01-01T00:00:00Z",
+        "route = /v1/*",
+        "max_depth = 0",
+    ];
+    for number in 0..3 {
+        let id = fresh_id();
+        let child = offline(&team, &id, 50, &written);
+        assert_eq!(child.spend(1).await.status, 201);
+        let listed = team.get(&format!("/delegation/{id}")).await;
+        for caveat in written {
+            assert!(listed.body["caveats"].as_array().is_some_and(|all| all.contains(&json!(caveat))), "{caveat}");
+        }
+        let next = match number {
+            0 => team.post(&format!("/delegation/{id}/rotate"), &json!({})).await,
+            1 => root.update(&id, &json!({ "budget_credits": 60, "max_per_spend": 30 })).await,
+            _ => child.post(&format!("/delegation/{id}/rotate"), &json!({})).await,
+        };
+        if number == 2 {
+            // It is narrowed for requests elsewhere.
+            next.assert_problem(403, "caveat_not_met", "its own rotation");
+            continue;
+        }
+        assert_eq!(next.status, 200, "{}", next.body);
+        let next = child.with_token(&next.text("/token"));
+        assert_eq!(next.spend(2).await.refusal(), (402, "max_per_spend_exceeded"), "{number}");
+        assert_eq!(next.spend(1).await.status, 201);
+        assert_eq!(next.spend(1).await.status, 201);
+        assert_eq!(next.spend(1).await.refusal(), (402, "limit_exceeded"));
+        next.mint("x", 1).await.assert_problem(403, "caveat_not_met", "another path");
+        assert_eq!(offline(&next, &fresh_id(), 1, &[]).spend(1).await.refusal(), (403, "caveat_not_met"));
+        let twice = team.post(&format!("/delegation/{id}/rotate"), &json!({})).await;
+        let twice = child.with_token(&twice.text("/token"));
+        assert_eq!(twice.spend(2).await.refusal(), (402, "max_per_spend_exceeded"), "after two rotations");
+    }
+    assert_books_balance(&server, &tenant).await;
+}
+
+#[tokio::test]
+async fn an_offline_child_that_rotates_itself_says_everything_once() {
+    let (_, _, _, team) = stage().await;
+    let id = fresh_id();
+    let child = offline(&team, &id, 50, &["max_per_spend = 9", "limit = 20/day", "label = helper"]);
+    assert_eq!(child.spend(1).await.status, 201);
+    let narrow = plain(&child, &["max_per_spend = 2"]);
+    let rotated = narrow.post(&format!("/delegation/{id}/rotate"), &json!({})).await;
+    assert_eq!(rotated.status, 200, "{}", rotated.body);
+    let token = rotated.text("/token");
+    let said: Vec<_> =
+        subgrant_token::Macaroon::parse(&token).expect("a token").unverified_caveats().collect();
+    for (caveat, times) in [("limit = 20/day", 1), ("max_per_spend = 9", 1), ("max_per_spend = 2", 1)] {
+        assert_eq!(said.iter().filter(|text| *text == caveat).count(), times, "{caveat} in {said:?}");
+    }
+    let rotated = team.with_token(&token);
+    assert_eq!(rotated.spend(3).await.refusal(), (402, "max_per_spend_exceeded"), "as narrow as it was");
+    // Whoever stands above has the child as its maker made it.
+    let by_parent = team.post(&format!("/delegation/{id}/rotate"), &json!({})).await;
+    let by_parent = team.with_token(&by_parent.text("/token"));
+    assert_eq!(by_parent.spend(3).await.status, 201);
+    assert_eq!(by_parent.spend(10).await.refusal(), (402, "max_per_spend_exceeded"));
+}
+
+/// Finding F2: one node, spent for by two names.
+#[tokio::test]
+async fn children_of_a_plain_library_that_contradict_each_other_are_not_one_node() {
+    let (server, tenant, root, team) = stage().await;
+    let first = plain(&team, &["budget = 30", "department = Search", "label = agent-1"]);
+    let others: Vec<_> = [
+        vec!["budget = 30", "department = Ads", "label = agent-2"],
+        vec!["budget = 30", "department = Search", "label = agent-2"],
+        vec!["budget = 30", "department = Ads"],
+        vec!["budget = 30", "label = agent-2", "max_per_spend = 5"],
+    ]
+    .iter()
+    .map(|caveats| plain(&team, caveats))
+    .collect();
+    assert_eq!(first.spend(1).await.status, 201);
+    let before = root.snapshot().await;
+    let replica = server.replica().await;
+    for other in &others {
+        for other in [other, &replica.api.with_token(other.token().expect("a token"))] {
+            other.spend(1).await.assert_problem(403, "caveat_not_met", "spend");
+            other.hold(1, "1m").await.assert_problem(403, "caveat_not_met", "hold");
+            other.get("/delegation/self").await.assert_problem(403, "caveat_not_met", "self");
+            other.mint("x", 1).await.assert_problem(403, "caveat_not_met", "mint");
+        }
+    }
+    assert_eq!(root.snapshot().await, before);
+    // In one batch, before the ledger knows either.
+    let items = ["agent-3", "agent-4", "agent-3"].map(|label| {
+        let token = plain(&team, &["budget = 20", &format!("label = {label}")]);
+        json!({ "amount_credits": 1, "token": token.token() })
+    });
+    let batch = root.post("/spend/batch", &json!({ "items": items })).await;
+    let statuses = ["/data/0/status", "/data/1/status", "/data/2/status"].map(|pointer| batch.number(pointer));
+    assert_eq!(statuses, [201, 403, 201], "{}", batch.body);
+    // What says less contradicts nothing, and another budget is another node.
+    assert_eq!(plain(&team, &["budget = 30", "max_per_spend = 1"]).spend(1).await.status, 201);
+    let other = plain(&team, &["budget = 29", "department = Ads", "label = agent-2"]);
+    assert_eq!(other.spend(1).await.status, 201);
+    assert_books_balance(&server, &tenant).await;
+}

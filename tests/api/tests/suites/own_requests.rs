@@ -27,7 +27,7 @@ async fn manages(api: &Api, own: &str, child: &str) -> Vec<(String, u16, String)
             note(&path, api.get(&path).await);
         }
     }
-    for path in ["/delegation/self", "/delegation", "/delegation/tree", "/ledger", "/hold", "/event", "/report/spend"] {
+    for path in ["/delegation", "/delegation/tree", "/ledger", "/hold", "/event", "/report/spend"] {
         note(path, api.get(path).await);
     }
     found
@@ -63,6 +63,7 @@ async fn a_copy_for_a_request_elsewhere_spends_and_does_nothing_else() {
         (json!({ "method": "POST", "path": "/v1/reports" }), false),
         (json!({}), false),
     ] {
+        assert_eq!(shown.get("/delegation/self").await.text("/id"), id, "what it is itself");
         let verdict = shown.post("/verify", &json!({ "token": shown.token(), "request": request })).await;
         assert_eq!((verdict.status, &verdict.body["valid"]), (200, &json!(valid)), "{request}");
     }
@@ -114,6 +115,7 @@ async fn what_l402_says_is_not_ignored_where_the_service_is_not_known() {
         for (what, status, code) in manages(&capped, &id, &child).await {
             assert_eq!((status, code.as_str()), (403, "caveat_not_met"), "{caveat}: {what}");
         }
+        capped.get("/delegation/self").await.assert_problem(403, "caveat_not_met", caveat);
         capped.spend(1).await.assert_problem(403, "caveat_not_met", caveat);
         capped.hold(1, "1m").await.assert_problem(403, "caveat_not_met", caveat);
         let items = json!({ "items": [{ "amount_credits": 1, "token": capped.token() }] });

@@ -19,7 +19,7 @@ use super::problem::Problem;
 
 pub(crate) use if_match::IfMatch;
 pub(crate) use principal::{
-    Asking, Authenticated, GatewayToken, Holding, Spending, Verifying, check_same_origin, session_cookie,
+    Asking, Authenticated, GatewayToken, Spending, Verifying, check_same_origin, session_cookie,
 };
 pub(crate) use query::{PathId, PathIds, Query};
 

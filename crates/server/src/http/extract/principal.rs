@@ -14,17 +14,17 @@ use crate::http::{HttpState, problem::Problem, respond::SESSION_COOKIE};
 /// it is for no service, and its `route` and `method` permit this very request.
 pub(crate) struct Authenticated(pub(crate) Principal);
 
-/// The same where money moves, and the token may be one that a service was shown.
+/// The same where money moves, or a token is told what it is itself: there it may be one that a service was shown.
 pub(crate) struct Spending(pub(crate) Principal);
-
-/// The same where a token is told what it is itself.
-pub(crate) struct Holding(pub(crate) Principal);
 
 impl FromRequestParts<HttpState> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Self::Rejection> {
-        authenticated(parts, state, |asked| Usage::Manage(Some(asked))).await.map(Self)
+        let Parts { method, uri, .. } = &*parts;
+        let (method, target) = (method.clone(), uri.path_and_query().map(ToString::to_string));
+        let asked = Asked { method: method.as_str(), target: target.as_deref().unwrap_or_default() };
+        authenticated(parts, state, Usage::Manage(Some(asked))).await.map(Self)
     }
 }
 
@@ -32,27 +32,17 @@ impl FromRequestParts<HttpState> for Spending {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Self::Rejection> {
-        authenticated(parts, state, |_| Usage::Spend).await.map(Self)
-    }
-}
-
-impl FromRequestParts<HttpState> for Holding {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Self::Rejection> {
-        authenticated(parts, state, |asked| Usage::Own(Some(asked))).await.map(Self)
+        authenticated(parts, state, Usage::Spend).await.map(Self)
     }
 }
 
 async fn authenticated(
     parts: &mut Parts,
     state: &HttpState,
-    usage: impl for<'a> FnOnce(Asked<'a>) -> Usage<'a> + Send,
+    usage: Usage<'_>,
 ) -> Result<Principal, Problem> {
     let Ok(Origin { source_ip, request_id, .. }) = Origin::from_request_parts(parts, state).await;
     if let Some(token) = bearer_token(&parts.headers)? {
-        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-        let usage = usage(Asked { method: parts.method.as_str(), target });
         return Ok(state.app.authenticate_token_for(usage, token, source_ip, request_id).await?);
     }
     let Some(session) = session_cookie(&parts.headers) else {

@@ -12,7 +12,7 @@ use crate::http::{
     HttpState,
     body::{JsonBody, OptionalJsonBody},
     convert,
-    extract::{Authenticated, Holding, PathId, Query},
+    extract::{Authenticated, Spending, PathId, Query},
     idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},
@@ -196,7 +196,7 @@ pub(in crate::http) async fn tree(
 )]
 pub(in crate::http) async fn own(
     State(state): State<HttpState>,
-    Holding(principal): Holding,
+    Spending(principal): Spending,
 ) -> Result<(ETag, Json<api::Delegation>), Problem> {
     let view = state.app.delegation(&principal, None).await?;
     Ok((ETag(view.version), Json(convert::delegation(view))))

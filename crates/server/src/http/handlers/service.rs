@@ -54,8 +54,8 @@ pub(in crate::http) async fn one(
 /// Registers a resource server. Owners, admins and the root token may.
 ///
 /// Its verification key is shown once. With it, and without calling home, the service verifies the tokens of delegations
-/// that were made with its id as `audience`. Those are signed under this key, which opens and makes tokens for no other
-/// service: keep it as secret as a password.
+/// that were made with its id as `audience`. Their second signature is made with this key, which makes nothing that Subgrant
+/// or another service takes: keep it as secret as a password all the same.
 #[utoipa::path(
     post,
     path = "/service",

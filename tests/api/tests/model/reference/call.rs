@@ -79,6 +79,18 @@ pub(crate) enum Action {
     Proof,
 }
 
+impl Action {
+    /// Whether a token that was shown to a service, for a request there, may be used so.
+    pub(crate) fn is_for_services(&self) -> bool {
+        match self {
+            Self::Spend { .. } | Self::Batch { .. } | Self::Hold { .. } | Self::Capture { .. } => true,
+            Self::Extend { .. } | Self::Release { .. } | Self::Restrict { .. } => true,
+            Self::Verify { .. } | Self::Own => true,
+            _ => false,
+        }
+    }
+}
+
 /// One debit of a batch.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {

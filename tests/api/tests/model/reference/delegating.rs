@@ -53,6 +53,7 @@ impl World {
             registered: Some((self.nodes.len(), self.issued_now())),
             is_plain: false,
             derived: true,
+            first_label: None,
         });
         let mut caveats = base.caveats;
         caveats.push(Caveat::Opens(self.seals.len() - 1));
@@ -81,6 +82,7 @@ impl World {
             revoked: false,
             version: 1,
             canonical: token.clone(),
+            made_offline: false,
         });
         self.tokens.push(token);
         let (node, token) = (self.nodes.len() - 1, self.tokens.len() - 1);

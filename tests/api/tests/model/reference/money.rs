@@ -222,7 +222,7 @@ impl World {
         if item.token == Some(Caller::OtherTenant) {
             return Err(not_found());
         }
-        self.check_readable(single.caller)?;
+        self.check_readable(single.caller, &single.action)?;
         self.spend(single, &item.amount, false)
     }
 

@@ -73,12 +73,17 @@ impl World {
         let mut caveats = above.caveats;
         caveats.push(Caveat::Opens(self.seals.len()));
         caveats.extend(old.caveats[begin + 1..].iter().filter_map(|caveat| match caveat {
-            Caveat::MaxPerSpend(_) | Caveat::Limit(_) => None,
+            // The row says it, unless the node was made offline.
+            Caveat::MaxPerSpend(_) | Caveat::Limit(_) if !row.made_offline => None,
             Caveat::Label(_) => Some(Caveat::Label(row.label.clone())),
             other => Some(other.clone()),
         }));
-        caveats.extend(row.max_per_spend.map(Caveat::MaxPerSpend));
-        caveats.extend(row.limits.iter().copied().map(Caveat::Limit));
+        let said = row.max_per_spend.map(Caveat::MaxPerSpend).into_iter();
+        for caveat in said.chain(row.limits.iter().copied().map(Caveat::Limit)) {
+            if !caveats[begin..].contains(&caveat) {
+                caveats.push(caveat);
+            }
+        }
         self.seals.push(Seal {
             id: row.id.clone(),
             budget: row.budget.expect("only the root has none"),
@@ -86,13 +91,14 @@ impl World {
             registered: Some((node, self.issued_now())),
             is_plain: false,
             derived: true,
+            first_label: None,
         });
         let canonical = Token { text: String::new(), root_key: old.root_key, caveats };
         if self.is_too_long(&canonical) {
             return Err(refuse(422, "token_too_long"));
         }
         let mut token = canonical.clone();
-        token.caveats.extend(narrowing);
+        token.caveats.extend(narrowing.into_iter().filter(|caveat| !canonical.caveats[begin..].contains(caveat)));
         if self.is_too_long(&token) {
             return Err(refuse(403, "caveat_not_met"));
         }
@@ -212,7 +218,7 @@ impl World {
             return Err(refuse(401, if is_unknown { "forged" } else { "malformed" }));
         };
         let scope = self.tokens[number].scope();
-        if scope.is_contradictory {
+        if scope.is_contradictory || self.contradicts(&self.tokens[number]) {
             return Err(refuse(403, "caveat_not_met"));
         }
         if by == Caller::OtherTenant {

@@ -24,7 +24,7 @@ impl World {
     }
 
     fn attempt(&mut self, call: &Call) -> Result<Expected, Refusal> {
-        self.check_readable(call.caller)?;
+        self.check_readable(call.caller, &call.action)?;
         if call.caller == Caller::OtherTenant {
             return self.answer_stranger(call);
         }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::{Refusal, not_found, refuse},
-    call::Caller,
+    call::{Action, Caller},
     token::{Caveat, Scope, Token},
     world::{DELEGATE, Issue, Node, Status, World},
 };
@@ -35,8 +35,9 @@ impl World {
         if node != own && self.is_within(own, node) { json!("ancestor") } else { json!(self.nodes[node].id) }
     }
 
-    /// What can be told from the token alone.
-    pub(crate) fn check_readable(&self, caller: Caller) -> Result<(), Refusal> {
+    /// What can be told from the token alone: for spending, and for anything else, where its conditions on requests are about
+    /// the request at hand.
+    pub(crate) fn check_readable(&self, caller: Caller, action: &Action) -> Result<(), Refusal> {
         match caller {
             Caller::Session | Caller::OtherTenant => Ok(()),
             Caller::Nobody => Err(refuse(401, "missing")),
@@ -44,12 +45,28 @@ impl World {
             Caller::Tampered => Err(refuse(401, "forged")),
             Caller::Token(token) => {
                 let scope = self.tokens[token].scope();
-                if scope.is_contradictory || scope.is_for_elsewhere {
+                let is_elsewhere = scope.is_for_elsewhere || scope.is_for_a_route && !action.is_for_services();
+                if scope.is_contradictory || is_elsewhere || self.contradicts(&self.tokens[token]) {
                     return Err(refuse(403, "caveat_not_met"));
                 }
                 Ok(())
             }
         }
+    }
+
+    /// Whether the token says of the deepest node that the ledger knows what is known otherwise.
+    pub(crate) fn contradicts(&self, token: &Token) -> bool {
+        let seals = token.seals().enumerate();
+        let known = seals.filter(|(_, seal)| self.seals[*seal].registered.is_some()).last();
+        let Some((level, seal)) = known else { return false };
+        let (node, _) = self.seals[seal].registered.expect("it is known");
+        let scope = token.scope();
+        let label = token.blocks()[level + 1].iter().find_map(Caveat::label);
+        let differs =
+            |said: Option<&String>, known: &Option<String>| said.zip(known.as_ref()).is_some_and(|(a, b)| a != b);
+        differs(scope.cost_center.as_ref(), &self.nodes[node].cost_center)
+            || differs(scope.department.as_ref(), &self.nodes[node].department)
+            || differs(label, &self.seals[seal].first_label)
     }
 
     /// Whether the token's caveats permit an action. A session of the owner may do everything.
@@ -135,6 +152,8 @@ impl World {
             return Err(unmet());
         }
         let position = token.caveats.iter().position(|it| *it == Caveat::Opens(seal)).expect("it is there");
+        let end = position + block.len();
+        self.seals[seal].first_label.clone_from(&label);
         let node = Node {
             id: opening.id,
             parent: Some(parent),
@@ -152,7 +171,8 @@ impl World {
             frozen: false,
             revoked: false,
             version: 1,
-            canonical: Token { caveats: token.caveats[..=position].to_vec(), ..token.clone() },
+            canonical: Token { caveats: token.caveats[..end].to_vec(), ..token.clone() },
+            made_offline: true,
         };
         self.nodes.push(node);
         self.seals[seal].issued = position + 1;
@@ -188,7 +208,9 @@ impl World {
         if node == own {
             return Ok(appended.to_vec());
         }
-        if self.texts(issued) != self.texts(&self.nodes[own].canonical.caveats) {
+        let canonical = &self.nodes[own].canonical;
+        let most = canonical.seals().last().map_or(canonical.caveats.len(), |seal| self.seals[seal].issued);
+        if self.texts(issued) != self.texts(&canonical.caveats[..most]) {
             return Err(refuse(403, "superseded"));
         }
         if appended.iter().any(|caveat| matches!(caveat, Caveat::Limit(_))) {

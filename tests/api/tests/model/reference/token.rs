@@ -32,6 +32,13 @@ pub(crate) enum Caveat {
     Route(&'static str),
 }
 
+impl Caveat {
+    /// The name that it gives its node.
+    pub(crate) fn label(&self) -> Option<&String> {
+        if let Self::Label(text) = self { Some(text) } else { None }
+    }
+}
+
 /// What all caveats of a token say together.
 pub(crate) struct Scope {
     /// Whether they contradict each other, so that nothing can ever be done with the token.

@@ -64,6 +64,8 @@ pub(crate) struct Node {
     pub(crate) version: u64,
     /// What the server would write as the node's token.
     pub(crate) canonical: Token,
+    /// Whether its row does not say what its block does.
+    pub(crate) made_offline: bool,
 }
 
 /// The opening of a node in a token's chain. All copies of the token share it; a rotation makes another.
@@ -80,6 +82,8 @@ pub(crate) struct Seal {
     pub(crate) is_plain: bool,
     /// Whether the server can write the opening again.
     pub(crate) derived: bool,
+    /// What its node was called by the token with which it was entered, if it was made offline.
+    pub(crate) first_label: Option<String>,
 }
 
 /// When a token was issued, and until when it is good.
@@ -204,6 +208,7 @@ impl World {
             revoked: false,
             version: 1,
             canonical: root_token.clone(),
+            made_offline: false,
         };
         Self {
             now,
