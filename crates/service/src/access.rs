@@ -9,7 +9,7 @@ use subgrant_store::{TenantTx, audit, idempotency, sessions};
 use subgrant_token::Caveat;
 
 use crate::{
-    App, CredentialError, ServiceError, SessionSecret,
+    App, CredentialError, ServiceError, SessionSecret, Usage,
     adoption::{AdoptionFacts, adopt},
     chain,
     credential::{Credential, TokenFacts},
@@ -93,25 +93,6 @@ impl From<subgrant_store::StoreError> for AccessError {
     fn from(error: subgrant_store::StoreError) -> Self {
         ServiceError::from(error).into()
     }
-}
-
-/// What a token is presented for at Subgrant itself. Says which of its conditions on requests concern Subgrant.
-#[derive(Debug, Clone, Copy)]
-pub enum Usage<'a> {
-    /// Spending, holding, and being told what it is itself: by its holder, or by a service on the holder's behalf. `route` and
-    /// `method` speak of the request at that service, which judges them.
-    Spend,
-    /// Everything else, in this request; `None`: in one of which nothing is known.
-    Manage(Option<Asked<'a>>),
-}
-
-/// A request to Subgrant itself.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
-    /// The HTTP method.
-    pub method: &'a str,
-    /// The request target.
-    pub target: &'a str,
 }
 
 impl App {

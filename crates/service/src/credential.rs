@@ -1,6 +1,6 @@
 //! From a token's text to the node that it speaks for.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -14,12 +14,12 @@ use subgrant_store::{
     tokens::{self, Digest, Issued, Token},
 };
 use subgrant_token::{
-    Caveat, CaveatFailure, ErrorClass, Macaroon, NodeDigest, RequestContext, Scope, TokenError,
-    VerifiedToken, derive_rotated_nonce,
+    Caveat, CaveatFailure, ErrorClass, Macaroon, NodeDigest, Scope, TokenError, VerifiedToken,
+    derive_rotated_nonce,
 };
 
 use crate::{
-    App, ServiceError, Usage,
+    App, ServiceError,
     adoption::contradiction,
     app::TenantKey,
     metrics::{CACHED, REFUSED, VERIFIED},
@@ -269,41 +269,6 @@ impl Credential {
     /// Whether the ledger knew the token's node when the token was read.
     pub(crate) fn is_registered(&self) -> bool {
         self.registered == self.path.depth()
-    }
-
-    /// Refuses a token that may not be used so at Subgrant itself.
-    ///
-    /// A token whose node is for a service is for spending alone, by its holder or by the service that was shown it. An audience
-    /// that a holder appended to another token says where alone it may be used, and that is not here.
-    pub(crate) fn check_use_here(
-        &self,
-        usage: Usage<'_>,
-        source_ip: Option<IpAddr>,
-    ) -> Result<(), CredentialError> {
-        let scope = self.scope();
-        if scope.audience != self.audience {
-            return Err(CaveatFailure::Audience.into());
-        }
-        if scope.audience.is_some() && matches!(usage, Usage::Manage(_)) {
-            let why = "the token is for a service, and so for nothing but spending".to_owned();
-            return Err(CredentialError::Caveat(why));
-        }
-        match source_ip {
-            Some(address) => scope.check_source_ip(address)?,
-            None if scope.source_ips.is_empty() => {}
-            None => return Err(CaveatFailure::MissingContext { caveat: "source_ip" }.into()),
-        }
-        // Subgrant is none of the services that L402 knows by name; the instant is judged under the lock.
-        let nothing_known = RequestContext::at(Timestamp::MIN);
-        scope.check_l402(&nothing_known)?;
-        if let Usage::Manage(asked) = usage {
-            scope.check_target(&RequestContext {
-                method: asked.map(|asked| asked.method),
-                path: asked.map(|asked| asked.target),
-                ..nothing_known
-            })?;
-        }
-        Ok(())
     }
 
     /// What the token says its node's budget is; a root token says nothing.

@@ -48,19 +48,20 @@ mod revoke;
 mod root_token;
 mod rotate;
 mod secret;
+mod service_key;
 mod session;
 mod sessions;
 mod settings;
-mod service_key;
 mod signup;
 mod spend;
 mod tree;
 mod update;
+mod usage;
 mod verify;
 mod view;
 mod webhook;
 
-pub use access::{AccessError, Asked, BlockedAt, Principal, Usage, Via};
+pub use access::{AccessError, BlockedAt, Principal, Via};
 pub use alert::{AlertError, AlertPage, AlertView, NewAlert};
 pub use app::{App, AppOptions, ServiceError};
 pub use attempts::AttemptLimits;
@@ -121,6 +122,7 @@ pub use subgrant_store::{
 };
 pub use tree::Branch;
 pub use update::{UpdateError, UpdateRequest, Updated};
+pub use usage::{Asked, Usage};
 pub use verify::{Verification, VerifyRequest};
 pub use view::DelegationView;
 pub use webhook::{

@@ -109,19 +109,13 @@ impl Scope {
         if !self.source_ips.is_empty() {
             self.check_source_ip(known(request.source_ip, "source_ip")?)?;
         }
-        self.check_target(request)?;
-        self.check_l402(request)
-    }
-
-    /// Judges the conditions on the method and the path alone.
-    pub fn check_target(&self, request: &RequestContext<'_>) -> Result<(), CaveatFailure> {
         if !self.methods.is_empty() {
             self.check_method(known(request.method, "method")?)?;
         }
         if !self.routes.is_empty() {
             self.check_path(known(request.path, "route")?)?;
         }
-        Ok(())
+        self.check_l402(request)
     }
 
     /// Whether the token still works at `at`.

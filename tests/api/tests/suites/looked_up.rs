@@ -39,7 +39,7 @@ impl Statements {
     /// How many look-ups of digests there were since the last call.
     fn look_ups(&self) -> usize {
         let bytes = std::mem::take(&mut *self.0.lock().expect("nobody panics with it"));
-        String::from_utf8_lossy(&bytes).matches("SELECT t.digest, t.issued_caveats").count()
+        String::from_utf8_lossy(&bytes).matches("t.digest = ANY($2)").count()
     }
 }
 

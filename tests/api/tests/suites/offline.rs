@@ -287,7 +287,7 @@ async fn what_the_maker_of_an_offline_child_wrote_stays_whoever_writes_its_next_
         assert_eq!(next.spend(1).await.status, 201);
         assert_eq!(next.spend(1).await.status, 201);
         assert_eq!(next.spend(1).await.refusal(), (402, "limit_exceeded"));
-        next.mint("x", 1).await.assert_problem(403, "caveat_not_met", "another path");
+        next.mint("x", 1).await.assert_problem(403, "action_not_permitted", "it may spend and read");
         assert_eq!(offline(&next, &fresh_id(), 1, &[]).spend(1).await.refusal(), (403, "caveat_not_met"));
         let twice = team.post(&format!("/delegation/{id}/rotate"), &json!({})).await;
         let twice = child.with_token(&twice.text("/token"));

@@ -103,6 +103,27 @@ async fn a_copy_for_one_request_to_subgrant_is_good_for_that_one() {
 }
 
 #[tokio::test]
+async fn what_a_delegation_was_issued_for_speaks_of_services() {
+    let server = TestServer::start().await;
+    let root = server.api.with_token(&server.sign_up().await.root_token);
+    let body = json!({ "label": "routed", "budget_credits": 50, "caveats": ["route = /v1/*", "method = GET"] });
+    let minted = root.post("/delegation", &body).await;
+    let routed = root.with_token(&minted.text("/token"));
+    assert_eq!(routed.get("/ledger").await.status, 200);
+    let (below, _) = routed.child("below", 10).await;
+    let rotated = root.post(&format!("/delegation/{}/rotate", minted.text("/id")), &json!({})).await;
+    let rotated = root.with_token(&rotated.text("/token"));
+    assert_eq!(rotated.mint("x", 1).await.status, 201);
+    // A copy of it that is narrower still is for that request alone.
+    for token in [&below, &rotated] {
+        let copy = narrowed(token, &["route = /v1/reports"]);
+        copy.mint("x", 1).await.assert_problem(403, "caveat_not_met", "mint");
+        copy.get("/ledger").await.assert_problem(403, "caveat_not_met", "ledger");
+        assert_eq!(copy.spend(1).await.status, 201);
+    }
+}
+
+#[tokio::test]
 async fn what_l402_says_is_not_ignored_where_the_service_is_not_known() {
     let server = TestServer::start().await;
     let tenant = server.sign_up().await;

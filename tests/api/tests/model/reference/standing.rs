@@ -45,7 +45,9 @@ impl World {
             Caller::Tampered => Err(refuse(401, "forged")),
             Caller::Token(token) => {
                 let scope = self.tokens[token].scope();
-                let is_elsewhere = scope.is_for_elsewhere || scope.is_for_a_route && !action.is_for_services();
+                let (_, appended) = self.issued_and_appended(token);
+                let is_for_a_route = appended.iter().any(|caveat| matches!(caveat, Caveat::Route(_)));
+                let is_elsewhere = scope.is_for_elsewhere || is_for_a_route && !action.is_for_services();
                 if scope.is_contradictory || is_elsewhere || self.contradicts(&self.tokens[token]) {
                     return Err(refuse(403, "caveat_not_met"));
                 }
