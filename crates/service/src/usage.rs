@@ -71,7 +71,9 @@ impl Credential {
                         return Err(CaveatFailure::Route);
                     }
                 }
-                Caveat::Method(methods) if !methods.contains(asked.ok_or_else(|| unknown("method"))?.method) => {
+                Caveat::Method(methods)
+                    if !methods.contains(asked.ok_or_else(|| unknown("method"))?.method) =>
+                {
                     return Err(CaveatFailure::Method);
                 }
                 _ => {}

@@ -32,8 +32,7 @@ impl Draft {
 
     /// Refuses a session that has ended since its user asked, as seen under the lock.
     fn check_session(&self, item: &Item) -> Result<(), SpendError> {
-        let is_good =
-            item.session.as_ref().is_none_or(|session| self.sessions.contains(&session.digest()));
+        let is_good = item.session.as_ref().is_none_or(|session| self.sessions.contains(&session.digest()));
         if is_good { Ok(()) } else { Err(SpendError::Access(AccessError::NoSession)) }
     }
 

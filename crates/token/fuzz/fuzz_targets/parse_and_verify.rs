@@ -4,7 +4,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use subgrant_token::{Caveat, Identifier, Macaroon, RequestContext, RequestPath, RootKey, VerificationKey, verify};
+use subgrant_token::{
+    Caveat, Identifier, Macaroon, RequestContext, RequestPath, RootKey, VerificationKey, verify,
+};
 
 fuzz_target!(|bytes: &[u8]| {
     let key = RootKey::from_bytes([7; 32]);
@@ -14,7 +16,11 @@ fuzz_target!(|bytes: &[u8]| {
     // Each line is a caveat of a genuine token, so that the fuzzer need not find signatures.
     let identifier = Identifier::decode(&[1; 33]).expect("33 bytes that start with 1 are an identifier");
     let root = Macaroon::mint(&key, "", &identifier).expect("a root token is small");
-    let service = VerificationKey::new(identifier.tenant(), "svc_01jd0000000000000000000007".parse().expect("an id"), [6; 32]);
+    let service = VerificationKey::new(
+        identifier.tenant(),
+        "svc_01jd0000000000000000000007".parse().expect("an id"),
+        [6; 32],
+    );
     if let Ok(token) = root.attenuate_bytes(bytes.split(|byte| *byte == b'\n')) {
         let read = Macaroon::parse(&token.to_text()).expect("what is written can be read");
         let now = "2026-12-01T00:00:00Z".parse().expect("the instant is valid");

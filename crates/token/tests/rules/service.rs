@@ -61,7 +61,8 @@ fn a_key_is_read_as_it_is_written_and_nothing_else_is() {
 fn the_effective_caveats_of_the_whole_chain_are_told() {
     let own = key(SERVICE, 6);
     let caveats = [CHILD, "budget = 500", "actions = spend,read", "expires = 2027-01-01T00:00:00Z", AUDIENCE];
-    let caveats = [&caveats[..], &[GRANDCHILD, "budget = 900", "max_per_spend = 5", "route = /v1/*"]].concat();
+    let caveats =
+        [&caveats[..], &[GRANDCHILD, "budget = 900", "max_per_spend = 5", "route = /v1/*"]].concat();
     let request = RequestContext { path: Some("/v1/a"), ..now() };
     let verified = verify(&token(&own, &caveats).to_text(), &own, &request).unwrap();
     let scope = verified.scope();
@@ -81,8 +82,7 @@ fn subgrant_and_the_service_read_one_list_by_two_signatures() {
     let text = token(&own, &caveats).to_text();
     let read = Macaroon::parse(&text).unwrap();
     assert_eq!(read.to_text(), text);
-    let (at_subgrant, at_service) =
-        (read.verify(&root_key()).unwrap(), verify(&text, &own, &now()).unwrap());
+    let (at_subgrant, at_service) = (read.verify(&root_key()).unwrap(), verify(&text, &own, &now()).unwrap());
     assert_eq!(at_subgrant.caveats(), at_service.caveats());
     for (one, other) in at_subgrant.nodes().iter().zip(at_service.nodes()) {
         assert_ne!(one.digest, other.digest, "each knows its own chain");
@@ -175,7 +175,9 @@ fn a_service_deceives_itself_and_nobody_else() {
     let own = key(SERVICE, 6);
     let shown = [CHILD, "budget = 500", AUDIENCE, GRANDCHILD, "budget = 5", "max_per_spend = 1"];
     let whole = token(&own, &shown);
-    for caveats in [&shown[..5], &shown[..3], &shown[..2], &shown[..1], &[][..], &[CHILD, "budget = 900", AUDIENCE]] {
+    for caveats in
+        [&shown[..5], &shown[..3], &shown[..2], &shown[..1], &[][..], &[CHILD, "budget = 900", AUDIENCE]]
+    {
         let made = of_the_services_making(&own, caveats);
         let at_subgrant = Macaroon::parse(&made).unwrap().verify(&root_key());
         assert_eq!(at_subgrant.unwrap_err(), TokenError::BadSignature, "{caveats:?}");
@@ -189,7 +191,11 @@ fn a_service_deceives_itself_and_nobody_else() {
         (first.to_owned(), second.to_owned())
     };
     let mixed = Macaroon::parse(&format!("{first}.{second}")).unwrap().verify(&root_key()).unwrap();
-    assert_eq!(mixed.scope().max_per_spend.map(subgrant_domain::Credits::get), Some(1), "all that was shown binds");
+    assert_eq!(
+        mixed.scope().max_per_spend.map(subgrant_domain::Credits::get),
+        Some(1),
+        "all that was shown binds"
+    );
 }
 
 #[test]
@@ -228,7 +234,9 @@ fn a_token_with_two_parts_is_no_longer_than_any_other() {
     let text = fits.unwrap().to_text();
     assert!((MAX_TEXT_BYTES - 8..=MAX_TEXT_BYTES).contains(&text.len()), "{}", text.len());
     assert_eq!(Macaroon::parse(&text).unwrap().to_text(), text);
-    let padded = text.split('.').map(|part| format!("{part}{}", "=".repeat((4 - part.trim_start_matches("sgt_").len() % 4) % 4)));
+    let padded = text
+        .split('.')
+        .map(|part| format!("{part}{}", "=".repeat((4 - part.trim_start_matches("sgt_").len() % 4) % 4)));
     assert!(Macaroon::parse(&padded.collect::<Vec<_>>().join(".")).is_ok(), "whichever way it arrived");
 }
 
@@ -237,7 +245,10 @@ fn the_first_form_of_such_tokens_is_refused_by_its_name() {
     let mut identifier = identifier().encode();
     identifier[0] = 2;
     assert_eq!(Identifier::decode(&identifier), Err(TokenError::RetiredForm));
-    assert_eq!((TokenError::RetiredForm.code(), TokenError::RetiredForm.class()), ("retired_form", ErrorClass::Retired));
+    assert_eq!(
+        (TokenError::RetiredForm.code(), TokenError::RetiredForm.class()),
+        ("retired_form", ErrorClass::Retired)
+    );
     assert_eq!(Identifier::decode(&identifier[..32]), Err(TokenError::UnknownIdentifier));
 }
 

@@ -74,7 +74,15 @@ impl System {
             return seal;
         }
         let (issued, derived) = (parent.caveats.len() + 1, is_plain);
-        self.world.seals.push(Seal { id, budget, issued, registered: None, is_plain, derived, first_label: None });
+        self.world.seals.push(Seal {
+            id,
+            budget,
+            issued,
+            registered: None,
+            is_plain,
+            derived,
+            first_label: None,
+        });
         self.world.seals.len() - 1
     }
 

@@ -58,7 +58,10 @@ async fn a_service_forges_nothing_whatever_it_was_shown() {
     let wider: Vec<_> = chain.iter().map(|text| text.replace("budget = 10", "budget = 900")).collect();
     for (what, text) in [
         ("the whole tenant", forged(key.signing_key(), &key, &own, &[])),
-        ("a child of the root", forged(key.signing_key(), &key, &own, &[invented, "budget = 900".to_owned()])),
+        (
+            "a child of the root",
+            forged(key.signing_key(), &key, &own, &[invented, "budget = 900".to_owned()]),
+        ),
         ("an unclaimed child", forged(key.signing_key(), &key, &own, &["budget = 900".to_owned()])),
         ("the delegation above", forged(key.signing_key(), &key, &own, &above)),
         ("a sibling", forged(key.signing_key(), &key, &own, &sibling)),
@@ -125,12 +128,9 @@ async fn a_service_spends_what_the_shown_token_permits_and_does_nothing_else() {
         let api = server.api.with_token(text);
         let spend_id = "spd_01jd0000000000000000000001";
         for target in [&sub_agent_id, &orchestrator_id, &engineering_id] {
-            for (call, body) in [
-                ("rotate", json!({})),
-                ("revoke", json!({})),
-                ("freeze", json!({})),
-                ("unfreeze", json!({})),
-            ] {
+            for (call, body) in
+                [("rotate", json!({})), ("revoke", json!({})), ("freeze", json!({})), ("unfreeze", json!({}))]
+            {
                 let reply = api.post(&format!("/delegation/{target}/{call}"), &body).await;
                 reply.assert_problem(403, "caveat_not_met", call);
             }
@@ -143,9 +143,16 @@ async fn a_service_spends_what_the_shown_token_permits_and_does_nothing_else() {
         api.mint("x", 1).await.assert_problem(403, "caveat_not_met", "mint");
         let refund = api.post(&format!("/spend/{spend_id}/refund"), &json!({ "reason": "x" })).await;
         refund.assert_problem(403, "caveat_not_met", "refund");
-        for path in
-            ["/delegation", "/delegation/tree", "/ledger", "/hold", "/event", "/report/spend", "/revocation", "/service"]
-        {
+        for path in [
+            "/delegation",
+            "/delegation/tree",
+            "/ledger",
+            "/hold",
+            "/event",
+            "/report/spend",
+            "/revocation",
+            "/service",
+        ] {
             api.get(path).await.assert_problem(403, "caveat_not_met", path);
         }
     }
@@ -172,8 +179,7 @@ async fn a_holder_who_narrows_one_part_narrows_what_looks_at_it() {
     let body = json!({ "label": "agent", "budget_credits": 100, "audience": id });
     let whole = root.post("/delegation", &body).await.text("/token");
     let narrow = attenuate(&whole, &[b"max_per_spend = 1"]);
-    let at_service =
-        |token: &str| verify(token, &key, &RequestContext::at(jiff::Timestamp::now())).is_ok();
+    let at_service = |token: &str| verify(token, &key, &RequestContext::at(jiff::Timestamp::now())).is_ok();
     let ((wide_first, wide_second), (narrow_first, narrow_second)) = (parts(&whole), parts(&narrow));
     // A library that knows only macaroons narrows the first part.
     let plain = server.api.with_token(narrow_first);
@@ -192,14 +198,17 @@ async fn a_holder_who_narrows_one_part_narrows_what_looks_at_it() {
     let restrict = async |token: &str| {
         let api = server.api.with_token(token);
         let own = api.get("/delegation/self").await.text("/id");
-        let reply =
-            api.post(&format!("/delegation/{own}/restrict"), &json!({ "caveats": ["max_per_spend = 1"] })).await;
+        let reply = api
+            .post(&format!("/delegation/{own}/restrict"), &json!({ "caveats": ["max_per_spend = 1"] }))
+            .await;
         reply.text("/token")
     };
     assert_eq!(restrict(&whole).await, narrow);
     assert_eq!(restrict(wide_first).await, narrow_first);
     // What follows the dot must be a signature, though Subgrant does not look at which.
-    for malformed in [format!("{wide_first}."), format!("{wide_first}.AAAA"), format!("{whole}.{wide_second}")] {
+    for malformed in
+        [format!("{wide_first}."), format!("{wide_first}.AAAA"), format!("{whole}.{wide_second}")]
+    {
         server.api.with_token(&malformed).spend(1).await.assert_problem(401, "malformed", &malformed);
     }
 }

@@ -241,7 +241,8 @@ async fn the_parent_may_have_been_made_offline_and_its_holder_have_narrowed_it()
     let refused = nameless.post("/delegation", &body).await;
     refused.assert_problem(409, "made_offline", "below a node without a name");
     let own = DelegationId::from_uuid(Uuid::now_v7()).to_string();
-    let block = [format!("delegation = {own}.{:024x}", 7), "budget=40".to_owned(), "max_per_spend=7".to_owned()];
+    let block =
+        [format!("delegation = {own}.{:024x}", 7), "budget=40".to_owned(), "max_per_spend=7".to_owned()];
     let block: Vec<_> = block.iter().map(String::as_bytes).collect();
     let helper = team.with_token(&attenuate(team.token().expect("a token"), &block));
     let first = helper.post_with_key("/delegation", "k", &body).await;

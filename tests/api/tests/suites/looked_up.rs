@@ -3,12 +3,14 @@
 use std::{
     io::Write,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use serde_json::json;
 use subgrant_domain::{Credits, DelegationId};
-use subgrant_service::SpendRequest;
-use subgrant_tests::{Api, TestServer, assert_books_balance, attenuate};
+use subgrant_server::http::HttpOptions;
+use subgrant_service::{AppOptions, SpendRequest};
+use subgrant_tests::{Api, TestServer, assert_books_balance, attenuate, ledger_totals};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 use uuid::Uuid;
 
@@ -77,6 +79,34 @@ async fn a_token_is_looked_up_once_however_many_budgets_it_has_and_not_at_all_wh
     assert_eq!(statements.look_ups(), 1, "it is registered now");
 }
 
+/// Finding M11: a batch went on for minutes after its caller had been answered.
+#[tokio::test]
+async fn a_batch_whose_caller_was_answered_spends_nothing_more() {
+    let http = HttpOptions { handler_timeout: Duration::from_secs(3), ..HttpOptions::default() };
+    let server = TestServer::start_with(http, AppOptions::default()).await;
+    let tenant = server.sign_up().await;
+    let root = server.api.with_token(&tenant.root_token);
+    let (team, _) = root.child("team", 100).await;
+    let pool = server.database.superuser().await;
+    let mut other = pool.begin().await.expect("a transaction begins");
+    sqlx::query("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE").execute(&mut *other).await.expect("it locks");
+    // What is looked up for the first item takes until the caller has been answered.
+    let unknown = attenuate(team.token().expect("a token"), &[b"budget = 5"]);
+    let items = json!({ "items": [{ "amount_credits": 1, "token": unknown }, { "amount_credits": 1 }] });
+    root.post("/spend/batch", &items).await.assert_problem(503, "timeout", "it takes too long");
+    other.commit().await.expect("the lock is let go");
+    let busy = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'subgrant' AND state <> 'idle'";
+    let (mut quiet, mut rounds) = (0, 0);
+    while quiet < 20 {
+        let found: i64 = sqlx::query_scalar(busy).fetch_one(&pool).await.expect("a count");
+        (quiet, rounds) = (if found == 0 { quiet + 1 } else { 0 }, rounds + 1);
+        assert!(rounds < 2_000, "the server stays busy");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(ledger_totals(&server, &tenant).await, (0, 0));
+}
+
 /// Finding M9: the worker panicked, and the whole batch's outcome was unknown.
 #[tokio::test]
 async fn a_node_that_was_entered_since_its_token_was_read_has_the_counters_of_its_limits() {
@@ -120,7 +150,10 @@ async fn a_session_that_ends_while_its_debit_waits_spends_nothing() {
     assert_eq!(owner.spend(1).await.status, 201);
     let pool = server.database.superuser().await;
     let mut other = pool.begin().await.expect("a transaction begins");
-    sqlx::query("SELECT FROM ledger_heads FOR UPDATE").execute(&mut *other).await.expect("a row can be locked");
+    sqlx::query("SELECT FROM ledger_heads FOR UPDATE")
+        .execute(&mut *other)
+        .await
+        .expect("a row can be locked");
     let waiting = tokio::spawn({
         let owner = owner.clone();
         async move { owner.spend(5).await }
@@ -133,7 +166,7 @@ async fn a_session_that_ends_while_its_debit_waits_spends_nothing() {
         if found > 0 {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(found, 1, "the debit waits for the lock");
     sqlx::query("DELETE FROM sessions").execute(&mut *other).await.expect("the session ends");

@@ -269,7 +269,10 @@ async fn what_the_maker_of_an_offline_child_wrote_stays_whoever_writes_its_next_
         assert_eq!(child.spend(1).await.status, 201);
         let listed = team.get(&format!("/delegation/{id}")).await;
         for caveat in written {
-            assert!(listed.body["caveats"].as_array().is_some_and(|all| all.contains(&json!(caveat))), "{caveat}");
+            assert!(
+                listed.body["caveats"].as_array().is_some_and(|all| all.contains(&json!(caveat))),
+                "{caveat}"
+            );
         }
         let next = match number {
             0 => team.post(&format!("/delegation/{id}/rotate"), &json!({})).await,
@@ -352,7 +355,8 @@ async fn children_of_a_plain_library_that_contradict_each_other_are_not_one_node
         json!({ "amount_credits": 1, "token": token.token() })
     });
     let batch = root.post("/spend/batch", &json!({ "items": items })).await;
-    let statuses = ["/data/0/status", "/data/1/status", "/data/2/status"].map(|pointer| batch.number(pointer));
+    let statuses =
+        ["/data/0/status", "/data/1/status", "/data/2/status"].map(|pointer| batch.number(pointer));
     assert_eq!(statuses, [201, 403, 201], "{}", batch.body);
     // What says less contradicts nothing, and another budget is another node.
     assert_eq!(plain(&team, &["budget = 30", "max_per_spend = 1"]).spend(1).await.status, 201);

@@ -55,7 +55,8 @@ async fn a_copy_for_a_request_elsewhere_spends_and_does_nothing_else() {
     assert_eq!(shown.capture(&hold, 1).await.status, 201);
     let hold = shown.held(2).await;
     assert_eq!(shown.post(&format!("/hold/{hold}/release"), &json!({})).await.status, 200);
-    let items = json!({ "items": [{ "amount_credits": 1 }, { "amount_credits": 1, "token": shown.token() }] });
+    let items =
+        json!({ "items": [{ "amount_credits": 1 }, { "amount_credits": 1, "token": shown.token() }] });
     let batch = root.post("/spend/batch", &items).await;
     assert_eq!(batch.number("/data/1/status"), 201, "{}", batch.body);
     for (request, valid) in [
@@ -68,7 +69,8 @@ async fn a_copy_for_a_request_elsewhere_spends_and_does_nothing_else() {
         assert_eq!((verdict.status, &verdict.body["valid"]), (200, &json!(valid)), "{request}");
     }
     // Anybody can append offline.
-    let narrower = shown.post(&format!("/delegation/{id}/restrict"), &json!({ "caveats": ["max_per_spend = 1"] })).await;
+    let narrower =
+        shown.post(&format!("/delegation/{id}/restrict"), &json!({ "caveats": ["max_per_spend = 1"] })).await;
     assert_eq!(narrower.status, 200, "{}", narrower.body);
     assert_books_balance(&server, &tenant).await;
 }
@@ -92,7 +94,11 @@ async fn a_copy_for_one_request_to_subgrant_is_good_for_that_one() {
     assert_eq!(look.get(&format!("/delegation/{child}")).await.status, 200);
     assert_eq!(look.get("/delegation/tree?depth=1").await.status, 200);
     look.get("/ledger").await.assert_problem(403, "caveat_not_met", "another path");
-    look.get("/delegation/self/../../ledger").await.assert_problem(403, "caveat_not_met", "the same path, resolved");
+    look.get("/delegation/self/../../ledger").await.assert_problem(
+        403,
+        "caveat_not_met",
+        "the same path, resolved",
+    );
     look.mint("x", 1).await.assert_problem(403, "caveat_not_met", "another method");
     // A condition without the other is one as well.
     let read = narrowed(&team, &["method = GET"]);
@@ -106,7 +112,8 @@ async fn a_copy_for_one_request_to_subgrant_is_good_for_that_one() {
 async fn what_a_delegation_was_issued_for_speaks_of_services() {
     let server = TestServer::start().await;
     let root = server.api.with_token(&server.sign_up().await.root_token);
-    let body = json!({ "label": "routed", "budget_credits": 50, "caveats": ["route = /v1/*", "method = GET"] });
+    let body =
+        json!({ "label": "routed", "budget_credits": 50, "caveats": ["route = /v1/*", "method = GET"] });
     let minted = root.post("/delegation", &body).await;
     let routed = root.with_token(&minted.text("/token"));
     assert_eq!(routed.get("/ledger").await.status, 200);
@@ -131,7 +138,9 @@ async fn what_l402_says_is_not_ignored_where_the_service_is_not_known() {
     let (team, id) = root.child("team", 100).await;
     let (_, child) = team.child("child", 10).await;
     let before = root.snapshot().await;
-    for caveat in ["services=foo:0", "foo_capabilities=read", "foo_valid_until=1", "foo_valid_until=4102444800"] {
+    for caveat in
+        ["services=foo:0", "foo_capabilities=read", "foo_valid_until=1", "foo_valid_until=4102444800"]
+    {
         let capped = narrowed(&team, &[caveat]);
         for (what, status, code) in manages(&capped, &id, &child).await {
             assert_eq!((status, code.as_str()), (403, "caveat_not_met"), "{caveat}: {what}");

@@ -389,7 +389,11 @@ async fn a_child_that_was_made_offline_is_raised_by_those_above() {
     assert_eq!(child.spend(40).await.status, 201);
     let raised = widened(&team, &id, &json!({ "budget_credits": 200 })).await;
     assert_eq!(child.spend(11).await.refusal(), (402, "budget_exhausted"));
-    assert_eq!(raised.spend(41).await.refusal(), (402, "max_per_spend_exceeded"), "what its maker wrote stays");
+    assert_eq!(
+        raised.spend(41).await.refusal(),
+        (402, "max_per_spend_exceeded"),
+        "what its maker wrote stays"
+    );
     assert_eq!(raised.spend(40).await.number("/remaining_credits"), 120);
     assert_eq!(root.all("/delegation?").await.len(), 3);
     assert_books_balance(&server, &tenant).await;

@@ -36,11 +36,7 @@ impl FromRequestParts<HttpState> for Spending {
     }
 }
 
-async fn authenticated(
-    parts: &mut Parts,
-    state: &HttpState,
-    usage: Usage<'_>,
-) -> Result<Principal, Problem> {
+async fn authenticated(parts: &mut Parts, state: &HttpState, usage: Usage<'_>) -> Result<Principal, Problem> {
     let Ok(Origin { source_ip, request_id, .. }) = Origin::from_request_parts(parts, state).await;
     if let Some(token) = bearer_token(&parts.headers)? {
         return Ok(state.app.authenticate_token_for(usage, token, source_ip, request_id).await?);

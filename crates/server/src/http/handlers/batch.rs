@@ -1,6 +1,6 @@
 //! Many debits in one request.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Instant};
 
 use axum::{
     Json,
@@ -15,7 +15,7 @@ use super::spend::spend_request;
 use crate::http::{
     HttpState,
     body::{body_bytes, json_bytes, parse_json, parse_unread},
-    extract::{Spending, IdempotencyHeader},
+    extract::{IdempotencyHeader, Spending},
     idempotency,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},
@@ -73,11 +73,16 @@ pub(in crate::http) async fn spend(
     key: IdempotencyHeader,
     Items(items): Items,
 ) -> Result<Json<api::SpendBatchResult>, Problem> {
+    let started = Instant::now();
     state.app.check_standing(&principal).await?;
     let mut spenders = Spenders { own: principal, others: HashMap::new() };
     let mut outcomes = Vec::with_capacity(items.len());
     let mut spends = Vec::with_capacity(items.len());
     for (position, item) in items.into_iter().enumerate() {
+        if started.elapsed() >= state.options.handler_timeout {
+            // The caller was told that this takes too long; nothing was spent yet.
+            return Err(Problem::unavailable("timeout", "This takes too long. Nothing was spent."));
+        }
         let prepared = match prepare(&item, position, key.0.as_deref()) {
             Ok((token, spend)) => spenders.of(&state, token).await.map(|principal| (principal, spend)),
             Err(problem) => Err(problem),

@@ -12,7 +12,7 @@ use crate::http::{
     HttpState,
     body::{JsonBody, OptionalJsonBody},
     convert,
-    extract::{Authenticated, Spending, PathId, Query},
+    extract::{Authenticated, PathId, Query, Spending},
     idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},

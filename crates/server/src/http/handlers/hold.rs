@@ -14,7 +14,7 @@ use crate::http::{
     body::{JsonBody, OptionalJsonBody},
     convert,
     expiry::parse_duration,
-    extract::{Authenticated, Spending, PathId, Query},
+    extract::{Authenticated, PathId, Query, Spending},
     idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},

@@ -13,7 +13,7 @@ use crate::http::{
     HttpState,
     body::JsonBody,
     convert,
-    extract::{Authenticated, Spending, PathId, Query},
+    extract::{Authenticated, PathId, Query, Spending},
     idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::{self, Problem},

@@ -50,11 +50,23 @@ pub(super) fn vectors() -> Vec<Value> {
         with(named("for a service, narrowed in its first part"), &format!("{first}.{of_shorter}"), &forged),
         with(nobody, &nobody_text, &at_service("audience", &[])),
         with(
-            refused("narrowed for a service without the first key", "subgrant", "", "forged", "bad_signature"),
+            refused(
+                "narrowed for a service without the first key",
+                "subgrant",
+                "",
+                "forged",
+                "bad_signature",
+            ),
             &format!("{}.{}", resigned(), second(&NARROWED)),
             &at_service("allowed", &digests(&NARROWED)),
         ),
-        refused("no signature after the dot", "subgrant", &format!("{first}."), "malformed", "service_signature"),
+        refused(
+            "no signature after the dot",
+            "subgrant",
+            &format!("{first}."),
+            "malformed",
+            "service_signature",
+        ),
         refused(
             "a signature of 31 bytes after the dot",
             "subgrant",
@@ -62,8 +74,20 @@ pub(super) fn vectors() -> Vec<Value> {
             "malformed",
             "service_signature",
         ),
-        refused("two signatures after dots", "subgrant", &format!("{first}.{own}.{own}"), "malformed", "not_base64"),
-        refused("base64 of neither kind after the dot", "subgrant", &format!("{first}.{own}!"), "malformed", "not_base64"),
+        refused(
+            "two signatures after dots",
+            "subgrant",
+            &format!("{first}.{own}.{own}"),
+            "malformed",
+            "not_base64",
+        ),
+        refused(
+            "base64 of neither kind after the dot",
+            "subgrant",
+            &format!("{first}.{own}!"),
+            "malformed",
+            "not_base64",
+        ),
     ]
 }
 

@@ -98,7 +98,9 @@ impl World {
             return Err(refuse(422, "token_too_long"));
         }
         let mut token = canonical.clone();
-        token.caveats.extend(narrowing.into_iter().filter(|caveat| !canonical.caveats[begin..].contains(caveat)));
+        token
+            .caveats
+            .extend(narrowing.into_iter().filter(|caveat| !canonical.caveats[begin..].contains(caveat)));
         if self.is_too_long(&token) {
             return Err(refuse(403, "caveat_not_met"));
         }

@@ -64,8 +64,9 @@ impl World {
         let (node, _) = self.seals[seal].registered.expect("it is known");
         let scope = token.scope();
         let label = token.blocks()[level + 1].iter().find_map(Caveat::label);
-        let differs =
-            |said: Option<&String>, known: &Option<String>| said.zip(known.as_ref()).is_some_and(|(a, b)| a != b);
+        let differs = |said: Option<&String>, known: &Option<String>| {
+            said.zip(known.as_ref()).is_some_and(|(a, b)| a != b)
+        };
         differs(scope.cost_center.as_ref(), &self.nodes[node].cost_center)
             || differs(scope.department.as_ref(), &self.nodes[node].department)
             || differs(label, &self.seals[seal].first_label)

@@ -11,7 +11,7 @@ use crate::http::{
     body::{JsonBody, OptionalJsonBody},
     convert::{self, time},
     expiry::parse_duration,
-    extract::{Authenticated, Spending, PathId},
+    extract::{Authenticated, PathId, Spending},
     handlers::noted,
     idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
