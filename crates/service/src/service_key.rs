@@ -18,13 +18,11 @@ impl App {
         tenant: TenantId,
         id: ServiceId,
     ) -> Result<Option<Arc<VerificationKey>>, ServiceError> {
-        match self.service_keys().get(&(tenant, id)) {
-            Some(key) => Ok(Some(key)),
-            None => {
-                let mut tx = self.shared().database.begin_read(tenant).await?;
-                self.service_key_in(&mut tx, id).await
-            }
+        if let Some(key) = self.service_keys().get(&(tenant, id)) {
+            return Ok(Some(key));
         }
+        let mut tx = self.shared().database.begin_read(tenant).await?;
+        self.service_key_in(&mut tx, id).await
     }
 
     /// The same within a transaction.

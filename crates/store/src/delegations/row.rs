@@ -10,6 +10,7 @@ use super::Delegation;
 use crate::{Result, StoreError, error::read};
 
 /// A row of `delegations`, as selected.
+#[expect(clippy::struct_excessive_bools, reason = "each is a column")]
 pub(super) struct Row {
     pub(super) id: Uuid,
     pub(super) ancestor_ids: Vec<Uuid>,
