@@ -13,6 +13,7 @@ use crate::{
     adoption::{AdoptionFacts, adopt},
     chain,
     credential::{Credential, TokenFacts},
+    idempotency::scope,
     locked::Loaded,
 };
 
@@ -81,6 +82,9 @@ pub enum AccessError {
     /// The caller's idempotency key was used for another request.
     #[error("this Idempotency-Key was used for another request")]
     IdempotencyMismatch,
+    /// The request was carried out before, and its answer holds a secret that is not shown to the caller (any more).
+    #[error("the answer's secret is not shown again")]
+    SecretShownOnce,
 }
 
 impl From<ServiceError> for AccessError {
@@ -223,10 +227,11 @@ impl Principal {
 
     /// Where the principal's idempotency keys are unique.
     pub(crate) fn idempotency_key(&self, route: &'static str, key: String) -> idempotency::Key {
-        match &self.via {
-            Via::Token(_) => idempotency::Key::new(self.path.id(), route, key),
-            Via::Session { user, .. } => idempotency::Key::new(*user, route, key),
-        }
+        let principal = match &self.via {
+            Via::Token(_) => scope(self.path.id()),
+            Via::Session { user, .. } => scope(*user),
+        };
+        idempotency::Key { principal, route, key }
     }
 
     /// The principal's name in the audit log.

@@ -16,7 +16,7 @@ use std::{
 
 use jiff::SignedDuration;
 use subgrant_domain::{Credits, HoldId, LedgerEntry, NodePath, SpendLimits, TenantId};
-use subgrant_store::audit;
+use subgrant_store::{audit, holds::Note};
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
@@ -28,7 +28,7 @@ pub(crate) use self::trace::waiting;
 use self::worker::Worker;
 use crate::{
     App, Outcome,
-    credential::Credential,
+    credential::{Credential, NO_LIMITS},
     idempotency::ScopedKey,
     metrics::{OVERLOADED, outcome},
     receipt::{Receipt, SpendError},
@@ -69,8 +69,7 @@ pub(crate) struct Item {
 impl Item {
     /// What the caller's token adds to the limits stored with the nodes.
     fn limits(&self) -> &SpendLimits {
-        static NONE: SpendLimits = SpendLimits::NONE;
-        self.credential.as_ref().map_or(&NONE, |credential| &credential.limits)
+        self.credential.as_ref().map_or(&NO_LIMITS, |credential| &credential.limits)
     }
 
     /// The part of the path that the ledger knew when the token was read.
@@ -85,8 +84,8 @@ impl Item {
 /// How money moves.
 pub(crate) enum Operation {
     Spend(SpendRequest),
-    Hold { amount: Credits, lasts: SignedDuration },
-    Capture { hold: HoldId, amount: Credits },
+    Hold { amount: Credits, lasts: SignedDuration, note: Note },
+    Capture { hold: HoldId, amount: Credits, note: Note },
     Extend { hold: HoldId, lasts: SignedDuration },
     Release { hold: HoldId },
     Refund { entry: Box<LedgerEntry>, amount: Option<Credits>, reason: String, audit: Box<audit::Entry> },

@@ -89,6 +89,12 @@ impl From<AccessError> for Problem {
             ),
             AccessError::NotFound => Self::not_found(),
             AccessError::IdempotencyMismatch => Self::idempotency_mismatch(),
+            AccessError::SecretShownOnce => Self::new(
+                StatusCode::CONFLICT,
+                "secret_shown_once",
+                "This request was carried out before, and nothing was done now. Its answer holds a secret, which is shown \
+                 again only to the credential that asked, and for ten minutes.",
+            ),
         }
     }
 }
@@ -213,6 +219,12 @@ impl From<RevokeError> for Problem {
     fn from(error: RevokeError) -> Self {
         match error {
             RevokeError::Access(error) => error.into(),
+            RevokeError::IsRoot => Self::new(
+                StatusCode::CONFLICT,
+                "is_root",
+                "The root is not revoked: POST /root/rotate replaces its token, and with revoke_issued_before ends every \
+                 other token as well.",
+            ),
             RevokeError::AlreadyRevoked => {
                 let detail = "The delegation, or one above it, is revoked already.";
                 Self::new(StatusCode::CONFLICT, "already_revoked", detail)
@@ -289,6 +301,10 @@ impl From<RotateError> for Problem {
     fn from(error: RotateError) -> Self {
         match error {
             RotateError::Access(error) => error.into(),
+            RotateError::RootRevoked => {
+                let detail = "The root is revoked. An owner who signs in and does this brings it back.";
+                Self::new(StatusCode::CONFLICT, "already_revoked", detail)
+            }
             RotateError::CutOffInTheFuture => {
                 Self::field("validation", "/revoke_issued_before", "must not lie in the future".to_owned())
             }
@@ -372,11 +388,17 @@ pub(crate) fn of_update(error: UpdateError, principal: &Principal, change: &Chan
             Problem::new(StatusCode::CONFLICT, "expired", detail)
         }
         ChangeDenial::Denied(denial) => of_denial(denial, principal, change.budget.unwrap_or_default()),
-        ChangeDenial::NarrowerThanParent { permitted } => Problem::field(
+        ChangeDenial::NarrowerThanParent { field, permitted } => Problem::field(
             "narrower_than_parent",
-            "/budget_credits",
+            &format!("/{field}"),
             format!("the parent permits {permitted}"),
         ),
+        ChangeDenial::RootHasNoExpiry => {
+            Problem::field("validation", "/expiry", "the root's life has no end".to_owned())
+        }
+        ChangeDenial::ExpiryInThePast => {
+            Problem::field("validation", "/expiry", "must lie in the future".to_owned())
+        }
         ChangeDenial::BelowCommitted { least } => Problem::field(
             "below_committed",
             "/budget_credits",
@@ -393,6 +415,11 @@ pub(crate) fn of_spend(error: SpendError, principal: &Principal, requested: Cred
     match error {
         SpendError::Access(error) => error.into(),
         SpendError::Denied(denial) => of_denial(denial, principal, requested),
+        SpendError::OwnRefund => Problem::new(
+            StatusCode::FORBIDDEN,
+            "own_refund",
+            "Who spent does not give it back to itself: ask the holder of a delegation above, or an admin.",
+        ),
         SpendError::Engine(EngineError::Overloaded) => {
             Problem::unavailable("overloaded", "Too many spends are waiting. Nothing was spent.")
         }
@@ -412,6 +439,13 @@ fn of_denial(denial: Denial, principal: &Principal, requested: Credits) -> Probl
     match denial {
         Denial::BudgetExhausted { node, max_affordable } => {
             let detail = format!("{max_affordable} credits are available, but {requested} were requested.");
+            payment("budget_exhausted", detail).amounts(requested, max_affordable).at(node, principal)
+        }
+        Denial::TokenBudget { node, ceiling, max_affordable } => {
+            let detail = format!(
+                "This token's own budget is {ceiling} credits, which leave {max_affordable}, but {requested} were \
+                 requested. A newer token of the delegation may have more."
+            );
             payment("budget_exhausted", detail).amounts(requested, max_affordable).at(node, principal)
         }
         Denial::MaxPerSpend { node, max_affordable } => {

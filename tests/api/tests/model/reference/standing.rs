@@ -150,6 +150,7 @@ impl World {
             expires: above.expires,
             created: self.now,
             frozen: false,
+            frozen_in: 0,
             revoked: false,
             version: 1,
             canonical: Token { caveats: token.caveats[..=position].to_vec(), ..token.clone() },
