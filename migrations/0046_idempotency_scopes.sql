@@ -13,7 +13,7 @@ WHERE u.tenant_id = i.tenant_id AND u.id = i.principal_id AND d.tenant_id = i.te
 
 UPDATE idempotency i SET principal_id = encode(substring(sha256(
     convert_to('subgrant/idempotency/v1', 'UTF8') || '\x00'::bytea || convert_to(
-        CASE WHEN EXISTS (SELECT FROM users u WHERE u.tenant_id = i.tenant_id AND u.id = i.principal_id)
+        CASE WHEN EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = i.tenant_id AND u.id = i.principal_id)
             THEN 'usr_' ELSE 'dlg_' END, 'UTF8')
     || uuid_send(i.principal_id)) FROM 1 FOR 16), 'hex')::uuid;
 

@@ -264,7 +264,7 @@ pub async fn count_outliving(tx: &mut TenantTx, top: &NodePath, end: Timestamp, 
     tx.plan_for_values().await?;
     let count = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM (
-               SELECT FROM delegations
+               SELECT 1 FROM delegations
                WHERE tenant_id = $1 AND place >= $2 AND place < $3 AND id <> $4 AND revoked_at IS NULL
                    AND NOT expiry_noted AND (expires_at IS NULL OR expires_at > $5)
                LIMIT $6) AS outliving"#,

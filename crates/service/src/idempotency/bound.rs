@@ -3,8 +3,9 @@
 //!
 //! The record says which token asked: as it was issued, and as it was presented. A secret is shown again to a token that was
 //! issued as the same one, narrowed by whatever its holder has appended, because clients narrow a copy for each request; what
-//! takes the place of the token that asked is shown to the very same copy alone. A token that its own request has ended finds its answer only if it is, caveat by caveat, the one that asked, and nothing but
-//! that request has ended it: everybody else who shows a token that was shut out learns that it was, and nothing more.
+//! takes the place of the token that asked is shown to the very same copy alone. A token that its own request has ended
+//! finds its answer only if it is, caveat by caveat, the one that asked, and nothing but that request has ended it: everybody
+//! else who shows a token that was shut out learns that it was, and nothing more.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
