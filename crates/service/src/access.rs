@@ -13,7 +13,6 @@ use crate::{
     adoption::{AdoptionFacts, adopt},
     chain,
     credential::{Credential, TokenFacts},
-    idempotency::scope,
     locked::Loaded,
 };
 
@@ -227,11 +226,10 @@ impl Principal {
 
     /// Where the principal's idempotency keys are unique.
     pub(crate) fn idempotency_key(&self, route: &'static str, key: String) -> idempotency::Key {
-        let principal = match &self.via {
-            Via::Token(_) => scope(self.path.id()),
-            Via::Session { user, .. } => scope(*user),
-        };
-        idempotency::Key { principal, route, key }
+        match &self.via {
+            Via::Token(_) => idempotency::Key::new(self.path.id(), route, key),
+            Via::Session { user, .. } => idempotency::Key::new(*user, route, key),
+        }
     }
 
     /// The principal's name in the audit log.

@@ -7,10 +7,7 @@
 
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
-use sha2::{Digest as _, Sha256};
-use subgrant_domain::{Id, IdKind};
 use subgrant_store::idempotency::{self, Key, Record};
-use uuid::Uuid;
 
 use crate::{AccessError, Principal, ServiceError, locked::LockedTenant};
 
@@ -63,18 +60,6 @@ pub(crate) fn scoped(
     key: Option<IdempotencyKey>,
 ) -> Option<ScopedKey> {
     key.map(|key| ScopedKey { key: principal.idempotency_key(route, key.key), fingerprint: key.fingerprint })
-}
-
-/// What stands for a node or a person where their keys are looked up: the first half of
-/// `SHA-256("subgrant/idempotency/v1" ‖ 0 ‖ prefix of the id's kind ‖ id)`. Makers of offline children choose ids.
-pub(crate) fn scope<K: IdKind>(principal: Id<K>) -> Uuid {
-    let digest: [u8; 32] = Sha256::new()
-        .chain_update("subgrant/idempotency/v1\0")
-        .chain_update(K::PREFIX)
-        .chain_update(principal.as_uuid().as_bytes())
-        .finalize()
-        .into();
-    Uuid::from_slice(&digest[..16]).expect("16 bytes")
 }
 
 impl ScopedKey {

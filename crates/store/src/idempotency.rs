@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
+use sha2::{Digest, Sha256};
+use subgrant_domain::Id;
 use uuid::Uuid;
 
 use crate::{LockedTx, Result, error::read};
@@ -9,12 +11,27 @@ use crate::{LockedTx, Result, error::read};
 /// Where a key is unique: within a tenant, for one principal and route.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// Names the node or user on whose behalf the request was made, and of which kind it is.
+    /// Stands for the node or user on whose behalf the request was made: see [`Key::new`].
     pub principal: Uuid,
     /// Method and route template.
     pub route: &'static str,
     /// The caller's key.
     pub key: String,
+}
+
+impl Key {
+    /// A key of a node or user, who is named by the first half of `SHA-256("subgrant/idempotency/v1" ‖ 0 ‖ prefix of the id's
+    /// kind ‖ id)`: makers of offline children choose ids, and must not come upon the answers of something else.
+    pub fn new<K: subgrant_domain::IdKind>(principal: Id<K>, route: &'static str, key: String) -> Self {
+        let digest: [u8; 32] = Sha256::new()
+            .chain_update("subgrant/idempotency/v1\0")
+            .chain_update(K::PREFIX)
+            .chain_update(principal.as_uuid().as_bytes())
+            .finalize()
+            .into();
+        let principal = Uuid::from_slice(&digest[..16]).expect("16 bytes");
+        Self { principal, route, key }
+    }
 }
 
 /// A recorded answer.
