@@ -89,6 +89,23 @@ pub struct Limit {
     pub credits: u64,
 }
 
+/// A window limit, and how far it is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"per": "day", "credits": 200, "used_credits": 70, "resets_at": "2026-11-23T00:00:00Z"}))]
+pub struct LimitState {
+    /// The window, in the tenant's time zone.
+    pub per: Period,
+    /// The most credits within one window.
+    pub credits: u64,
+    /// What was spent in the window so far; what is held counts as well. A refund gives none of it back: a limit bounds what
+    /// leaves within a window, and who wants to grant more of it raises the limit. Absent in lists and trees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_credits: Option<u64>,
+    /// When the next window begins: RFC 3339, UTC. Absent in lists and trees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<String>,
+}
+
 /// The length of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -104,6 +121,9 @@ pub enum Period {
 }
 
 /// A delegation at one instant. Amounts are whole credits; `null` stands for the unlimited root.
+///
+/// Looked at alone with a token of its own, it shows what binds that token: budget, remaining and available credits, limits,
+/// `max_per_spend`, actions, depth, expiry and caveats are then the token's wherever it says less than the delegation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Delegation {
     /// `dlg_…`.
@@ -138,12 +158,13 @@ pub struct Delegation {
     pub available_credits: Option<u64>,
     /// Budget less spent less held.
     pub remaining_credits: Option<u64>,
-    /// The least over the path.
+    /// The least of what all budgets and window limits on the path leave, and of what the presented token says, where it is the
+    /// delegation's own. In lists and trees window limits do not count.
     pub effective_remaining_credits: Option<u64>,
     /// Whether the budget was set aside.
     pub allocation: Allocation,
     /// Window limits of this node.
-    pub limits: Vec<Limit>,
+    pub limits: Vec<LimitState>,
     /// The most credits in one spend, set at this node.
     pub max_per_spend: Option<u64>,
     /// What a holder may do.
@@ -220,6 +241,23 @@ pub struct UpdateDelegation {
     )]
     #[schema(nullable = false)]
     pub limits: Option<Vec<Limit>>,
+    /// The new end of its life: a duration or a time, no later than the parent's; `null`: that of the delegations above. What
+    /// is below keeps its own end, and ends with the delegation at the latest.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::object::nullable")]
+    #[schema(value_type = Option<String>, example = "720h")]
+    pub expiry: Option<Option<String>>,
+    /// Only say what would happen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// What an earlier end of a delegation's life does to what is below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChangeEffects {
+    /// Delegations below that lived longer, and end with it now. 250 stands for that many or more.
+    pub descendants_ending: u64,
+    /// Open holds of the delegation and of what is below it that end with it now.
+    pub holds_ending: u64,
 }
 
 /// A changed delegation.
@@ -228,7 +266,13 @@ pub struct UpdatedDelegation {
     /// Where the change widened anything: a token that may do what older ones may not. Shown once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// The delegation as it is now.
+    /// Where its end was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effects: Option<ChangeEffects>,
+    /// Whether nothing was changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// The delegation as it is now, or would be.
     #[serde(flatten)]
     pub delegation: Delegation,
 }

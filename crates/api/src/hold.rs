@@ -1,18 +1,26 @@
 //! Two-phase spending.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// Credits to be held before the work.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"amount_credits": 100, "expires_in": "5m"}))]
+#[schema(example = json!({"amount_credits": 100, "expires_in": "5m", "description": "review of #42"}))]
 pub struct CreateHold {
     /// How much.
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     pub amount_credits: u64,
     /// How long, as a duration; never longer than the delegation lives.
     pub expires_in: String,
+    /// What for: at most 1,024 bytes. Kept for the spend that it becomes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Anything, at most 2 KiB as JSON. Kept for the spend that it becomes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<Map<String, Value>>,
 }
 
 /// A hold.
@@ -33,9 +41,16 @@ pub struct Hold {
     pub remaining_credits: Option<u64>,
     /// The least over the path; `null`: unlimited.
     pub effective_remaining_credits: Option<u64>,
+    /// What for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The maker's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<Map<String, Value>>,
 }
 
-/// A hold in a list.
+/// A hold as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ListedHold {
     /// `hold_…`.
@@ -55,6 +70,13 @@ pub struct ListedHold {
     pub expires_at: String,
     /// When it was captured, released or otherwise closed: RFC 3339, UTC.
     pub closed_at: Option<String>,
+    /// What for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The maker's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<Map<String, Value>>,
 }
 
 /// A page of holds.
@@ -90,6 +112,13 @@ pub struct CaptureHold {
     /// At most what is held; the rest returns.
     #[schema(minimum = 1)]
     pub amount_credits: u64,
+    /// What for: at most 1,024 bytes. Absent: what the hold says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Anything, at most 2 KiB as JSON. Absent: what the hold says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<Map<String, Value>>,
 }
 
 /// How long a hold shall last from now.

@@ -36,10 +36,10 @@ pub use budget::{
 };
 pub use config::Configuration;
 pub use delegation::{
-    Action, Allocation, CreateDelegation, CreatedDelegation, Delegation, DelegationList, DelegationTree,
-    FreezeDelegation, IssuedToken, IssuedTokenList, Limit, Period, RestrictDelegation, RestrictedDelegation,
-    Revocation, RevokeDelegation, RotateDelegation, RotatedDelegation, Status, UpdateDelegation,
-    UpdatedDelegation,
+    Action, Allocation, ChangeEffects, CreateDelegation, CreatedDelegation, Delegation, DelegationList,
+    DelegationTree, FreezeDelegation, IssuedToken, IssuedTokenList, Limit, LimitState, Period,
+    RestrictDelegation, RestrictedDelegation, Revocation, RevokeDelegation, RotateDelegation,
+    RotatedDelegation, Status, UpdateDelegation, UpdatedDelegation,
 };
 pub use event::{
     AdoptedFacts, ClosedFacts, CreatedFacts, Event, EventBody, FrozenFacts, HoldFacts, NoFacts, RevokedFacts,

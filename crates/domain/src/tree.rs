@@ -7,7 +7,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
     Allocation, Counter, Credits, DelegationId, LedgerEntry, Marks, Node, NodePath, Period, RollupKey,
-    Status, Tally, effective_remaining, status_of,
+    SpendLimits, Status, Tally, effective_remaining, status_of,
 };
 
 /// Every node on the paths that a decision can touch, as of one instant of the database's clock.
@@ -133,9 +133,24 @@ impl Tree {
         status_of(&self.chain(path), self.now)
     }
 
-    /// See [`effective_remaining`].
+    /// The least that the budgets on a path leave: see [`effective_remaining`].
     pub fn effective_remaining(&self, path: &NodePath, ceiling: Option<Credits>) -> Option<Credits> {
         effective_remaining(&self.chain(path), ceiling)
+    }
+
+    /// The least that budgets and window limits on a path leave, those of the presented token included. A limit whose counter
+    /// was not supplied is left out.
+    pub fn effective_remaining_now(&self, path: &NodePath, limits: &SpendLimits) -> Option<Credits> {
+        let windows = path.ids().iter().flat_map(|id| {
+            let node = &self.nodes[id];
+            let all = node.terms.limits.iter().chain(limits.windows_of(*id));
+            all.filter_map(|limit| {
+                let used = self.window(self.window_key(*id, limit.period).0)?;
+                Some(limit.credits.saturating_sub(used).saturating_sub(node.held))
+            })
+        });
+        let budgets = self.effective_remaining(path, limits.ceiling_of(path.id()));
+        budgets.into_iter().chain(windows).min()
     }
 
     /// Adds a node that the tree does not hold yet; one that it holds stays as it is.

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use jiff::{Timestamp, ToSpan, Unit, Zoned, ZonedRound, civil::Weekday, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, ToSpan, Zoned, civil::Weekday, tz::TimeZone};
 
 use crate::Credits;
 
@@ -39,8 +39,7 @@ impl Period {
     pub fn window(self, at: Timestamp, zone: &TimeZone) -> (Timestamp, Timestamp) {
         let local = at.to_zoned(zone.clone());
         let (start, length) = match self {
-            // Rounding is done on the instant's offset, so the repeated hour of autumn is two windows.
-            Self::Hour => (truncated_to_hour(&local), 1.hour()),
+            Self::Hour => return hour(at, zone),
             Self::Day => (start_of_day(&local), 1.day()),
             Self::Week => {
                 let days_since_monday = local.weekday().since(Weekday::Monday);
@@ -48,14 +47,28 @@ impl Period {
             }
             Self::Month => (start_of_day(&in_range(local.first_of_month())), 1.month()),
         };
-        let next = in_range(start.checked_add(length));
-        let next = if self == Self::Hour { next } else { start_of_day(&next) };
+        let next = start_of_day(&in_range(start.checked_add(length)));
         (start.timestamp(), next.timestamp())
     }
 }
 
-fn truncated_to_hour(local: &Zoned) -> Zoned {
-    in_range(local.round(ZonedRound::new().smallest(Unit::Hour).mode(jiff::RoundMode::Trunc)))
+/// The full hour of the clock that contains `at`. A window ends where the clock is changed, so that the repeated hour of
+/// autumn is two windows, and half an hour one where the clock is changed by that much (Lord Howe Island).
+fn hour(at: Timestamp, zone: &TimeZone) -> (Timestamp, Timestamp) {
+    const HOUR: i64 = 3_600;
+    let offset = zone.to_offset(at);
+    let into_hour = (at.as_second() + i64::from(offset.seconds())).rem_euclid(HOUR);
+    let full = at.as_second() - into_hour;
+    let is_change = |change: &jiff::tz::TimeZoneTransition<'_>| {
+        zone.to_offset(change.timestamp())
+            != zone.to_offset(change.timestamp() - SignedDuration::from_secs(1))
+    };
+    let last = zone.preceding(at + SignedDuration::from_nanos(1)).find(is_change);
+    let next = zone.following(at).find(is_change);
+    let second = |second| Timestamp::from_second(second).expect("an hour around today");
+    let start = last.map_or(second(full), |change| change.timestamp().max(second(full)));
+    let end = next.map_or(second(full + HOUR), |change| change.timestamp().min(second(full + HOUR)));
+    (start, end)
 }
 
 fn start_of_day(local: &Zoned) -> Zoned {
@@ -163,6 +176,45 @@ mod tests {
         let second = window(Period::Hour, "2026-10-25T01:30:00Z", "Europe/Berlin");
         assert_eq!(first, ("2026-10-25T00:00:00Z".into(), "2026-10-25T01:00:00Z".into()));
         assert_eq!(second, ("2026-10-25T01:00:00Z".into(), "2026-10-25T02:00:00Z".into()));
+    }
+
+    #[test]
+    fn a_window_ends_after_every_instant_in_it_where_the_clock_is_changed_by_half_an_hour() {
+        // 2026-04-05 02:00 (+11:00) became 01:30 (+10:30), 2026-10-04 02:00 (+10:30) became 02:30 (+11:00).
+        for (at, start, next) in [
+            ("2026-04-04T14:45:00Z", "2026-04-04T14:00:00Z", "2026-04-04T15:00:00Z"),
+            ("2026-04-04T15:10:00Z", "2026-04-04T15:00:00Z", "2026-04-04T15:30:00Z"),
+            ("2026-04-04T15:30:00Z", "2026-04-04T15:30:00Z", "2026-04-04T16:30:00Z"),
+            ("2026-10-03T15:29:00Z", "2026-10-03T14:30:00Z", "2026-10-03T15:30:00Z"),
+            ("2026-10-03T15:40:00Z", "2026-10-03T15:30:00Z", "2026-10-03T16:00:00Z"),
+            ("2026-10-03T16:00:00Z", "2026-10-03T16:00:00Z", "2026-10-03T17:00:00Z"),
+        ] {
+            assert_eq!(window(Period::Hour, at, "Australia/Lord_Howe"), (start.into(), next.into()), "{at}");
+        }
+    }
+
+    #[test]
+    fn every_instant_is_in_its_window_and_the_next_window_begins_where_it_ends() {
+        for zone in [
+            "Australia/Lord_Howe",
+            "Europe/Berlin",
+            "Africa/Cairo",
+            "America/Havana",
+            "Asia/Kathmandu",
+            "UTC",
+        ] {
+            let zone = TimeZone::get(zone).unwrap();
+            let mut at: Timestamp = "2026-01-01T00:07:00Z".parse().unwrap();
+            while at < "2027-01-02T00:00:00Z".parse().unwrap() {
+                for period in Period::ALL {
+                    let (start, next) = period.window(at, &zone);
+                    assert!((start..next).contains(&at), "{period} {at}");
+                    assert_eq!(period.window(next, &zone).0, next, "{period} {at}");
+                    assert_eq!(period.window(start, &zone), (start, next), "{period} {at}");
+                }
+                at += SignedDuration::from_mins(23);
+            }
+        }
     }
 
     #[test]

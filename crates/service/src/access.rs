@@ -81,6 +81,9 @@ pub enum AccessError {
     /// The caller's idempotency key was used for another request.
     #[error("this Idempotency-Key was used for another request")]
     IdempotencyMismatch,
+    /// The request was carried out before, and its answer holds a secret that is not shown to the caller (any more).
+    #[error("the answer's secret is not shown again")]
+    SecretShownOnce,
 }
 
 impl From<ServiceError> for AccessError {

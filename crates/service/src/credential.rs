@@ -273,7 +273,7 @@ impl Credential {
 
     /// What the token says its node's budget is; a root token says nothing.
     fn ceiling(&self) -> Option<Credits> {
-        self.limits.ceiling
+        self.limits.ceiling.map(|(_, ceiling)| ceiling)
     }
 
     /// What the token says the budget of the node at `path` is: it speaks of its own node only.
@@ -308,6 +308,9 @@ impl Credential {
     }
 }
 
+/// What no token adds to the limits stored with the nodes.
+pub(crate) static NO_LIMITS: SpendLimits = SpendLimits::NONE;
+
 /// What a token for the node at `path` adds to the limits stored with the nodes.
 fn spend_limits(token: &VerifiedToken, path: &NodePath) -> SpendLimits {
     let scope = token.scope();
@@ -318,7 +321,7 @@ fn spend_limits(token: &VerifiedToken, path: &NodePath) -> SpendLimits {
     SpendLimits {
         max_per_spend: scope.max_per_spend,
         windows: windows.collect(),
-        ceiling: token.nodes().last().map(|node| node.budget),
+        ceiling: token.nodes().last().map(|node| (path.id(), node.budget)),
         expires_at: scope.expires(),
     }
 }
@@ -331,7 +334,36 @@ pub(crate) struct TokenFacts {
     tokens_valid_from: Option<Timestamp>,
 }
 
+/// How a request may have ended the token that made it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OwnEnd {
+    /// When it was made: what it revoked or froze was so at that instant.
+    pub(crate) at: Timestamp,
+    /// The end that it set to the token, if it did.
+    pub(crate) valid_until: Option<Timestamp>,
+    /// From when on it let tokens count as issued, if it did.
+    pub(crate) tokens_valid_from: Option<Timestamp>,
+}
+
+impl OwnEnd {
+    /// By what became of its node.
+    pub(crate) fn of_node(at: Timestamp) -> Self {
+        Self { at, valid_until: None, tokens_valid_from: None }
+    }
+}
+
 impl TokenFacts {
+    /// The facts as they would be without a request of the token's own.
+    pub(crate) fn but_for(self, end: &OwnEnd) -> Self {
+        Self {
+            valid_until: self.valid_until.filter(|_| self.valid_until != end.valid_until),
+            tokens_valid_from: self
+                .tokens_valid_from
+                .filter(|_| self.tokens_valid_from != end.tokens_valid_from),
+            ..self
+        }
+    }
+
     /// Of the token of a delegation.
     pub(crate) fn of_token(token: &Token, root: &Delegation) -> Self {
         Self {

@@ -4,7 +4,9 @@ use subgrant_domain::{Action, DelegationId, NodePath};
 use subgrant_store::delegations;
 
 use crate::{
-    AccessError, App, DelegationView, Principal, ServiceError, idempotency::ScopedKey, locked::ReadTenant,
+    AccessError, App, DelegationView, Principal,
+    idempotency::ScopedKey,
+    locked::{Loaded, ReadTenant},
 };
 
 impl App {
@@ -18,7 +20,8 @@ impl App {
         principal.require(Action::Read)?;
         let path = visible_path(&mut read, principal, id).await?;
         read.load(&[&path]).await?;
-        view(&read, principal, path.id())
+        let row = read.row(path.id())?.clone();
+        Ok(DelegationView::of_one(&mut read, &row, principal).await?)
     }
 
     /// Refuses unless the caller's credential is good now. For requests that only carry others' credentials.
@@ -70,9 +73,4 @@ pub(crate) async fn visible_path(
             path.filter(|path| path.is_within(principal.path.id())).ok_or(AccessError::NotFound)
         }
     }
-}
-
-fn view(read: &ReadTenant, principal: &Principal, id: DelegationId) -> Result<DelegationView, AccessError> {
-    let row = read.rows.get(&id).ok_or_else(|| ServiceError::Inconsistent(format!("{id} was not loaded")))?;
-    Ok(DelegationView::new(&read.tree, row, principal))
 }

@@ -8,8 +8,9 @@ use subgrant_store::{
 
 use crate::{
     AccessError, App, DelegationView, IdempotencyKey, Outcome, Principal, ServiceError,
+    credential::OwnEnd,
     event::EventKind,
-    idempotency::{self, scoped},
+    idempotency::{bound::record_bound, scoped},
     locked::{Loaded, LockedTenant},
 };
 
@@ -67,13 +68,10 @@ impl App {
         principal.require(Action::Delegate)?;
         let mut locked =
             LockedTenant::open(&self.shared().database, principal.tenant, &[&principal.path, &path]).await?;
-        // Looked up before the caller's standing, because whoever freezes itself may ask again for the answer.
-        if let Some(key) = &key
-            && let Some(view) = key.find(&mut locked).await?
-        {
-            return Ok(Outcome::replayed(view));
+        let ended = |_: &DelegationView, at| OwnEnd::of_node(at);
+        if let Some(repeated) = principal.repeated(&mut locked, key.as_ref(), ended).await? {
+            return Ok(Outcome::replayed(repeated.plain()));
         }
-        principal.check_standing(&mut locked).await?;
         let voided = match freeze {
             Freeze::On => turn_on(&mut locked, &path).await?,
             Freeze::Off if plan_unfreeze(&mut locked.tree, &path).map_err(FreezeError::Denied)? => 0,
@@ -88,9 +86,10 @@ impl App {
         let kind =
             if freeze == Freeze::On { EventKind::DelegationFrozen } else { EventKind::DelegationUnfrozen };
         locked.announce(kind, Some(id), &details).await?;
-        let row = locked.row(id)?;
-        let view = DelegationView { version, ..DelegationView::new(&locked.tree, row, principal) };
-        idempotency::record(&mut locked, key.as_ref(), 200, &view).await?;
+        let row = locked.row(id)?.clone();
+        let view = DelegationView::of_one(&mut locked, &row, principal).await?;
+        let view = DelegationView { version, ..view };
+        record_bound(&mut locked, key.as_ref(), principal, 200, &view).await?;
         locked.commit(self).await?;
         Ok(Outcome::fresh(view))
     }

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use subgrant_domain::{Action, Credits, HoldId};
-use subgrant_store::holds;
+use subgrant_store::holds::{self, Note};
 
 use crate::{
     AccessError, App, HoldReceipt, IdempotencyKey, Outcome, Principal, ServiceError, SpendError,
@@ -20,23 +20,26 @@ impl App {
         principal: &Principal,
         amount: Credits,
         lasts: SignedDuration,
+        note: Note,
         key: Option<IdempotencyKey>,
     ) -> Result<Outcome<HoldReceipt>, SpendError> {
         principal.require(Action::Spend)?;
-        let operation = Operation::Hold { amount, lasts };
+        let operation = Operation::Hold { amount, lasts, note };
         self.held(principal, own_item(principal, operation, scoped(principal, "POST /hold", key))).await
     }
 
-    /// Spends up to what is held, and returns the rest.
+    /// Spends up to what is held, and returns the rest. What the spend is for is what the hold was for, where `note` does not
+    /// say it.
     pub async fn capture(
         &self,
         principal: &Principal,
         hold: HoldId,
         amount: Credits,
+        note: Note,
         key: Option<IdempotencyKey>,
     ) -> Result<Outcome<SpendReceipt>, SpendError> {
         let key = scoped(principal, "POST /hold/{id}/capture", key);
-        let item = self.hold_item(principal, hold, Operation::Capture { hold, amount }, key).await?;
+        let item = self.hold_item(principal, hold, Operation::Capture { hold, amount, note }, key).await?;
         self.entry(principal, item).await
     }
 

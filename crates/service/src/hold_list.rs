@@ -45,6 +45,7 @@ impl App {
         let path = visible_path(&mut read, principal, request.delegation).await?;
         let filter = HoldFilter {
             span: Place::of(&path).subtree(),
+            id: None,
             status: request.status,
             before: request.after,
             now: read.tree.now(),
@@ -56,5 +57,15 @@ impl App {
         holds.truncate(limit);
         let next = if is_full { holds.last().map(|hold| hold.id) } else { listed.looked_until };
         Ok(HoldPage { holds, next })
+    }
+
+    /// One hold of the caller's delegation or of one below it.
+    pub async fn hold_entry(&self, principal: &Principal, id: HoldId) -> Result<HoldEntry, AccessError> {
+        let mut read = self.read(principal).await?;
+        principal.require(Action::Read)?;
+        let span = Place::of(&principal.path).subtree();
+        let filter = HoldFilter { span, id: Some(id), status: None, before: None, now: read.tree.now() };
+        let mut listed = holds::list(&mut read.tx, &filter, 1, MOST).await?;
+        listed.holds.pop().ok_or(AccessError::NotFound)
     }
 }

@@ -1,9 +1,17 @@
 //! Writes that may be sent again: the answer is recorded in the write's own transaction.
+//!
+//! A record belongs to a node or a person, and to nobody of another kind whose id is the same: a key is looked up in the
+//! scope of a digest of both. A node's records are found with each of its tokens, so that who narrows a copy for each
+//! request, or has a new token, does not spend twice. An answer that holds a secret is shown again for ten minutes, and only to
+//! the token that it was given to, or a copy of it ([`bound`](crate::idempotency::bound)).
 
+use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use subgrant_store::idempotency::{self, Key, Record};
 
 use crate::{AccessError, Principal, ServiceError, locked::LockedTenant};
+
+pub(crate) mod bound;
 
 /// The caller's key, with a digest of what it was sent with.
 #[derive(Debug, Clone)]
@@ -60,11 +68,15 @@ impl ScopedKey {
         &self,
         tenant: &mut LockedTenant,
     ) -> Result<Option<T>, AccessError> {
-        let found = idempotency::by_keys(&mut tenant.tx, std::slice::from_ref(&self.key)).await;
-        match found.map_err(ServiceError::from)?.pop() {
-            Some((_, record)) => self.replay(&record).map(Some),
+        match self.look_up(tenant).await? {
+            Some(record) => self.replay(&record).map(Some),
             None => Ok(None),
         }
+    }
+
+    async fn look_up(&self, tenant: &mut LockedTenant) -> Result<Option<Record>, ServiceError> {
+        let found = idempotency::by_keys(&mut tenant.tx, std::slice::from_ref(&self.key)).await?.pop();
+        Ok(found.map(|(_, record)| record))
     }
 
     /// Reads a recorded answer, if it was given to the same request.
@@ -77,9 +89,14 @@ impl ScopedKey {
     }
 
     /// What to store with the write.
-    pub(crate) fn record(&self, status: u16, answer: &impl Serialize) -> (Key, Record) {
+    pub(crate) fn record(
+        &self,
+        status: u16,
+        answer: &impl Serialize,
+        recorded_at: Timestamp,
+    ) -> (Key, Record) {
         let response = serde_json::to_string(answer).expect("answers are plain structs");
-        (self.key.clone(), Record { fingerprint: self.fingerprint, status, response })
+        (self.key.clone(), Record { fingerprint: self.fingerprint, status, response, recorded_at })
     }
 }
 
@@ -91,7 +108,8 @@ pub(crate) async fn record(
     answer: &impl Serialize,
 ) -> Result<(), ServiceError> {
     if let Some(key) = key {
-        idempotency::insert(&mut tenant.tx, &[key.record(status, answer)]).await?;
+        let record = key.record(status, answer, tenant.head.now);
+        idempotency::insert(&mut tenant.tx, &[record]).await?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::{
     App, Browser, IdempotencyKey, Outcome, PeopleError, Principal, ServiceError, SessionSecret, SignedIn,
     app::fresh_id,
     event::EventKind,
-    idempotency,
+    idempotency::bound::record_bound,
     locked::{Loaded, LockedTenant},
     people::{facts, may_grant, told},
     secret::TenantSecret,
@@ -92,8 +92,9 @@ impl App {
         may_grant(principal, role)?;
         let (mut locked, key) = self.lock_people(principal, "POST /invite", key).await?;
         if let Some(key) = &key
-            && let Some(answer) = key.find::<Answer>(&mut locked).await?
+            && let Some(repeated) = key.find_bound::<Answer>(principal, &mut locked).await?
         {
+            let answer = repeated.secret()?;
             return Ok(Outcome::replayed(self.invited(&mut locked, answer).await?));
         }
         if people::is_member(locked.tx.tx(), &email).await? {
@@ -120,7 +121,7 @@ impl App {
             let (subject, recipient) = (invitation.user.as_uuid(), Some(invitation.email.as_str()));
             outbox::insert(locked.tx.tx(), outbox::Kind::Invitation, subject, recipient).await?;
         }
-        idempotency::record(&mut locked, key.as_ref(), 201, &answer).await?;
+        record_bound(&mut locked, key.as_ref(), principal, 201, &answer).await?;
         let invited = self.invited(&mut locked, answer).await?;
         locked.commit(self).await?;
         self.wake_senders();

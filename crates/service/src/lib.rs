@@ -60,6 +60,7 @@ mod usage;
 mod verify;
 mod view;
 mod webhook;
+mod window_counters;
 
 pub use access::{AccessError, BlockedAt, Principal, Via};
 pub use alert::{AlertError, AlertPage, AlertView, NewAlert};
@@ -111,7 +112,7 @@ pub use subgrant_store::{
     alerts::Threshold,
     audit::{AuditFilter, Recorded},
     delegations::StatusFilter,
-    holds::{HoldEntry, HoldStatus},
+    holds::{HoldEntry, HoldStatus, Note as HoldNote},
     outbox::{Item as OutboxItem, Kind as OutboxKind},
     people::Member,
     revocations::Replaced,
@@ -121,10 +122,10 @@ pub use subgrant_store::{
     webhooks::{Delivery as WebhookDelivery, DeliveryStatus, Webhook},
 };
 pub use tree::Branch;
-pub use update::{UpdateError, UpdateRequest, Updated};
+pub use update::{Effects, UpdateError, UpdateRequest, Updated};
 pub use usage::{Asked, Usage};
 pub use verify::{Verification, VerifyRequest};
-pub use view::DelegationView;
+pub use view::{DelegationView, LimitUse};
 pub use webhook::{
     Call, CallOutcome, CreatedWebhook, DeliveryPage, NewWebhook, WEBHOOK_EVENTS, WebhookError,
 };

@@ -29,6 +29,8 @@ pub(crate) trait Loaded {
     fn tree(&self) -> &Tree;
     fn rows(&self) -> &HashMap<DelegationId, Delegation>;
     fn tree_mut(&mut self) -> &mut Tree;
+    /// The transaction and the tree.
+    fn parts(&mut self) -> (&mut TenantTx, &mut Tree);
     /// Takes nodes in that were made offline and are used for the first time.
     fn take_in(&mut self, adopted: Vec<Adopted>);
 
@@ -55,6 +57,10 @@ pub(crate) struct ReadTenant {
 }
 
 impl Loaded for LockedTenant {
+    fn parts(&mut self) -> (&mut TenantTx, &mut Tree) {
+        (self.tx.tx(), &mut self.tree)
+    }
+
     fn tree_mut(&mut self) -> &mut Tree {
         &mut self.tree
     }
@@ -78,6 +84,10 @@ impl Loaded for LockedTenant {
 }
 
 impl Loaded for ReadTenant {
+    fn parts(&mut self) -> (&mut TenantTx, &mut Tree) {
+        (&mut self.tx, &mut self.tree)
+    }
+
     fn tree_mut(&mut self) -> &mut Tree {
         &mut self.tree
     }

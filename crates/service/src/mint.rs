@@ -18,7 +18,7 @@ use crate::{
     app::fresh_id,
     chain::{self, WriteError},
     event::EventKind,
-    idempotency::{self, scoped},
+    idempotency::{bound::record_bound, scoped},
     locked::{Loaded, LockedTenant},
 };
 
@@ -128,12 +128,13 @@ impl App {
         principal.require(Action::Delegate)?;
         let key = scoped(principal, ROUTE, key);
         if let Some(key) = &key
-            && let Some(answer) = key.find::<Answer>(&mut locked).await?
+            && let Some(repeated) = key.find_bound::<Answer>(principal, &mut locked).await?
         {
+            let answer = repeated.secret()?;
             return Ok(Outcome::replayed(self.minted_again(principal, &mut locked, &parent, answer).await?));
         }
         let (minted, answer) = self.mint_locked(principal, request, &parent, &mut locked).await?;
-        idempotency::record(&mut locked, key.as_ref(), 201, &answer).await?;
+        record_bound(&mut locked, key.as_ref(), principal, 201, &answer).await?;
         locked.commit(self).await?;
         Ok(Outcome::fresh(minted))
     }
@@ -202,7 +203,7 @@ impl App {
         audit::append(&mut locked.tx, &entry).await?;
         locked.announce(EventKind::DelegationCreated, Some(id), &created(&row)).await?;
 
-        let mut delegation = DelegationView::new(&locked.tree, &row, principal);
+        let mut delegation = DelegationView::of_one(locked, &row, principal).await?;
         delegation.caveats = verified.caveats().iter().map(ToString::to_string).collect();
         let answer = Answer {
             // The answer shows the caveats with their nonces, as the token does; the record must not hold them.
@@ -218,7 +219,7 @@ impl App {
 ///
 /// A duration ends at the parent's end where it asks for no more than the parent's whole life was: `720h` below a
 /// parent that was minted with `720h` a moment ago is meant to be accepted. Whoever names an instant means it.
-fn expiry_instant(request: ExpiryRequest, parent: &Delegation, now: Timestamp) -> Timestamp {
+pub(crate) fn expiry_instant(request: ExpiryRequest, parent: &Delegation, now: Timestamp) -> Timestamp {
     let duration = match request {
         // PostgreSQL and caveats keep microseconds; truncating never grants more than was asked for.
         ExpiryRequest::At(instant) => {

@@ -16,7 +16,7 @@ use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError, SessionSecret, Via,
     app::fresh_id,
     event::EventKind,
-    idempotency::{self, ScopedKey, scoped},
+    idempotency::{self, ScopedKey, bound::record_bound, scoped},
     locked::{Loaded, LockedTenant},
 };
 
@@ -161,8 +161,9 @@ impl App {
         let hash = self.hash_password(password.expect("one was given or made up")).await?;
         let (mut locked, key) = self.lock_people(principal, "POST /user", key).await?;
         if let Some(key) = &key
-            && let Some(answer) = key.find::<Answer>(&mut locked).await?
+            && let Some(repeated) = key.find_bound::<Answer>(principal, &mut locked).await?
         {
+            let answer = repeated.where_secret(|answer| answer.is_password_made_up)?;
             let password = if answer.is_password_made_up {
                 Some(self.made_up_password_in(&mut locked, answer.id).await?)
             } else {
@@ -181,7 +182,7 @@ impl App {
         audit::append(&mut locked.tx, &entry).await?;
         locked.announce(EventKind::UserCreated, None, &told(&member)).await?;
         let answer = Answer::of(&member, made_up.is_some());
-        idempotency::record(&mut locked, key.as_ref(), 201, &answer).await?;
+        record_bound(&mut locked, key.as_ref(), principal, 201, &answer).await?;
         locked.commit(self).await?;
         Ok(Outcome::fresh(CreatedMember { member, password: made_up }))
     }

@@ -42,6 +42,12 @@ pub struct HoldReceipt {
     pub remaining: Option<Credits>,
     /// The least over the path; `None`: unlimited.
     pub effective_remaining: Option<Credits>,
+    /// What it is for, in its maker's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The maker's JSON object, as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<String>,
 }
 
 /// What an operation is answered with.
@@ -63,6 +69,9 @@ pub enum SpendError {
     /// The books refuse it.
     #[error("the books refuse it")]
     Denied(Denial),
+    /// Who spent may not give back to itself.
+    #[error("who spent does not give it back")]
+    OwnRefund,
     /// The queue is full or gone.
     #[error(transparent)]
     Engine(#[from] EngineError),

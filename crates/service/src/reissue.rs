@@ -1,5 +1,6 @@
 //! A delegation's next token: the same chain above, and its own block written again.
 
+use jiff::Timestamp;
 use subgrant_domain::NodePath;
 use subgrant_store::{
     delegations::{self, Delegation},
@@ -44,6 +45,38 @@ pub(crate) fn reissued(row: &Delegation) -> Result<Delegation, ServiceError> {
     let said: Vec<_> = said.filter(|text| !own_block.contains(text)).collect();
     caveats.extend(own_block.into_iter().chain(said));
     Ok(Delegation { caveats, token_generation: generation, ..row.clone() })
+}
+
+/// The same delegation with a block that says when its life ends now, and nothing that it said of that before.
+pub(crate) fn with_end_of_life(row: Delegation) -> Result<Delegation, ServiceError> {
+    let begin = chain::own_block(&row);
+    let mut caveats = row.caveats[..begin].to_vec();
+    for text in &row.caveats[begin..] {
+        if expires(text)?.is_none() {
+            caveats.push(text.clone());
+        }
+    }
+    caveats.extend(row.node.terms.expires_at.map(|end| Caveat::Expires(end).to_string()));
+    Ok(Delegation { caveats, ..row })
+}
+
+/// The earliest end that the blocks above a delegation's own say in its token.
+pub(crate) fn expires_above(row: &Delegation) -> Result<Option<Timestamp>, ServiceError> {
+    let above = row.caveats[..chain::own_block(row)].iter();
+    let ends: Result<Vec<_>, _> = above.map(|text| expires(text)).collect();
+    Ok(ends?.into_iter().flatten().min())
+}
+
+/// What a stored caveat says of the end of a life, if it does.
+fn expires(text: &str) -> Result<Option<Timestamp>, ServiceError> {
+    if chain::is_opening(text) {
+        return Ok(None);
+    }
+    match text.parse() {
+        Ok(Caveat::Expires(end)) => Ok(Some(end)),
+        Ok(_) => Ok(None),
+        Err(_) => Err(ServiceError::Inconsistent("a stored caveat is malformed".to_owned())),
+    }
 }
 
 impl App {

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError,
     app::fresh_id,
-    idempotency::{self, ScopedKey, scoped},
+    idempotency::{self, ScopedKey, bound::record_bound, scoped},
     locked::{Loaded, LockedTenant},
 };
 
@@ -108,8 +108,9 @@ impl App {
         let (mut locked, key) = self.lock_services(principal, "POST /service", key).await?;
         principal.require_for_tenant(Action::Delegate)?;
         if let Some(key) = &key
-            && let Some(Answer { id }) = key.find(&mut locked).await?
+            && let Some(repeated) = key.find_bound(principal, &mut locked).await?
         {
+            let Answer { id } = repeated.secret()?;
             let stored = services::by_id(locked.tx(), id).await?.ok_or(AccessError::NotFound)?;
             return Ok(Outcome::replayed(self.registered(&locked, stored)?));
         }
@@ -128,7 +129,7 @@ impl App {
         let details = json!({ "name": stored.name });
         let entry = principal.audit_entry("service.create", id.to_string(), &details);
         audit::append(&mut locked.tx, &entry).await?;
-        idempotency::record(&mut locked, key.as_ref(), 201, &Answer { id }).await?;
+        record_bound(&mut locked, key.as_ref(), principal, 201, &Answer { id }).await?;
         let registered = self.registered(&locked, stored)?;
         locked.commit(self).await?;
         Ok(Outcome::fresh(registered))

@@ -7,8 +7,9 @@ use subgrant_store::{StoreError, audit, delegations, holds};
 
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError,
+    credential::OwnEnd,
     event::EventKind,
-    idempotency::{self, ScopedKey, scoped},
+    idempotency::{ScopedKey, bound::record_bound, scoped},
     locked::{Loaded, LockedTenant},
 };
 
@@ -57,6 +58,9 @@ pub enum RevokeError {
     /// The caller may not do this, or not here.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// It is the root, without which the tenant would have nothing.
+    #[error("the root is not revoked, its token is rotated")]
+    IsRoot,
     /// It, or a node above it, was revoked before.
     #[error("the delegation is revoked already")]
     AlreadyRevoked,
@@ -98,13 +102,13 @@ impl App {
         let (path, active_last_hour) = self.revocable(principal, request.id, key.as_ref()).await?;
         let mut locked =
             LockedTenant::open(&self.shared().database, principal.tenant, &[&principal.path, &path]).await?;
-        // Looked up before the caller's standing, because whoever revokes itself may ask again for the receipt.
-        if let Some(key) = &key
-            && let Some(receipt) = key.find(&mut locked).await?
-        {
-            return Ok(Outcome::replayed(receipt));
+        let ended = |_: &RevokeReceipt, at| OwnEnd::of_node(at);
+        if let Some(repeated) = principal.repeated(&mut locked, key.as_ref(), ended).await? {
+            return Ok(Outcome::replayed(repeated.plain()));
         }
-        principal.check_standing(&mut locked).await?;
+        if path.depth() == 0 {
+            return Err(RevokeError::IsRoot);
+        }
         let now = locked.head.now;
         let holds_voided = holds::count_open(&mut locked.tx, &path, now).await?;
         let mut receipt = plan(&mut locked, &path, request, active_last_hour, holds_voided)?;
@@ -125,7 +129,7 @@ impl App {
             "reason": request.reason,
         });
         locked.announce(EventKind::DelegationRevoked, Some(path.id()), &told).await?;
-        idempotency::record(&mut locked, key.as_ref(), 200, &receipt).await?;
+        record_bound(&mut locked, key.as_ref(), principal, 200, &receipt).await?;
         locked.commit(self).await?;
         Ok(Outcome::fresh(receipt))
     }

@@ -2,15 +2,18 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use subgrant_domain::{Action, DelegationId, RootKeyId, TenantId};
+use subgrant_domain::{Action, DelegationId, Role, RootKeyId, TenantId};
 use subgrant_store::{StoreError, TenantTx, audit, delegations, root_keys};
 use subgrant_token::Macaroon;
 use zeroize::Zeroizing;
 
 use crate::{
-    AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError, chain,
+    AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError,
+    access::Via,
+    chain,
+    credential::OwnEnd,
     event::EventKind,
-    idempotency::{self, scoped},
+    idempotency::{bound::record_bound, scoped},
     locked::{Loaded, LockedTenant},
     reissue::narrowed,
     service_key::written_before,
@@ -41,6 +44,9 @@ pub enum RotateError {
     /// The caller may not do this.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// The root was revoked, when that was possible, and only an owner brings it back.
+    #[error("the root is revoked")]
+    RootRevoked,
     /// `revoke_issued_before` lies in the future: it would refuse the new token too.
     #[error("revoke_issued_before must not lie in the future")]
     CutOffInTheFuture,
@@ -62,11 +68,15 @@ impl From<StoreError> for RotateError {
 struct Answer {
     root_key: RootKeyId,
     previous_valid_until: Timestamp,
+    /// From when on tokens count as issued, where the rotation has changed it.
+    tokens_valid_from: Option<Timestamp>,
 }
 
 impl App {
     /// Makes a new root key and token. Tokens of delegations go on working under the old key, unless
     /// `revoke_issued_before` says otherwise; the old root token works until the grace is over.
+    ///
+    /// A root that was revoked, as long as that was possible, comes back to life when an owner does this, and nothing below it.
     pub async fn rotate_root(
         &self,
         principal: &Principal,
@@ -80,14 +90,15 @@ impl App {
             return Err(AccessError::NotFound.into());
         }
         let key = scoped(principal, ROUTE, key);
-        // Looked up before the caller's standing: without a grace the rotation has ended the caller's own token, and
-        // whoever did not get the answer must be able to ask again.
-        if let Some(key) = &key
-            && let Some(answer) = key.find::<Answer>(&mut locked).await?
-        {
+        let ended = |answer: &Answer, at| OwnEnd {
+            at,
+            valid_until: Some(answer.previous_valid_until),
+            tokens_valid_from: answer.tokens_valid_from,
+        };
+        if let Some(repeated) = principal.repeated(&mut locked, key.as_ref(), ended).await? {
+            let answer = repeated.successor()?;
             return Ok(Outcome::replayed(self.rotated(principal, &mut locked, &answer).await?));
         }
-        principal.check_standing(&mut locked).await?;
         principal.require(Action::Delegate)?;
         if let Some(credential) = principal.credential()
             && root_keys::current(locked.tx()).await?.id != credential.root_key.id
@@ -98,21 +109,28 @@ impl App {
         if request.revoke_issued_before.is_some_and(|instant| instant > now) {
             return Err(RotateError::CutOffInTheFuture);
         }
+        let brought_back = bring_root_back(principal, &mut locked).await?;
         let (id, _) = self.create_root_key(locked.tx.tx(), now).await?;
         let previous_valid_until = now.saturating_add(request.grace).unwrap_or(Timestamp::MAX);
         root_keys::expire_root_tokens(&mut locked.tx, id, previous_valid_until).await?;
+        let mut tokens_valid_from = None;
         if let Some(instant) = request.revoke_issued_before {
-            delegations::refuse_tokens_before(&mut locked.tx, principal.path.root_id(), instant).await?;
+            let root = principal.path.root_id();
+            tokens_valid_from =
+                delegations::refuse_tokens_before(&mut locked.tx, root, instant).await?.filter(|from| {
+                    locked.rows.get(&root).is_some_and(|row| row.tokens_valid_from != Some(*from))
+                });
         }
         let details = serde_json::json!({
             "previous_valid_until": previous_valid_until,
             "revoke_issued_before": request.revoke_issued_before,
+            "brought_back": brought_back,
         });
         let entry = principal.audit_entry("root.rotate", principal.path.root_id().to_string(), &details);
         audit::append(&mut locked.tx, &entry).await?;
         locked.announce(EventKind::RootRotated, Some(principal.path.root_id()), &details).await?;
-        let answer = Answer { root_key: id, previous_valid_until };
-        idempotency::record(&mut locked, key.as_ref(), 200, &answer).await?;
+        let answer = Answer { root_key: id, previous_valid_until, tokens_valid_from };
+        record_bound(&mut locked, key.as_ref(), principal, 200, &answer).await?;
         let rotated = self.rotated(principal, &mut locked, &answer).await?;
         locked.commit(self).await?;
         Ok(Outcome::fresh(rotated))
@@ -155,4 +173,15 @@ impl App {
         let token = self.signed_for(&mut tx, token, row.audience).await.map_err(written_before)?;
         Ok(Zeroizing::new(token.to_text()))
     }
+}
+
+/// Brings a revoked root back, for an owner; says whether it was one.
+async fn bring_root_back(principal: &Principal, locked: &mut LockedTenant) -> Result<bool, RotateError> {
+    let root = principal.path.root_id();
+    let Some(revoked_at) = locked.row(root)?.node.revoked_at else { return Ok(false) };
+    if !matches!(principal.via, Via::Session { role: Role::Owner, .. }) {
+        return Err(RotateError::RootRevoked);
+    }
+    delegations::bring_root_back(&mut locked.tx, root, revoked_at).await?;
+    Ok(true)
 }

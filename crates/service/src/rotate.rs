@@ -10,9 +10,10 @@ use zeroize::Zeroizing;
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, Principal, ServiceError,
     chain::WriteError,
+    credential::OwnEnd,
     delegation::visible_path,
     event::EventKind,
-    idempotency::{self, ScopedKey, scoped},
+    idempotency::{ScopedKey, bound::record_bound, scoped},
     locked::{Loaded, LockedTenant},
     reissue::reissued,
 };
@@ -86,13 +87,17 @@ impl App {
         let path = self.rotatable(principal, id, key.as_ref()).await?;
         let mut locked =
             LockedTenant::open(&self.shared().database, principal.tenant, &[&principal.path, &path]).await?;
-        // Looked up before the caller's standing: without a grace the rotation has ended the caller's own token.
-        if let Some(key) = &key
-            && let Some(answer) = key.find::<Answer>(&mut locked).await?
-        {
+        let ended = |answer: &Answer, at| OwnEnd {
+            valid_until: Some(answer.previous_valid_until),
+            ..OwnEnd::of_node(at)
+        };
+        if let Some(repeated) = principal.repeated(&mut locked, key.as_ref(), ended).await? {
+            let answer = repeated.successor()?;
             return Ok(Outcome::replayed(self.rotated_token(principal, &mut locked, &path, answer).await?));
         }
-        principal.check_standing(&mut locked).await?;
+        if path.depth() == 0 {
+            return Err(RotateDelegationError::IsRoot);
+        }
         crate::access::usable(locked.tree.status(&path)).or_else(|error| match error {
             crate::CredentialError::Frozen => Ok(()),
             _ => Err(RotateDelegationError::Over),
@@ -113,7 +118,7 @@ impl App {
         let entry = principal.audit_entry("delegation.rotate", id.to_string(), &details);
         audit::append(&mut locked.tx, &entry).await?;
         locked.announce(EventKind::DelegationRotated, Some(id), &details).await?;
-        idempotency::record(&mut locked, key.as_ref(), 200, &answer).await?;
+        record_bound(&mut locked, key.as_ref(), principal, 200, &answer).await?;
         let rotated = self.rotated_token(principal, &mut locked, &path, answer).await?;
         locked.commit(self).await?;
         Ok(Outcome::fresh(rotated))
@@ -130,7 +135,7 @@ impl App {
         if principal.credential().is_none() || id != principal.path.id() {
             principal.require(Action::Delegate)?;
         }
-        if path.depth() == 0 { Err(RotateDelegationError::IsRoot) } else { Ok(path) }
+        Ok(path)
     }
 
     async fn rotated_token(

@@ -10,7 +10,10 @@ use subgrant_store::{
 };
 use zeroize::Zeroizing;
 
-use crate::{App, Browser, Outcome, ServiceError, SessionSecret, app::fresh_id, chain, session};
+use crate::{
+    App, Browser, Outcome, ServiceError, SessionSecret, app::fresh_id, chain,
+    idempotency::bound::SHOWN_AGAIN, session,
+};
 
 /// Who signs up. Validated by the caller: a lower-case address, a password of acceptable length.
 #[derive(Clone)]
@@ -114,11 +117,15 @@ impl App {
         if request.idempotency_key.is_none() || owner.signup_idempotency_key != request.idempotency_key {
             return Err(SignupError::EmailTaken);
         }
+        // The answer holds the root token.
+        let now = ledger::head(&mut tx).await?.now;
+        if now.duration_since(tenant.created_at) >= SHOWN_AGAIN {
+            return Err(SignupError::EmailTaken);
+        }
         let is_password = self.is_password(request.password.clone(), owner.password_hash.clone()).await?;
         if !is_password || tenant.name != request.organization.as_str() {
             return Err(SignupError::IdempotencyMismatch);
         }
-        let now = ledger::head(&mut tx).await?.now;
         let session = session::open(&mut tx, user, &request.browser, now).await?;
         let first_key = root_keys::first(&mut tx).await?;
         tx.commit().await?;

@@ -72,7 +72,7 @@ impl App {
         let (entry, path) = found.ok_or(AccessError::NotFound)?;
         if principal.path.depth() > 0 && path.id() == principal.path.id() {
             // Who spent may not take it back: that is for whoever granted it.
-            return Err(AccessError::NotPermitted(Action::Delegate).into());
+            return Err(SpendError::OwnRefund);
         }
         Ok((entry, path))
     }

@@ -1,5 +1,6 @@
-//! Changing a delegation's label, budget and limits.
+//! Changing a delegation's label, budget, limits and end.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use subgrant_domain::{
@@ -9,17 +10,19 @@ use subgrant_domain::{
 use subgrant_store::{
     StoreError, audit,
     delegations::{self, Delegation},
+    holds,
 };
 use subgrant_token::TokenError;
 use zeroize::Zeroizing;
 
 use crate::{
-    AccessError, App, DelegationView, IdempotencyKey, Outcome, Principal, ServiceError,
+    AccessError, App, DelegationView, ExpiryRequest, IdempotencyKey, Outcome, Principal, ServiceError,
     chain::WriteError,
     event::EventKind,
-    idempotency::{self, scoped},
+    idempotency::{bound::record_bound, scoped},
     locked::{Loaded, LockedTenant},
-    reissue::reissued,
+    mint::expiry_instant,
+    reissue::{expires_above, reissued, with_end_of_life},
 };
 
 const ROUTE: &str = "PATCH /delegation/{id}";
@@ -33,8 +36,12 @@ pub struct UpdateRequest {
     pub if_versions: Option<Vec<i64>>,
     /// The new name.
     pub label: Option<AttributeText>,
-    /// The new budget and limits.
+    /// The new budget and limits; its expiry is ignored in favour of [`UpdateRequest::expiry`].
     pub change: ChangeRequest,
+    /// The new end of its life; `Some(None)`: that of the delegations above.
+    pub expiry: Option<Option<ExpiryRequest>>,
+    /// Say what would happen, and change nothing.
+    pub dry_run: bool,
 }
 
 /// A changed delegation.
@@ -44,7 +51,21 @@ pub struct Updated {
     /// A token that may do what was not permitted before, where there is such a thing. Older tokens stay good within
     /// what they say.
     pub token: Option<Zeroizing<String>>,
+    /// What an earlier end of its life does below it.
+    pub effects: Option<Effects>,
 }
+
+/// What an earlier end of a delegation's life does to what is below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effects {
+    /// Delegations below that lived longer, and end with it now; 250 stands for that many or more.
+    pub descendants_ending: u64,
+    /// Open holds of the subtree that end with it now.
+    pub holds_ending: u64,
+}
+
+/// How many delegations are counted.
+const MOST_COUNTED: i64 = 250;
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -95,10 +116,12 @@ struct Answer {
     delegation: DelegationView,
     /// The new token's chain, as it is stored.
     reissued: Option<Vec<String>>,
+    #[serde(default)]
+    effects: Option<Effects>,
 }
 
 impl App {
-    /// Changes the caller's own delegation or one below it. What narrows binds every token at once; what widens takes a
+    /// Changes the caller's own delegation or one below it, or says what that would do. What narrows binds every token at once; what widens takes a
     /// new token, which the answer holds, and somebody above.
     pub async fn update(
         &self,
@@ -106,20 +129,25 @@ impl App {
         request: &UpdateRequest,
         key: Option<IdempotencyKey>,
     ) -> Result<Outcome<Updated>, UpdateError> {
-        let key = scoped(principal, ROUTE, key);
-        let (_, path) = self.target(principal, request.id, key.as_ref()).await?;
+        let key = scoped(principal, ROUTE, key.filter(|_| !request.dry_run));
+        let (_, path) = self.target(principal, request.id, None).await?;
         principal.require(Action::Delegate)?;
         let mut locked =
             LockedTenant::open(&self.shared().database, principal.tenant, &[&principal.path, &path]).await?;
         principal.check_standing(&mut locked).await?;
         // Looked up before the version, which the change itself has moved on.
         if let Some(key) = &key
-            && let Some(answer) = key.find::<Answer>(&mut locked).await?
+            && let Some(repeated) = key.find_bound::<Answer>(principal, &mut locked).await?
         {
+            let answer = repeated.where_secret(|answer| answer.reissued.is_some())?;
             return Ok(Outcome::replayed(self.updated(principal, &mut locked, &path, answer).await?));
         }
         let answer = self.update_locked(principal, request, &path, &mut locked).await?;
-        idempotency::record(&mut locked, key.as_ref(), 200, &answer).await?;
+        if request.dry_run {
+            let Answer { delegation, effects, .. } = answer;
+            return Ok(Outcome::fresh(Updated { delegation, token: None, effects }));
+        }
+        record_bound(&mut locked, key.as_ref(), principal, 200, &answer).await?;
         let updated = self.updated(principal, &mut locked, &path, answer).await?;
         locked.commit(self).await?;
         Ok(Outcome::fresh(updated))
@@ -136,16 +164,25 @@ impl App {
         if request.if_versions.as_ref().is_some_and(|versions| !versions.contains(&before.version)) {
             return Err(UpdateError::StaleVersion { current: before.version });
         }
-        let direction = direction_of(&before.node, &request.change);
+        let change =
+            ChangeRequest { expires_at: new_end(locked, &before, request)?, ..request.change.clone() };
+        let direction = direction_of(&before.node, &change);
         let is_own = principal.credential().is_some() && path.id() == principal.path.id();
         if is_own && direction == Direction::Wider {
             return Err(UpdateError::OwnWidening);
         }
-        plan_change(&mut locked.tree, path, &request.change).map_err(UpdateError::Denied)?;
+        plan_change(&mut locked.tree, path, &change).map_err(UpdateError::Denied)?;
         let node = locked.tree.node(path.id()).cloned().unwrap_or_else(|| before.node.clone());
         let label = request.label.clone().unwrap_or_else(|| before.label.clone());
-        let after = Delegation { node, label, ..before.clone() };
+        let mut after = Delegation { node, label, ..before.clone() };
+        if change.expires_at.is_some() && direction == Direction::Wider {
+            after = with_end_of_life(after)?;
+        }
         locked.write_changes().await?;
+        let effects = match change.expires_at.flatten() {
+            Some(end) => Some(end_below(locked, path, end).await?),
+            None => None,
+        };
         if after.label != before.label {
             delegations::forget_label(&mut locked.tx, path, &before.label).await?;
             delegations::index_label(&mut locked.tx, path, &after.label).await?;
@@ -167,8 +204,8 @@ impl App {
         locked.announce(EventKind::DelegationChanged, Some(path.id()), &details).await?;
         let entry = principal.audit_entry("delegation.update", path.id().to_string(), &details);
         audit::append(&mut locked.tx, &entry).await?;
-        let delegation = DelegationView::new(&locked.tree, &after, principal);
-        Ok(Answer { delegation, reissued })
+        let delegation = DelegationView::of_one(locked, &after, principal).await?;
+        Ok(Answer { delegation, reissued, effects })
     }
 
     async fn updated(
@@ -182,8 +219,46 @@ impl App {
             Some(caveats) => Some(self.reissued_token(principal, locked, path, caveats).await?),
             None => None,
         };
-        Ok(Updated { delegation: answer.delegation, token })
+        Ok(Updated { delegation: answer.delegation, token, effects: answer.effects })
     }
+}
+
+/// The end of a node's life that is asked for. Without one of its own it lives as long as what is above it: the nodes, and
+/// what the blocks above say in the node's own tokens, which no later token of it can be without.
+#[expect(clippy::option_option, reason = "nothing is asked for, no end of its own, or an end")]
+fn new_end(
+    locked: &LockedTenant,
+    row: &Delegation,
+    request: &UpdateRequest,
+) -> Result<Option<Option<Timestamp>>, UpdateError> {
+    let (Some(asked), Some(parent)) = (request.expiry, row.node.path.parent_id()) else {
+        return Ok(request.expiry.map(|_| None));
+    };
+    let asked = match asked {
+        Some(expiry) => Some(expiry_instant(expiry, locked.row(parent)?, locked.head.now)),
+        None => None,
+    };
+    let said = expires_above(row)?;
+    if let (Some(asked), Some(said)) = (asked, said)
+        && asked > said
+    {
+        let permitted = format!("a life that ends no later than {said}, which the tokens above say");
+        let denial = ChangeDenial::NarrowerThanParent { field: "expiry", permitted };
+        return Err(UpdateError::Denied(denial));
+    }
+    let above = row.node.path.ancestors().iter().filter_map(|id| locked.tree.node(*id)?.terms.expires_at);
+    Ok(Some(asked.or_else(|| above.chain(said).min())))
+}
+
+/// Lets the open holds of a subtree end with it, as none outlives its node, and counts what else does.
+async fn end_below(
+    locked: &mut LockedTenant,
+    path: &NodePath,
+    end: Timestamp,
+) -> Result<Effects, UpdateError> {
+    let holds_ending = holds::shorten_within(&mut locked.tx, path, end).await?;
+    let descendants_ending = delegations::count_outliving(locked.tx.tx(), path, end, MOST_COUNTED).await?;
+    Ok(Effects { descendants_ending, holds_ending })
 }
 
 /// What a change can change, for the audit log.
@@ -194,5 +269,6 @@ fn settings(row: &Delegation) -> Value {
         "budget_credits": row.node.budget,
         "max_per_spend": row.node.terms.max_per_spend,
         "limits": limits,
+        "expires_at": row.node.terms.expires_at,
     })
 }

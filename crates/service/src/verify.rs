@@ -10,6 +10,7 @@ use crate::{
     access::{PresentedToken, Via},
     chain,
     credential::Credential,
+    locked::Loaded,
 };
 
 /// A token, and the request that it came with.
@@ -71,14 +72,12 @@ impl App {
             source_ip: request.source_ip,
             request_id: None,
         };
-        let read = self.read(&holder).await?;
+        let mut read = self.read(&holder).await?;
         // A resource server speaks for itself, whatever it says.
         let service = caller.service().or(request.service);
         check_request(&credential, request, service, read.tree.now())?;
-        let id = holder.path.id();
-        let missing = || crate::ServiceError::Inconsistent(format!("{id} was not loaded"));
-        let row = read.rows.get(&id).ok_or_else(missing)?;
-        let delegation = DelegationView::new(&read.tree, row, &holder);
+        let row = read.row(holder.path.id())?.clone();
+        let delegation = DelegationView::of_one(&mut read, &row, &holder).await?;
         Ok(Verification {
             effective_remaining: delegation.effective_remaining,
             caveats: credential.token.caveats().iter().map(chain::public_text).collect(),

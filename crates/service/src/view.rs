@@ -7,7 +7,12 @@ use subgrant_domain::{
 };
 use subgrant_store::delegations::Delegation;
 
-use crate::{BlockedAt, Principal, chain};
+use crate::{
+    BlockedAt, Principal, ServiceError, chain,
+    credential::{Credential, NO_LIMITS},
+    locked::Loaded,
+    window_counters,
+};
 
 /// Settings, balances and state at one instant. Also what is recorded to answer a repeated request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,12 +48,16 @@ pub struct DelegationView {
     pub available: Option<Credits>,
     /// `budget − spent − held`.
     pub remaining: Option<Credits>,
-    /// The least over the path, and under what the caller's own token says.
+    /// The least over the path, and under what the caller's own token says. Window limits count where the node is looked at
+    /// alone.
     pub effective_remaining: Option<Credits>,
     /// carve or cap.
     pub allocation: String,
     /// The window limits of this node.
     pub limits: Vec<String>,
+    /// How far each of them is used, in the same order, where the node was looked at alone.
+    #[serde(default)]
+    pub limit_use: Vec<Option<LimitUse>>,
     /// The largest single spend of this node.
     pub max_per_spend: Option<Credits>,
     /// What a holder may do.
@@ -73,8 +82,72 @@ pub struct DelegationView {
     pub created_at: Timestamp,
 }
 
+/// How far a window limit is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitUse {
+    /// What was spent in the window so far.
+    pub used: Credits,
+    /// When the next window begins.
+    pub resets_at: Timestamp,
+}
+
 impl DelegationView {
-    /// The view of a node whose whole path is in `tree`.
+    /// The view of a node, looked at alone, whose whole path was read: with how far its window limits are used, and with what
+    /// the presented token says where the node is the token's own.
+    pub(crate) async fn of_one(
+        loaded: &mut impl Loaded,
+        row: &Delegation,
+        principal: &Principal,
+    ) -> Result<Self, ServiceError> {
+        let path = &row.node.path;
+        let own = principal.credential().filter(|credential| credential.path == *path);
+        let limits = own.map_or(&NO_LIMITS, |credential| &credential.limits);
+        let required = window_counters::on_path(loaded.tree(), path, limits);
+        let (tx, tree) = loaded.parts();
+        window_counters::supply(tx, tree, required, None).await?;
+        let mut view = Self::new(tree, row, principal);
+        if let Some(credential) = own {
+            view.narrow_to(tree, credential);
+        }
+        if !matches!(tree.status(path), Status::Revoked(_)) {
+            view.effective_remaining = tree.effective_remaining_now(path, limits);
+        }
+        view.limit_use = view.limits.iter().map(|text| limit_use(tree, path.id(), text)).collect();
+        Ok(view)
+    }
+
+    /// What binds the holder of a token of the node itself.
+    fn narrow_to(&mut self, tree: &Tree, credential: &Credential) {
+        let (path, scope) = (&credential.path, credential.scope());
+        let ceiling = credential.ceiling_at(path);
+        let least = |own: Option<Credits>| own.into_iter().chain(ceiling).min();
+        let chain = tree.chain(path);
+        if let Some(node) = chain.last() {
+            self.budget = least(self.budget);
+            let is_dead = matches!(tree.status(path), Status::Revoked(_));
+            if !is_dead {
+                self.remaining = node.remaining_within(ceiling);
+                self.available = node.available_within(ceiling);
+            }
+            let actions = credential.actions.intersection(node.terms.actions);
+            self.actions = actions.iter().map(Action::as_str).map(str::to_owned).collect();
+        }
+        let above = chain.iter().filter_map(|node| node.terms.max_per_spend);
+        self.max_per_spend = above.chain(scope.max_per_spend).min();
+        let above = chain.iter().filter_map(|node| node.terms.expires_at);
+        self.expires_at = above.chain(scope.expires()).min();
+        self.max_depth = self.max_depth.into_iter().chain(scope.remaining_depth).min();
+        self.cost_center = self.cost_center.take().or_else(|| scope.cost_center.clone());
+        self.department = self.department.take().or_else(|| scope.department.clone());
+        for limit in credential.limits.windows_of(path.id()).map(WindowLimit::to_string) {
+            if !self.limits.contains(&limit) {
+                self.limits.push(limit);
+            }
+        }
+        self.caveats = credential.token.caveats().iter().map(chain::public_text).collect();
+    }
+
+    /// The view of a node whose whole path is in `tree`, as lists show it.
     pub(crate) fn new(tree: &Tree, row: &Delegation, principal: &Principal) -> Self {
         let path = &row.node.path;
         let status = tree.status(path);
@@ -108,6 +181,7 @@ impl DelegationView {
             },
             allocation: node.allocation.to_string(),
             limits: node.terms.limits.iter().map(WindowLimit::to_string).collect(),
+            limit_use: Vec::new(),
             max_per_spend: node.terms.max_per_spend,
             actions: node.terms.actions.iter().map(Action::as_str).map(str::to_owned).collect(),
             max_depth: node.terms.max_depth,
@@ -126,6 +200,12 @@ impl DelegationView {
     pub fn is_carve(&self) -> bool {
         self.allocation == Allocation::Carve.as_str()
     }
+}
+
+fn limit_use(tree: &Tree, node: DelegationId, limit: &str) -> Option<LimitUse> {
+    let limit: WindowLimit = limit.parse().ok()?;
+    let (key, resets_at) = tree.window_key(node, limit.period);
+    Some(LimitUse { used: tree.window(key)?, resets_at })
 }
 
 fn deactivated_by(status: Status, path: &NodePath, principal: &Principal) -> Option<String> {

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::{
     AccessError, App, IdempotencyKey, Outcome, PeopleError, Principal, ServiceError,
     app::fresh_id,
-    idempotency,
+    idempotency::{self, bound::record_bound},
     locked::{Loaded, ReadTenant},
     outbox::next_wait,
     people::acting,
@@ -153,8 +153,9 @@ impl App {
         let user = may_manage(principal)?;
         let (mut locked, key) = self.lock_people(principal, "POST /webhook", key).await?;
         if let Some(key) = &key
-            && let Some(Answer { id }) = key.find(&mut locked).await?
+            && let Some(repeated) = key.find_bound(principal, &mut locked).await?
         {
+            let Answer { id } = repeated.secret()?;
             let all = webhooks::all(locked.tx.tx()).await?;
             let webhook = all.into_iter().find(|webhook| webhook.id == id).ok_or(AccessError::NotFound)?;
             let secret = self.webhook_secret_text(&mut locked, id).await?;
@@ -171,7 +172,7 @@ impl App {
         let entry = principal.audit_entry("webhook.create", webhook.id.to_string(), &details);
         audit::append(&mut locked.tx, &entry).await?;
         let secret = self.webhook_secret_text(&mut locked, webhook.id).await?;
-        idempotency::record(&mut locked, key.as_ref(), 201, &Answer { id: webhook.id }).await?;
+        record_bound(&mut locked, key.as_ref(), principal, 201, &Answer { id: webhook.id }).await?;
         locked.commit(self).await?;
         Ok(Outcome::fresh(CreatedWebhook { webhook, secret }))
     }

@@ -3,6 +3,7 @@
 mod label;
 mod list;
 mod place;
+mod recovery;
 pub(crate) mod row;
 
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ pub use list::{
     Candidates, Filter, Found, Rows, StatusFilter, count, count_active, first_children, marked, rows,
 };
 pub use place::{Place, Span};
+pub use recovery::bring_root_back;
 
 use crate::{LockedTx, Result, TenantTx, delegations::row::Row, error::read};
 
@@ -234,14 +236,14 @@ pub async fn revoke(tx: &mut LockedTx, id: DelegationId, at: Timestamp) -> Resul
     row::expect_rows(updated, 1)
 }
 
-/// Writes a node's label, limits and canonical token, but not its balances; returns its new version.
+/// Writes a node's label, limits, end and canonical token, but not its balances; returns its new version.
 pub async fn update_settings(tx: &mut LockedTx, delegation: &Delegation) -> Result<i64> {
     let tenant = tx.tenant_uuid();
     let Node { terms, .. } = &delegation.node;
     let limits: Vec<_> = terms.limits.iter().map(ToString::to_string).collect();
     let version = sqlx::query_scalar!(
         "UPDATE delegations SET label = $3, max_per_spend = $4, limits = $5, token_generation = $6, caveats = $7,
-             version = version + 1
+             expires_at = $8, version = version + 1
          WHERE tenant_id = $1 AND id = $2 RETURNING version",
         tenant,
         delegation.node.id().as_uuid(),
@@ -249,11 +251,35 @@ pub async fn update_settings(tx: &mut LockedTx, delegation: &Delegation) -> Resu
         terms.max_per_spend.map(row::amount),
         &limits,
         delegation.token_generation.cast_signed(),
-        &delegation.caveats
+        &delegation.caveats,
+        terms.expires_at.map(ToSqlx::to_sqlx) as _
     )
     .fetch_one(tx.connection())
     .await?;
     Ok(version)
+}
+
+/// How many nodes below one live longer than until `end`, by themselves; at most `limit` are counted.
+pub async fn count_outliving(tx: &mut TenantTx, top: &NodePath, end: Timestamp, limit: i64) -> Result<u64> {
+    let span = Place::of(top).subtree();
+    tx.plan_for_values().await?;
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM (
+               SELECT 1 FROM delegations
+               WHERE tenant_id = $1 AND place >= $2 AND place < $3 AND id <> $4 AND revoked_at IS NULL
+                   AND NOT expiry_noted AND (expires_at IS NULL OR expires_at > $5)
+               LIMIT $6) AS outliving"#,
+        tx.tenant().as_uuid(),
+        span.from.as_bytes(),
+        span.until.as_bytes(),
+        top.id().as_uuid(),
+        end.to_sqlx() as _,
+        limit
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    tx.plan_by_key().await?;
+    Ok(count.cast_unsigned())
 }
 
 /// Freezes a node (`Some`) or lets it go on (`None`); returns its new version.
@@ -271,17 +297,22 @@ pub async fn set_frozen(tx: &mut LockedTx, id: DelegationId, at: Option<Timestam
 }
 
 /// Refuses, from now on, every token of the tenant that was issued before `instant`.
-pub async fn refuse_tokens_before(tx: &mut LockedTx, root: DelegationId, instant: Timestamp) -> Result<()> {
+pub async fn refuse_tokens_before(
+    tx: &mut LockedTx,
+    root: DelegationId,
+    instant: Timestamp,
+) -> Result<Option<Timestamp>> {
     let tenant = tx.tenant_uuid();
-    let updated = sqlx::query!(
-        "UPDATE delegations SET tokens_valid_from = greatest(tokens_valid_from, $3), version = version + 1
-         WHERE tenant_id = $1 AND id = $2 AND depth = 0",
+    let from = sqlx::query_scalar!(
+        r#"UPDATE delegations SET tokens_valid_from = greatest(tokens_valid_from, $3), version = version + 1
+           WHERE tenant_id = $1 AND id = $2 AND depth = 0
+           RETURNING tokens_valid_from AS "tokens_valid_from: jiff_sqlx::Timestamp""#,
         tenant,
         root.as_uuid(),
         instant.to_sqlx() as _
     )
-    .execute(tx.connection())
-    .await?
-    .rows_affected();
-    row::expect_rows(updated, 1)
+    .fetch_all(tx.connection())
+    .await?;
+    row::expect_rows(u64::try_from(from.len()).unwrap_or(u64::MAX), 1)?;
+    Ok(from.into_iter().flatten().next().map(jiff_sqlx::Timestamp::to_jiff))
 }

@@ -16,6 +16,15 @@ use crate::{
 
 pub use list::{HoldEntry, HoldFilter, ListedHolds, list};
 
+/// What a hold or a spend is for, in its maker's words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Note {
+    /// The caller's words.
+    pub description: Option<String>,
+    /// The caller's JSON object, as text.
+    pub metadata: Option<String>,
+}
+
 /// A stored hold.
 #[derive(Debug, Clone)]
 pub struct StoredHold {
@@ -25,6 +34,8 @@ pub struct StoredHold {
     pub hold: Hold,
     /// held, captured, released, expired or voided.
     pub status: HoldStatus,
+    /// What it is for.
+    pub note: Note,
 }
 
 /// What became of a hold.
@@ -67,6 +78,8 @@ struct Row {
     status: String,
     expires_at: jiff_sqlx::Timestamp,
     ids: Vec<uuid::Uuid>,
+    description: Option<String>,
+    metadata: Option<String>,
 }
 
 impl Row {
@@ -79,6 +92,7 @@ impl Row {
                 expires_at: self.expires_at.to_jiff(),
             },
             status: HoldStatus::read(&self.status),
+            note: Note { description: self.description, metadata: self.metadata },
         })
     }
 }
@@ -91,7 +105,8 @@ pub async fn by_ids(tx: &mut TenantTx, ids: &[HoldId]) -> Result<Vec<StoredHold>
     let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT h.id, h.amount, h.status, h.expires_at AS "expires_at: _", d.ancestor_ids || d.id AS "ids!"
+        r#"SELECT h.id, h.amount, h.status, h.expires_at AS "expires_at: _", d.ancestor_ids || d.id AS "ids!",
+               h.description, h.metadata
            FROM holds h JOIN delegations d ON d.tenant_id = h.tenant_id AND d.id = h.delegation_id
            WHERE h.tenant_id = $1 AND d.tenant_id = $1 AND h.id = ANY($2)"#,
         tx.tenant().as_uuid(),
@@ -106,7 +121,8 @@ pub async fn by_ids(tx: &mut TenantTx, ids: &[HoldId]) -> Result<Vec<StoredHold>
 pub async fn due(tx: &mut TenantTx, now: Timestamp, limit: i64) -> Result<Vec<StoredHold>> {
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT h.id, h.amount, h.status, h.expires_at AS "expires_at: _", d.ancestor_ids || d.id AS "ids!"
+        r#"SELECT h.id, h.amount, h.status, h.expires_at AS "expires_at: _", d.ancestor_ids || d.id AS "ids!",
+               h.description, h.metadata
            FROM holds h JOIN delegations d ON d.tenant_id = h.tenant_id AND d.id = h.delegation_id
            WHERE h.tenant_id = $1 AND d.tenant_id = $1 AND h.status = 'held' AND h.expires_at <= $2
            ORDER BY h.expires_at LIMIT $3"#,
@@ -125,7 +141,8 @@ pub async fn open_within(tx: &mut LockedTx, top: &NodePath, now: Timestamp) -> R
     tx.plan_for_values().await?;
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT h.id, h.amount, h.status, h.expires_at AS "expires_at: _", d.ancestor_ids || d.id AS "ids!"
+        r#"SELECT h.id, h.amount, h.status, h.expires_at AS "expires_at: _", d.ancestor_ids || d.id AS "ids!",
+               h.description, h.metadata
            FROM holds h JOIN delegations d ON d.tenant_id = h.tenant_id AND d.id = h.delegation_id
            WHERE h.tenant_id = $1 AND d.tenant_id = $1 AND h.status = 'held' AND h.expires_at > $2
                AND d.place >= $3 AND d.place < $4
@@ -165,26 +182,30 @@ pub async fn count_open(tx: &mut LockedTx, top: &NodePath, now: Timestamp) -> Re
 }
 
 /// Writes new holds.
-pub async fn insert(tx: &mut LockedTx, holds: &[(HoldId, Hold)], created_at: Timestamp) -> Result<()> {
+pub async fn insert(tx: &mut LockedTx, holds: &[(HoldId, Hold, Note)], created_at: Timestamp) -> Result<()> {
     if holds.is_empty() {
         return Ok(());
     }
     let tenant = tx.tenant_uuid();
-    let ids: Vec<_> = holds.iter().map(|(id, _)| id.as_uuid()).collect();
-    let nodes: Vec<_> = holds.iter().map(|(_, hold)| hold.path.id().as_uuid()).collect();
-    let amounts: Vec<_> = holds.iter().map(|(_, hold)| amount(hold.amount)).collect();
-    let ends: Vec<_> = holds.iter().map(|(_, hold)| hold.expires_at.to_sqlx()).collect();
+    let ids: Vec<_> = holds.iter().map(|(id, ..)| id.as_uuid()).collect();
+    let nodes: Vec<_> = holds.iter().map(|(_, hold, _)| hold.path.id().as_uuid()).collect();
+    let amounts: Vec<_> = holds.iter().map(|(_, hold, _)| amount(hold.amount)).collect();
+    let ends: Vec<_> = holds.iter().map(|(_, hold, _)| hold.expires_at.to_sqlx()).collect();
+    let descriptions: Vec<_> = holds.iter().map(|(.., note)| note.description.as_deref()).collect();
+    let metadata: Vec<_> = holds.iter().map(|(.., note)| note.metadata.as_deref()).collect();
     sqlx::query!(
-        "INSERT INTO holds (tenant_id, id, delegation_id, amount, expires_at, created_at)
-         SELECT $1, id, delegation_id, amount, expires_at, $6
-         FROM unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::timestamptz[])
-             AS new (id, delegation_id, amount, expires_at)",
+        "INSERT INTO holds (tenant_id, id, delegation_id, amount, expires_at, created_at, description, metadata)
+         SELECT $1, id, delegation_id, amount, expires_at, $6, description, metadata
+         FROM unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::timestamptz[], $7::text[], $8::text[])
+             AS new (id, delegation_id, amount, expires_at, description, metadata)",
         tenant,
         &ids,
         &nodes,
         &amounts,
         &ends as _,
-        created_at.to_sqlx() as _
+        created_at.to_sqlx() as _,
+        &descriptions as _,
+        &metadata as _
     )
     .execute(tx.connection())
     .await?;
@@ -227,6 +248,26 @@ pub async fn extend(tx: &mut LockedTx, id: HoldId, expires_at: Timestamp) -> Res
     .await?
     .rows_affected();
     expect_rows(extended, 1)
+}
+
+/// Lets the open holds of a subtree end at `end` at the latest; returns how many ended later.
+pub async fn shorten_within(tx: &mut LockedTx, top: &NodePath, end: Timestamp) -> Result<u64> {
+    let (tenant, span) = (tx.tenant_uuid(), Place::of(top).subtree());
+    tx.tx().plan_for_values().await?;
+    let shortened = sqlx::query!(
+        "UPDATE holds h SET expires_at = $2 FROM delegations d
+         WHERE h.tenant_id = $1 AND d.tenant_id = $1 AND d.id = h.delegation_id AND h.status = 'held'
+             AND h.expires_at > $2 AND d.place >= $3 AND d.place < $4",
+        tenant,
+        end.to_sqlx() as _,
+        span.from.as_bytes(),
+        span.until.as_bytes()
+    )
+    .execute(tx.connection())
+    .await?
+    .rows_affected();
+    tx.tx().plan_by_key().await?;
+    Ok(shortened)
 }
 
 /// The path of a hold's node.

@@ -1,5 +1,8 @@
 //! The recorded answers of writes that carried an `Idempotency-Key`.
 
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use sha2::{Digest, Sha256};
 use subgrant_domain::Id;
 use uuid::Uuid;
 
@@ -8,7 +11,7 @@ use crate::{LockedTx, Result, error::read};
 /// Where a key is unique: within a tenant, for one principal and route.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// The node or user on whose behalf the request was made.
+    /// Stands for the node or user on whose behalf the request was made: see [`Key::new`].
     pub principal: Uuid,
     /// Method and route template.
     pub route: &'static str,
@@ -17,9 +20,17 @@ pub struct Key {
 }
 
 impl Key {
-    /// A key of a node or user.
+    /// A key of a node or user, who is named by the first half of `SHA-256("subgrant/idempotency/v1" ‖ 0 ‖ prefix of the id's
+    /// kind ‖ id)`: makers of offline children choose ids, and must not come upon the answers of something else.
     pub fn new<K: subgrant_domain::IdKind>(principal: Id<K>, route: &'static str, key: String) -> Self {
-        Self { principal: principal.as_uuid(), route, key }
+        let digest: [u8; 32] = Sha256::new()
+            .chain_update("subgrant/idempotency/v1\0")
+            .chain_update(K::PREFIX)
+            .chain_update(principal.as_uuid().as_bytes())
+            .finalize()
+            .into();
+        let principal = Uuid::from_slice(&digest[..16]).expect("16 bytes");
+        Self { principal, route, key }
     }
 }
 
@@ -32,6 +43,8 @@ pub struct Record {
     pub status: u16,
     /// The JSON answer without secrets.
     pub response: String,
+    /// When it was given.
+    pub recorded_at: Timestamp,
 }
 
 /// How long a recorded answer is kept; the function `idempotency_forget` knows it too.
@@ -54,7 +67,8 @@ pub async fn by_keys(tx: &mut LockedTx, keys: &[Key]) -> Result<Vec<(Key, Record
                WHERE f.created_at <= clock_timestamp() - make_interval(hours => $5) AND i.tenant_id = $1
                    AND i.key = f.key AND i.principal_id = f.principal_id AND i.route = f.route
                RETURNING f.position)
-           SELECT position AS "position!", fingerprint AS "fingerprint!", status AS "status!", response AS "response!"
+           SELECT position AS "position!", fingerprint AS "fingerprint!", status AS "status!", response AS "response!",
+               created_at AS "created_at!: jiff_sqlx::Timestamp"
            FROM found WHERE position NOT IN (SELECT position FROM forgotten)"#,
         tenant,
         &columns.principals,
@@ -71,6 +85,7 @@ pub async fn by_keys(tx: &mut LockedTx, keys: &[Key]) -> Result<Vec<(Key, Record
                 fingerprint: read(row.fingerprint.as_slice().try_into())?,
                 status: read(u16::try_from(row.status))?,
                 response: row.response,
+                recorded_at: row.created_at.to_jiff(),
             };
             Ok((keys[index].clone(), record))
         })
@@ -87,18 +102,20 @@ pub async fn insert(tx: &mut LockedTx, records: &[(Key, Record)]) -> Result<()> 
     let fingerprints: Vec<_> = records.iter().map(|(_, record)| record.fingerprint.to_vec()).collect();
     let statuses: Vec<_> = records.iter().map(|(_, record)| record.status.cast_signed()).collect();
     let responses: Vec<_> = records.iter().map(|(_, record)| record.response.clone()).collect();
+    let times: Vec<_> = records.iter().map(|(_, record)| record.recorded_at.to_sqlx()).collect();
     sqlx::query!(
-        "INSERT INTO idempotency (tenant_id, principal_id, route, key, fingerprint, status, response)
-         SELECT $1, principal_id, route, key, fingerprint, status, response
-         FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::smallint[], $7::text[])
-             AS new (principal_id, route, key, fingerprint, status, response)",
+        "INSERT INTO idempotency (tenant_id, principal_id, route, key, fingerprint, status, response, created_at)
+         SELECT $1, principal_id, route, key, fingerprint, status, response, created_at
+         FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::smallint[], $7::text[], $8::timestamptz[])
+             AS new (principal_id, route, key, fingerprint, status, response, created_at)",
         tenant,
         &columns.principals,
         &columns.routes,
         &columns.keys,
         &fingerprints,
         &statuses,
-        &responses
+        &responses,
+        &times as _
     )
     .execute(tx.connection())
     .await?;

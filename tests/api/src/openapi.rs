@@ -15,6 +15,8 @@ pub struct Operation {
     pub id: String,
     /// Whether the document says that it takes a credential.
     pub takes_credential: bool,
+    /// Whether it can be sent again with the same `Idempotency-Key`.
+    pub takes_key: bool,
 }
 
 impl Operation {
@@ -58,7 +60,9 @@ pub async fn operations(api: &Api) -> Vec<Operation> {
             if !["get", "put", "post", "delete", "patch"].contains(&method.as_str()) {
                 continue;
             }
+            let mut parameters = operation["parameters"].as_array().into_iter().flatten();
             operations.push(Operation {
+                takes_key: parameters.any(|parameter| parameter["name"] == "Idempotency-Key"),
                 method: method.to_uppercase(),
                 path: path.clone(),
                 id: operation["operationId"].as_str().unwrap_or_default().to_owned(),

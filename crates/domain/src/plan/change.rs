@@ -1,5 +1,7 @@
 //! Changing a delegation's budget and limits.
 
+use jiff::Timestamp;
+
 use super::{denial::Denial, mint::check_carve};
 use crate::{Allocation, Credits, Node, NodePath, Status, Tree, WindowLimit};
 
@@ -12,6 +14,8 @@ pub struct ChangeRequest {
     pub max_per_spend: Option<Option<Credits>>,
     /// The new window limits, instead of all that the node has.
     pub limits: Option<Vec<WindowLimit>>,
+    /// The new end of its life; `Some(None)`: none of its own.
+    pub expires_at: Option<Option<Timestamp>>,
 }
 
 /// Whether a change lets a node do more than before in any respect.
@@ -28,8 +32,10 @@ pub enum Direction {
 pub enum ChangeDenial {
     /// It is revoked or expired, or its parent has too little available.
     Denied(Denial),
-    /// The budget would exceed the parent's.
+    /// The budget would exceed the parent's, or its life the parent's.
     NarrowerThanParent {
+        /// The field's name in the API.
+        field: &'static str,
         /// What the parent permits, in words.
         permitted: String,
     },
@@ -40,6 +46,10 @@ pub enum ChangeDenial {
     },
     /// The root's power is not limited by a budget.
     RootHasNoBudget,
+    /// Nor by a time: nobody could bring it back.
+    RootHasNoExpiry,
+    /// The end of its life is not in the future.
+    ExpiryInThePast,
 }
 
 /// Which way a change goes, seen from the node as it is.
@@ -54,7 +64,11 @@ pub fn direction_of(node: &Node, request: &ChangeRequest) -> Direction {
             |old: &WindowLimit| new.iter().any(|new| new.period == old.period && new.credits <= old.credits);
         !node.terms.limits.iter().all(is_covered)
     });
-    if raised || looser || lifted { Direction::Wider } else { Direction::Narrower }
+    let longer = match (node.terms.expires_at, request.expires_at) {
+        (Some(old), Some(new)) => new.is_none_or(|new| new > old),
+        _ => false,
+    };
+    if raised || looser || lifted || longer { Direction::Wider } else { Direction::Narrower }
 }
 
 /// Changes the node at `path`, or refuses. A frozen node can be changed: it stays frozen.
@@ -63,6 +77,9 @@ pub fn plan_change(tree: &mut Tree, path: &NodePath, request: &ChangeRequest) ->
         Status::Revoked(node) => return Err(ChangeDenial::Denied(Denial::Revoked { node })),
         Status::Expired(node) => return Err(ChangeDenial::Denied(Denial::Expired { node })),
         Status::Active | Status::Exhausted(_) | Status::Frozen(_) => {}
+    }
+    if let Some(expires_at) = request.expires_at {
+        check_expiry(tree, path, expires_at)?;
     }
     if let Some(budget) = request.budget {
         check_budget(tree, path, budget)?;
@@ -75,8 +92,30 @@ pub fn plan_change(tree: &mut Tree, path: &NodePath, request: &ChangeRequest) ->
         if let Some(limits) = &request.limits {
             node.terms.limits.clone_from(limits);
         }
+        if let Some(expires_at) = request.expires_at {
+            node.terms.expires_at = expires_at;
+        }
     });
     Ok(())
+}
+
+/// A node's life ends in the future, and no later than those of all above it.
+fn check_expiry(tree: &Tree, path: &NodePath, expires_at: Option<Timestamp>) -> Result<(), ChangeDenial> {
+    if path.depth() == 0 {
+        return Err(ChangeDenial::RootHasNoExpiry);
+    }
+    if expires_at.is_some_and(|expires_at| expires_at <= tree.now()) {
+        return Err(ChangeDenial::ExpiryInThePast);
+    }
+    let chain = tree.chain(path);
+    let above = chain[..chain.len() - 1].iter().filter_map(|node| node.terms.expires_at).min();
+    match above {
+        Some(above) if expires_at.is_none_or(|expires_at| expires_at > above) => {
+            let permitted = format!("a life that ends no later than its own, {above}");
+            Err(ChangeDenial::NarrowerThanParent { field: "expiry", permitted })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_budget(tree: &Tree, path: &NodePath, budget: Credits) -> Result<(), ChangeDenial> {
@@ -92,7 +131,7 @@ fn check_budget(tree: &Tree, path: &NodePath, budget: Credits) -> Result<(), Cha
         && budget > most
     {
         let permitted = format!("at most its own budget of {most} credits");
-        return Err(ChangeDenial::NarrowerThanParent { permitted });
+        return Err(ChangeDenial::NarrowerThanParent { field: "budget_credits", permitted });
     }
     if node.allocation == Allocation::Cap {
         return Ok(());

@@ -11,9 +11,9 @@ pub struct SpendLimits {
     pub max_per_spend: Option<Credits>,
     /// Window limits of the chain, each with the node whose counter it uses.
     pub windows: Vec<(DelegationId, WindowLimit)>,
-    /// What the token says its own node's budget is: the node's budget may have been raised since. What tokens of
-    /// nodes above say does not bind here, since a carve was set aside for good.
-    pub ceiling: Option<Credits>,
+    /// The token's own node, and what the token says that its budget is: the node's budget may have been raised since. What
+    /// tokens of nodes above say does not bind here, since a carve was set aside for good.
+    pub ceiling: Option<(DelegationId, Credits)>,
     /// The earliest `expires` of the whole chain.
     pub expires_at: Option<Timestamp>,
 }
@@ -21,6 +21,16 @@ pub struct SpendLimits {
 impl SpendLimits {
     /// Nothing is added.
     pub const NONE: Self = Self { max_per_spend: None, windows: Vec::new(), ceiling: None, expires_at: None };
+
+    /// What the token says the budget of `node` is.
+    pub fn ceiling_of(&self, node: DelegationId) -> Option<Credits> {
+        self.ceiling.filter(|(owner, _)| *owner == node).map(|(_, ceiling)| ceiling)
+    }
+
+    /// The window limits that the token adds to those of `node`.
+    pub fn windows_of(&self, node: DelegationId) -> impl Iterator<Item = &WindowLimit> {
+        self.windows.iter().filter(move |(owner, _)| *owner == node).map(|(_, limit)| limit)
+    }
 }
 
 /// Why money may not move. Nothing was changed.
@@ -48,6 +58,15 @@ pub enum Denial {
         /// What would pass every level.
         max_affordable: Credits,
     },
+    /// The budget that the presented token speaks of does not suffice, though the node's own would.
+    TokenBudget {
+        /// The token's node.
+        node: DelegationId,
+        /// What the token says that the node's budget is.
+        ceiling: Credits,
+        /// What would pass every level.
+        max_affordable: Credits,
+    },
     /// The amount exceeds what one spend or hold may be.
     MaxPerSpend {
         /// The refusing node nearest to the spender.
@@ -63,7 +82,7 @@ pub enum Denial {
         limit: WindowLimit,
         /// What would pass every level.
         max_affordable: Credits,
-        /// When the window ends, where the amount fits an empty window.
+        /// When the last of the windows ends that refuse, where nothing else does and the amount fits each once it is empty.
         retry_at: Option<Timestamp>,
     },
     /// The hold was captured, released or voided before.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     denial::{Denial, SpendLimits},
+    funds::check_token,
     spend::check_spend,
 };
 use crate::{Credits, NodePath, Status, Tree, tree::Movement};
@@ -33,12 +34,19 @@ pub fn plan_hold(
     Ok(Hold { path: path.clone(), amount, expires_at })
 }
 
-/// Spends up to the held amount and returns the rest.
-pub fn plan_capture(tree: &mut Tree, hold: &Hold, amount: Credits) -> Result<(), Denial> {
+/// Spends up to the held amount and returns the rest. What the presented token says by itself binds the capture too: it may
+/// be narrower than the one that asked for the hold.
+pub fn plan_capture(
+    tree: &mut Tree,
+    hold: &Hold,
+    limits: &SpendLimits,
+    amount: Credits,
+) -> Result<(), Denial> {
     check_open(tree, hold)?;
     if amount > hold.amount {
         return Err(Denial::CaptureExceedsHold { held: hold.amount });
     }
+    check_token(tree, &hold.path, limits, hold.amount, amount)?;
     let movement = Movement { spent: amount.get().cast_signed(), held: -hold.amount.get().cast_signed() };
     tree.move_balances(&hold.path, movement);
     tree.count_in_windows(&hold.path, amount);

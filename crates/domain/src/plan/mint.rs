@@ -138,8 +138,16 @@ fn check_budget(parent: &Node, ceiling: Option<Credits>, request: &ChildRequest)
     if request.allocation == Allocation::Cap {
         return Ok(());
     }
-    let check = check_carve(parent, ceiling, request.budget);
-    check.map_err(|most| Denial::BudgetExhausted { node: parent.id(), max_affordable: most }.into())
+    check_carve(parent, ceiling, request.budget).map_err(|max_affordable| {
+        let node = parent.id();
+        let denial = match ceiling {
+            Some(ceiling) if parent.available().is_none_or(|available| request.budget <= available) => {
+                Denial::TokenBudget { node, ceiling, max_affordable }
+            }
+            _ => Denial::BudgetExhausted { node, max_affordable },
+        };
+        denial.into()
+    })
 }
 
 /// Refuses, with the most that could be set aside, what `parent` cannot set aside for a child.

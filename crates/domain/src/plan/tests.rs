@@ -189,7 +189,7 @@ fn window_limits_count_spends_and_open_holds_and_tell_when_to_retry() {
         Denial::WindowLimit { node: path.id(), limit, max_affordable: credits(50), retry_at: None };
     assert_eq!(spend(&mut tree, &path, 101), Err(hopeless));
     spend(&mut tree, &path, 50).unwrap();
-    plan_capture(&mut tree, &hold, credits(15)).unwrap();
+    plan_capture(&mut tree, &hold, &SpendLimits::NONE, credits(15)).unwrap();
     assert_eq!(tree.window(key), Some(credits(95)));
     assert_eq!(balances(&tree, &path), (65, 0, 0, Some(935)));
 }
@@ -219,7 +219,7 @@ fn revocation_frees_carve_and_holds_and_stops_the_subtree() {
     assert_eq!(balances(&tree, &team), (40, 0, 0, Some(960)));
     assert_eq!(tree.status(&sub), Status::Revoked(agent.id()));
     assert_eq!(spend(&mut tree, &sub, 1), Err(Denial::Revoked { node: agent.id() }));
-    assert_eq!(plan_capture(&mut tree, &hold, credits(1)), Err(Denial::HoldClosed));
+    assert_eq!(plan_capture(&mut tree, &hold, &SpendLimits::NONE, credits(1)), Err(Denial::HoldClosed));
     assert_eq!(plan_revoke(&mut tree, &agent), Err(Denial::Revoked { node: agent.id() }));
     assert_eq!(mint(&mut tree, &agent, 4, &asking(1, Allocation::Carve)).map(|_| ()), {
         Err(MintDenial::Denied(Denial::Revoked { node: agent.id() }))
@@ -238,7 +238,7 @@ fn a_hold_or_node_is_dead_at_the_instant_it_expires() {
     let nodes: Vec<_> =
         tree.changed_nodes().into_iter().cloned().chain([tree.node(path.id()).unwrap().clone()]).collect();
     let mut at_end = Tree::new(end, TimeZone::UTC, nodes);
-    assert_eq!(plan_capture(&mut at_end, &hold, credits(1)), Err(Denial::HoldExpired));
+    assert_eq!(plan_capture(&mut at_end, &hold, &SpendLimits::NONE, credits(1)), Err(Denial::HoldExpired));
     assert_eq!(spend(&mut at_end, &path, 1), Err(Denial::Expired { node: path.id() }));
     plan_expired_hold(&mut at_end, &hold);
     plan_expiry(&mut at_end, &path);
@@ -335,7 +335,7 @@ fn run(tree: &mut Tree, model: &mut Model, step: &Step) {
         }
         Step::Capture { hold, amount } if !model.holds.is_empty() => {
             let index = hold % model.holds.len();
-            if plan_capture(tree, &model.holds[index], credits(amount)).is_ok() {
+            if plan_capture(tree, &model.holds[index], &SpendLimits::NONE, credits(amount)).is_ok() {
                 let hold = model.holds.swap_remove(index);
                 *model.own_spent.entry(hold.path.id()).or_default() += amount;
             }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use subgrant_api as api;
 use subgrant_domain::{Credits, LedgerEntry, Period, WindowLimit};
 use subgrant_service::{
-    Branch, DelegationView, HoldEntry, HoldReceipt, HoldStatus, IssuedToken, Order, RevokeReceipt,
+    Branch, DelegationView, HoldEntry, HoldReceipt, HoldStatus, IssuedToken, LimitUse, Order, RevokeReceipt,
     SpendReceipt,
 };
 
@@ -41,7 +41,7 @@ pub(crate) fn delegation(view: DelegationView) -> api::Delegation {
         remaining_credits: view.remaining.map(Credits::get),
         effective_remaining_credits: view.effective_remaining.map(Credits::get),
         allocation,
-        limits: view.limits.iter().filter_map(|text| text.parse().ok()).map(limit).collect(),
+        limits: limits(&view.limits, &view.limit_use),
         max_per_spend: view.max_per_spend.map(Credits::get),
         actions: view.actions.iter().filter_map(|word| action(word)).collect(),
         max_depth: view.max_depth,
@@ -74,8 +74,16 @@ fn status(word: &str) -> api::Status {
     }
 }
 
-fn limit(limit: WindowLimit) -> api::Limit {
-    api::Limit { per: period(limit.period), credits: limit.credits.get() }
+fn limits(limits: &[String], used: &[Option<LimitUse>]) -> Vec<api::LimitState> {
+    let limits = limits.iter().filter_map(|text| text.parse::<WindowLimit>().ok());
+    let used = used.iter().copied().chain(std::iter::repeat(None));
+    let states = limits.zip(used).map(|(limit, used)| api::LimitState {
+        per: period(limit.period),
+        credits: limit.credits.get(),
+        used_credits: used.map(|used| used.used.get()),
+        resets_at: used.map(|used| time(used.resets_at)),
+    });
+    states.collect()
 }
 
 pub(crate) fn period(period: Period) -> api::Period {
@@ -118,6 +126,8 @@ pub(crate) fn hold(receipt: &HoldReceipt) -> api::Hold {
         expires_at: time(receipt.expires_at),
         remaining_credits: receipt.remaining.map(Credits::get),
         effective_remaining_credits: receipt.effective_remaining.map(Credits::get),
+        description: receipt.description.clone(),
+        metadata: receipt.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()),
     }
 }
 
@@ -137,6 +147,8 @@ pub(crate) fn listed_hold(hold: HoldEntry) -> api::ListedHold {
         created_at: time(hold.created_at),
         expires_at: time(hold.expires_at),
         closed_at: hold.closed_at.map(time),
+        description: hold.note.description,
+        metadata: hold.note.metadata.and_then(|text| serde_json::from_str(&text).ok()),
     }
 }
 

@@ -17,7 +17,8 @@ use super::{respond::SESSION_COOKIE, router::api_router};
     info(
         title = "Subgrant",
         description = "Delegated, budgeted credentials for software agents. Errors are RFC 9457 problem documents; \
-                       every POST takes an `Idempotency-Key`; amounts are whole credits."
+                       every POST takes an `Idempotency-Key`: the same request is answered the same for two days; an answer that \
+                       holds a secret is shown again for ten minutes, and only to the credential that asked; amounts are whole credits."
     ),
     servers((url = "/", description = "This server")),
     tags(

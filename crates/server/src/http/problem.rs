@@ -9,9 +9,10 @@ use subgrant_api::{BatchOutcome, FieldError, Problem as Document};
 use subgrant_domain::{Credits, DelegationId, NotAMonth};
 use subgrant_service::{BlockedAt, Principal};
 
-pub(crate) use mapping::{of_mint, of_spend, of_update};
+pub(crate) use denials::{of_mint, of_spend, of_update};
 pub(crate) use services::of_authorize;
 
+mod denials;
 mod finance;
 mod mapping;
 mod services;

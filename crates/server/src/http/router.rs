@@ -82,6 +82,7 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         routes!(handlers::spend::refund),
         routes!(handlers::batch::spend),
         routes!(handlers::hold::create, handlers::hold::list),
+        routes!(handlers::hold::one),
         routes!(handlers::hold::capture),
         routes!(handlers::hold::extend),
         routes!(handlers::hold::release),

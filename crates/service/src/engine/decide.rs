@@ -6,7 +6,7 @@ use subgrant_domain::{
     Credits, Denial, EntryKind, Hold, HoldId, LedgerEntry, NodePath, SpendId, Status, check_spend,
     plan_capture, plan_extend, plan_hold, plan_refund, plan_release, plan_spend,
 };
-use subgrant_store::holds::{HoldStatus, StoredHold};
+use subgrant_store::holds::{HoldStatus, Note, StoredHold};
 
 use super::{Answer, Item, Operation, draft::Draft};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     access::usable,
     adoption::adopt,
     app::fresh_id,
-    credential::{Credential, TokenFacts},
+    credential::{Credential, NO_LIMITS, TokenFacts},
     event::EventKind,
     receipt::{HoldReceipt, Receipt, SpendError, SpendReceipt},
     spend::SpendRequest,
@@ -68,7 +68,7 @@ impl Draft {
         }
         let receipt = self.operate(item)?;
         if let Some(key) = &item.key {
-            let (key, record) = key.record(201, &receipt);
+            let (key, record) = key.record(201, &receipt, self.standing.now);
             self.writes.records.insert(key, record);
         }
         Ok(Outcome::fresh(receipt))
@@ -78,8 +78,8 @@ impl Draft {
         match &item.operation {
             Operation::Spend(request) if request.dry_run => self.try_spend(item, request),
             Operation::Spend(request) => self.spend(item, request),
-            Operation::Hold { amount, lasts } => self.hold(item, *amount, *lasts),
-            Operation::Capture { hold, amount } => self.capture(item, *hold, *amount),
+            Operation::Hold { amount, lasts, note } => self.hold(item, *amount, *lasts, note),
+            Operation::Capture { hold, amount, note } => self.capture(item, *hold, *amount, note),
             Operation::Extend { hold, lasts } => self.extend(item, *hold, *lasts),
             Operation::Release { hold } => self.release(item, *hold),
             Operation::Refund { entry, amount, reason, audit } => {
@@ -136,22 +136,40 @@ impl Draft {
         Ok(Receipt::Entry(self.entry_receipt(item, Some(id), request.amount)))
     }
 
-    fn hold(&mut self, item: &Item, amount: Credits, lasts: SignedDuration) -> Result<Receipt, SpendError> {
+    fn hold(
+        &mut self,
+        item: &Item,
+        amount: Credits,
+        lasts: SignedDuration,
+        note: &Note,
+    ) -> Result<Receipt, SpendError> {
         let asked = self.after(lasts);
         let hold = plan_hold(&mut self.tree, &item.path, item.limits(), amount, asked)
             .map_err(SpendError::Denied)?;
         let id = fresh_id();
         self.known.next_due = self.known.next_due.into_iter().chain([hold.expires_at]).min();
-        self.writes.new_holds.push((id, hold.clone()));
         self.tell(EventKind::HoldCreated, id, &hold, &json!({ "expires_at": hold.expires_at }));
-        Ok(self.hold_receipt(item, id, &hold, HoldStatus::Held))
+        let stored = StoredHold { id, hold, status: HoldStatus::Held, note: note.clone() };
+        let receipt = self.hold_receipt(item, &stored);
+        self.writes.new_holds.push((id, stored.hold, stored.note));
+        Ok(receipt)
     }
 
-    fn capture(&mut self, item: &Item, id: HoldId, amount: Credits) -> Result<Receipt, SpendError> {
-        let hold = self.open_hold(id)?;
-        plan_capture(&mut self.tree, &hold, amount).map_err(SpendError::Denied)?;
+    fn capture(
+        &mut self,
+        item: &Item,
+        id: HoldId,
+        amount: Credits,
+        note: &Note,
+    ) -> Result<Receipt, SpendError> {
+        let StoredHold { hold, note: said, .. } = self.open_hold(id)?;
+        plan_capture(&mut self.tree, &hold, item.limits(), amount).map_err(SpendError::Denied)?;
         self.close(id, HoldStatus::Captured);
-        let entry = self.new_entry(item, EntryKind::Spend, amount);
+        let entry = LedgerEntry {
+            description: note.description.clone().or(said.description),
+            metadata: note.metadata.clone().or(said.metadata),
+            ..self.new_entry(item, EntryKind::Spend, amount)
+        };
         let entry = self.enter(entry);
         self.tell(
             EventKind::HoldCaptured,
@@ -163,22 +181,23 @@ impl Draft {
     }
 
     fn extend(&mut self, item: &Item, id: HoldId, lasts: SignedDuration) -> Result<Receipt, SpendError> {
-        let hold = self.open_hold(id)?;
+        let mut stored = self.open_hold(id)?;
         let asked = item.limits().expires_at.into_iter().fold(self.after(lasts), jiff::Timestamp::min);
-        let expires_at = plan_extend(&self.tree, &hold, asked).map_err(SpendError::Denied)?;
-        let hold = Hold { expires_at, ..hold };
+        let expires_at = plan_extend(&self.tree, &stored.hold, asked).map_err(SpendError::Denied)?;
+        stored.hold.expires_at = expires_at;
         self.writes.extended_holds.push((id, expires_at));
-        self.tell(EventKind::HoldExtended, id, &hold, &json!({ "expires_at": expires_at }));
-        self.holds.insert(id, StoredHold { id, hold: hold.clone(), status: HoldStatus::Held });
-        Ok(self.hold_receipt(item, id, &hold, HoldStatus::Held))
+        self.tell(EventKind::HoldExtended, id, &stored.hold, &json!({ "expires_at": expires_at }));
+        let receipt = self.hold_receipt(item, &stored);
+        self.holds.insert(id, stored);
+        Ok(receipt)
     }
 
     fn release(&mut self, item: &Item, id: HoldId) -> Result<Receipt, SpendError> {
-        let hold = self.open_hold(id)?;
-        plan_release(&mut self.tree, &hold).map_err(SpendError::Denied)?;
+        let stored = self.open_hold(id)?;
+        plan_release(&mut self.tree, &stored.hold).map_err(SpendError::Denied)?;
         self.close(id, HoldStatus::Released);
-        self.tell(EventKind::HoldReleased, id, &hold, &json!({}));
-        Ok(self.hold_receipt(item, id, &hold, HoldStatus::Released))
+        self.tell(EventKind::HoldReleased, id, &stored.hold, &json!({}));
+        Ok(self.hold_receipt(item, &StoredHold { status: HoldStatus::Released, ..stored }))
     }
 
     fn refund(
@@ -214,10 +233,10 @@ impl Draft {
         self.standing.now.saturating_add(lasts).unwrap_or(jiff::Timestamp::MAX)
     }
 
-    fn open_hold(&self, id: HoldId) -> Result<Hold, SpendError> {
+    fn open_hold(&self, id: HoldId) -> Result<StoredHold, SpendError> {
         let stored = self.holds.get(&id).ok_or(AccessError::NotFound)?;
         match stored.status {
-            HoldStatus::Held => Ok(stored.hold.clone()),
+            HoldStatus::Held => Ok(stored.clone()),
             HoldStatus::Expired => Err(SpendError::Denied(Denial::HoldExpired)),
             HoldStatus::Captured | HoldStatus::Released | HoldStatus::Voided => {
                 Err(SpendError::Denied(Denial::HoldClosed))
@@ -288,15 +307,18 @@ impl Draft {
         }
     }
 
-    fn hold_receipt(&self, item: &Item, id: HoldId, hold: &Hold, status: HoldStatus) -> Receipt {
+    fn hold_receipt(&self, item: &Item, stored: &StoredHold) -> Receipt {
+        let StoredHold { id, hold, status, note } = stored;
         Receipt::Hold(HoldReceipt {
-            id,
+            id: *id,
             delegation: hold.path.id(),
             amount: hold.amount,
             status: status.as_str().to_owned(),
             expires_at: hold.expires_at,
             remaining: self.remaining(&hold.path),
             effective_remaining: self.effective_remaining(item, &hold.path),
+            description: note.description.clone(),
+            metadata: note.metadata.clone(),
         })
     }
 
@@ -304,8 +326,9 @@ impl Draft {
         if self.is_revoked(path) {
             return self.remaining(path);
         }
-        let ceiling = item.credential.as_ref().and_then(|credential| credential.ceiling_at(path));
-        self.tree.effective_remaining(path, ceiling)
+        let own = item.credential.as_ref().filter(|credential| credential.path == *path);
+        let limits = own.map_or(&NO_LIMITS, |credential| &credential.limits);
+        self.tree.effective_remaining_now(path, limits)
     }
 
     /// As a look at the node shows it: a revocation voids what the subtree holds without touching its rows.

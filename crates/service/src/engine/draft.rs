@@ -19,7 +19,7 @@ use subgrant_store::{
     books::Posting,
     delegations::{Delegation, Standing},
     events::NewEvent,
-    holds::{HoldStatus, StoredHold},
+    holds::{HoldStatus, Note, StoredHold},
     idempotency::{Key, Record},
     root_keys::SealedRootKey,
     tokens::{Digest, Token},
@@ -148,7 +148,7 @@ pub(super) struct Writes {
     /// Answers under their keys, where a duplicate further down finds them too.
     pub(super) records: IndexMap<Key, Record>,
     pub(super) adopted: Vec<Adopted>,
-    pub(super) new_holds: Vec<(HoldId, Hold)>,
+    pub(super) new_holds: Vec<(HoldId, Hold, Note)>,
     pub(super) closed_holds: Vec<(HoldId, HoldStatus)>,
     pub(super) extended_holds: Vec<(HoldId, Timestamp)>,
     pub(super) audits: Vec<audit::Entry>,

@@ -16,7 +16,7 @@ use std::{
 
 use jiff::SignedDuration;
 use subgrant_domain::{Credits, HoldId, LedgerEntry, NodePath, SpendLimits, TenantId, Tree};
-use subgrant_store::audit;
+use subgrant_store::{audit, holds::Note};
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
@@ -29,7 +29,7 @@ use self::worker::Worker;
 use crate::{
     App, Outcome,
     access::OpenSession,
-    credential::Credential,
+    credential::{Credential, NO_LIMITS},
     idempotency::ScopedKey,
     metrics::{OVERLOADED, outcome},
     receipt::{Receipt, SpendError},
@@ -72,8 +72,7 @@ pub(crate) struct Item {
 impl Item {
     /// What the caller's token adds to the limits stored with the nodes.
     fn limits(&self) -> &SpendLimits {
-        static NONE: SpendLimits = SpendLimits::NONE;
-        self.credential.as_ref().map_or(&NONE, |credential| &credential.limits)
+        self.credential.as_ref().map_or(&NO_LIMITS, |credential| &credential.limits)
     }
 
     /// The part of the path that is in the tree: all of it, unless a node is yet to be entered. What the ledger knew when the
@@ -87,8 +86,8 @@ impl Item {
 /// How money moves.
 pub(crate) enum Operation {
     Spend(SpendRequest),
-    Hold { amount: Credits, lasts: SignedDuration },
-    Capture { hold: HoldId, amount: Credits },
+    Hold { amount: Credits, lasts: SignedDuration, note: Note },
+    Capture { hold: HoldId, amount: Credits, note: Note },
     Extend { hold: HoldId, lasts: SignedDuration },
     Release { hold: HoldId },
     Refund { entry: Box<LedgerEntry>, amount: Option<Credits>, reason: String, audit: Box<audit::Entry> },

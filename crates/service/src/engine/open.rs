@@ -5,14 +5,14 @@ use std::{
     time::Instant,
 };
 
-use subgrant_domain::{Credits, HoldId, SpendId, Tree, required_windows};
+use subgrant_domain::{Credits, HoldId, SpendId, Tree};
 use subgrant_store::{
     LockedTx, TenantTx,
     delegations::{self, Standing},
     holds::{self, StoredHold},
     idempotency::{self, Key},
     ledger::{self, Head},
-    root_keys, tenants, tokens, windows,
+    root_keys, tenants, tokens,
 };
 
 use super::{
@@ -24,6 +24,7 @@ use crate::{
     adoption::AdoptionFacts,
     credential::Credential,
     locked::{Loaded, LockedTenant},
+    window_counters,
 };
 
 /// A tenant under its lock, while it is read.
@@ -126,32 +127,11 @@ impl Opened<'_> {
         let mut required = BTreeSet::new();
         for item in self.items() {
             let tree = &self.tenant.tree;
-            let known = item.known_path(tree);
-            let keys = required_windows(tree, &known, item.limits());
-            let keys = keys.map(|(node, period)| tree.window_key(node, period).0);
-            required.extend(keys.filter(|key| tree.window(*key).is_none()));
+            required.extend(window_counters::on_path(tree, &item.known_path(tree), item.limits()));
         }
-        let mut leaves = Vec::new();
-        for key in required {
-            match self.tenant.tree.node(key.delegation) {
-                // A node that is yet to be entered has counters from then on.
-                None => {}
-                // A window that began after the newest entry is empty.
-                Some(_) if key.start > self.standing.newest_at => {
-                    self.tenant.tree.set_window(key, Credits::ZERO);
-                }
-                Some(node) if node.descendants == 0 => leaves.push(key),
-                Some(node) => {
-                    let path = node.path.clone();
-                    let spent = windows::spent_by_subtree(self.tenant.tx.tx(), &path, &key).await?;
-                    self.tenant.tree.set_window(key, spent);
-                }
-            }
-        }
-        for (key, spent) in windows::spent_by_leaves(self.tenant.tx.tx(), &leaves).await? {
-            self.tenant.tree.set_window(key, spent);
-        }
-        Ok(())
+        let newest_at = Some(self.standing.newest_at);
+        let LockedTenant { tx, tree, .. } = &mut self.tenant;
+        window_counters::supply(tx.tx(), tree, required, newest_at).await
     }
 
     /// Looks again at the sessions with which items were asked for.

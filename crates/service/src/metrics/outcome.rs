@@ -46,6 +46,7 @@ pub(crate) fn outcome(answer: &Answer) -> &'static str {
         Ok(_) => ACKNOWLEDGED,
         Err(SpendError::Denied(denial)) => of_denial(denial),
         Err(SpendError::Access(error)) => of_access(error),
+        Err(SpendError::OwnRefund) => "action_not_permitted",
         Err(SpendError::Engine(EngineError::Overloaded)) => OVERLOADED,
         Err(SpendError::Engine(EngineError::Unavailable)) => "unavailable",
         Err(SpendError::Engine(EngineError::OutcomeUnknown)) => "outcome_unknown",
@@ -54,7 +55,7 @@ pub(crate) fn outcome(answer: &Answer) -> &'static str {
 
 fn of_denial(denial: &Denial) -> &'static str {
     match denial {
-        Denial::BudgetExhausted { .. } => "budget_exhausted",
+        Denial::BudgetExhausted { .. } | Denial::TokenBudget { .. } => "budget_exhausted",
         Denial::MaxPerSpend { .. } => "max_per_spend_exceeded",
         Denial::WindowLimit { .. } => "limit_exceeded",
         Denial::Revoked { .. } => "revoked",
@@ -83,6 +84,6 @@ fn of_access(error: &AccessError) -> &'static str {
         AccessError::NotPermitted(_) => "action_not_permitted",
         AccessError::Superseded => "superseded",
         AccessError::NotFound => "not_found",
-        AccessError::IdempotencyMismatch => "idempotency_mismatch",
+        AccessError::IdempotencyMismatch | AccessError::SecretShownOnce => "idempotency_mismatch",
     }
 }

@@ -6,7 +6,7 @@ use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
 use subgrant_domain::{Credits, DelegationId, HoldId};
 use uuid::Uuid;
 
-use super::HoldStatus;
+use super::{HoldStatus, Note};
 use crate::{
     Result, TenantTx,
     delegations::{Span, row::credits},
@@ -31,6 +31,8 @@ pub struct HoldEntry {
     pub expires_at: Timestamp,
     /// When it was closed, where something has closed it.
     pub closed_at: Option<Timestamp>,
+    /// What it is for.
+    pub note: Note,
 }
 
 /// A stretch of a list.
@@ -47,6 +49,8 @@ pub struct ListedHolds {
 pub struct HoldFilter {
     /// Of the delegations in this range.
     pub span: Span,
+    /// Only this one.
+    pub id: Option<HoldId>,
     /// Only in this state.
     pub status: Option<HoldStatus>,
     /// Only those that are older than this one.
@@ -60,7 +64,7 @@ pub async fn list(tx: &mut TenantTx, filter: &HoldFilter, limit: usize, most: i6
     let tenant = tx.tenant().as_uuid();
     let mut query =
         QueryBuilder::<Postgres>::new("SELECT * FROM (SELECT h.id, h.delegation_id, d.label, h.amount, ");
-    query.push("h.created_at, h.expires_at, h.closed_at, CASE WHEN h.status <> 'held' THEN h.status ");
+    query.push("h.description, h.metadata, h.created_at, h.expires_at, h.closed_at, CASE WHEN h.status <> 'held' THEN h.status ");
     query.push("WHEN r.revoked_at < h.expires_at THEN 'voided' WHEN h.expires_at <= ");
     query.push_bind(filter.now.to_sqlx()).push(" THEN 'expired' ELSE 'held' END AS status FROM (SELECT *");
     push_candidates(&mut query, tenant, filter);
@@ -99,6 +103,9 @@ fn push_candidates(query: &mut QueryBuilder<Postgres>, tenant: Uuid, filter: &Ho
         query.push(" AND status = 'held' OFFSET 0");
     }
     query.push(") h WHERE true");
+    if let Some(id) = filter.id {
+        query.push(" AND h.id = ").push_bind(id.as_uuid());
+    }
     if let Some(before) = filter.before {
         query.push(" AND h.id < ").push_bind(before.as_uuid());
     }
@@ -126,5 +133,6 @@ fn read(row: &PgRow) -> Result<HoldEntry> {
         created_at: time("created_at")?,
         expires_at: time("expires_at")?,
         closed_at: closed_at.map(jiff_sqlx::Timestamp::to_jiff),
+        note: Note { description: row.try_get("description")?, metadata: row.try_get("metadata")? },
     })
 }

@@ -126,6 +126,7 @@ pub(crate) struct Settings {
     pub(crate) budget: Option<Amount>,
     pub(crate) max_per_spend: Option<Option<u64>>,
     pub(crate) limits: Option<Vec<(Period, u64)>>,
+    pub(crate) expiry: Option<Option<Time>>,
 }
 
 #[derive(Clone, Debug)]
@@ -272,18 +273,20 @@ fn money(is_brief: bool) -> impl Strategy<Value = What> {
     ]
 }
 
-fn change() -> impl Strategy<Value = What> {
+fn change(is_brief: bool) -> impl Strategy<Value = What> {
     let settings = (
         maybe(0.3, select(&["renamed", "agent"][..])),
         maybe(0.6, amount()),
         maybe(0.3, maybe(0.7, 1..=60_u64)),
         maybe(0.3, proptest::collection::vec(limit(), 0..3)),
+        maybe(0.3, maybe(0.8, time(is_brief))),
     );
-    let settings = settings.prop_map(|(label, budget, max_per_spend, limits)| Settings {
+    let settings = settings.prop_map(|(label, budget, max_per_spend, limits, expiry)| Settings {
         label,
         budget,
         max_per_spend,
         limits,
+        expiry,
     });
     (which(), maybe(0.95, 0..8_u8), settings).prop_map(|(node, version, settings)| What::Change {
         node,
@@ -296,7 +299,7 @@ fn change() -> impl Strategy<Value = What> {
 fn control(is_brief: bool) -> impl Strategy<Value = What> {
     let grace = || maybe(0.7, time(is_brief));
     prop_oneof![
-        5 => change(),
+        5 => change(is_brief),
         3 => (which(), any::<bool>(), maybe(0.3, 0..3_u8), maybe(0.3, 0..3_u8)).prop_map(
             |(node, dry_run, version, descendants)| What::Revoke { node, dry_run, version, descendants }
         ),

@@ -150,6 +150,15 @@ impl World {
             budget: settings.budget.map(|budget| written(budget, edge.unwrap_or(PLENTY + 1), 10)),
             max_per_spend: settings.max_per_spend,
             limits: settings.limits.as_ref().map(limits),
+            expiry: settings.expiry.map(|time| time.map(|time| self.end_of_change(time))),
+        }
+    }
+
+    /// An instant, which is known beforehand to the microsecond.
+    fn end_of_change(&self, time: Time) -> Expiry {
+        match time {
+            Time::Hostile(_) => Expiry::After(duration(time)),
+            other => Expiry::At(self.instant(other)),
         }
     }
 

@@ -231,13 +231,13 @@ async fn expired_and_revoked_tokens_are_refused() {
 
     let cookie = format!("__Host-session={}", stage.tenant.session);
     let session = |path: &str| stage.server.api.request(Method::GET, path).header("Cookie", &cookie);
-    let root_revoke = format!("/delegation/{}/revoke", stage.tenant.root_id);
-    assert_eq!(stage.root.post(&root_revoke, &json!({})).await.status, 200);
+    let cut_off = json!({ "revoke_issued_before": jiff::Timestamp::now().to_string() });
+    assert_eq!(stage.root.post("/root/rotate", &cut_off).await.status, 200);
     let before = Reply::of(session("/delegation?limit=100")).await;
     for token in [&stage.tenant.root_token, &stage.reviewer_token] {
         for (method, path, body) in calls(&stage.engineering_id) {
             let reply = Reply::of(stage.root.with_token(token).request(method, &path).json(&body)).await;
-            reply.assert_problem(401, "revoked", &format!("the root was revoked: {path}"));
+            reply.assert_problem(401, "revoked", &format!("all tokens were revoked: {path}"));
         }
     }
     assert_eq!(Reply::of(session("/delegation?limit=100")).await.body, before.body);

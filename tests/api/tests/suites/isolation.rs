@@ -105,9 +105,13 @@ impl Caller {
                     list.body
                 );
             }
+            "GET /api/cloud/hold/{id}" => {
+                self.assert_unknown(Method::GET, "/hold/{id}", hold_ids, None).await;
+            }
             "PATCH /api/cloud/delegation/{id}" => {
-                let body = json!({ "label": "x" });
-                self.assert_unknown(Method::PATCH, "/delegation/{id}", ids, Some(&body)).await;
+                for body in [json!({ "label": "x" }), json!({ "expiry": "1h", "dry_run": true })] {
+                    self.assert_unknown(Method::PATCH, "/delegation/{id}", ids, Some(&body)).await;
+                }
             }
             "POST /api/cloud/delegation/{id}/revoke" => {
                 for body in [json!({}), json!({ "dry_run": true })] {

@@ -129,7 +129,7 @@ async fn only_those_above_the_spender_may_refund_and_the_root_its_own() {
     let (leaf, _) = team.child("leaf", 300).await;
     let (sibling, _) = team.child("sibling", 300).await;
     let spend = spent(&leaf, 10).await;
-    leaf.refund(&spend, None).await.assert_problem(403, "action_not_permitted", "one's own spend");
+    leaf.refund(&spend, None).await.assert_problem(403, "own_refund", "one's own spend");
     sibling.refund(&spend, None).await.assert_problem(404, "not_found", "a sibling's spend");
     leaf.refund(&spent(&team, 5).await, None).await.assert_problem(404, "not_found", "an ancestor's spend");
     let body = json!({ "label": "spender", "budget_credits": 100, "actions": ["spend", "read"] });

@@ -282,6 +282,10 @@ const TABLE: &[Row] = &[
     ("patch_delegation_id", Team, "{team}", r#"{"budget_credits": 101}"#, 403, "action_not_permitted"),
     ("patch_delegation_id", Viewer, "{sibling}", r#"{"label": "x"}"#, 403, "action_not_permitted"),
     ("patch_delegation_id", Root, "{sibling}", r#"{"budget_credits": 19}"#, 422, "below_committed"),
+    ("patch_delegation_id", Team, "{team}", r#"{"expiry": "soon"}"#, 422, "validation"),
+    ("patch_delegation_id", Owner, "{root}", r#"{"expiry": "1h"}"#, 422, "validation"),
+    ("post_delegation_id_revoke", Root, "{root}", "{}", 409, "is_root"),
+    ("post_delegation_id_revoke", Owner, "{root}", r#"{"dry_run": true}"#, 409, "is_root"),
     ("post_delegation_id_revoke", Team, "{sibling}", "{}", 404, "not_found"),
     ("post_delegation_id_revoke", Viewer, "{sibling}", "{}", 403, "action_not_permitted"),
     ("post_delegation_id_freeze", Team, "{root}", "{}", 404, "not_found"),
@@ -301,12 +305,15 @@ const TABLE: &[Row] = &[
     ("post_spend", Viewer, "", r#"{"amount_credits": 1}"#, 403, "action_not_permitted"),
     ("get_spend_id", Team, "{sibling's spend}", "", 404, "not_found"),
     ("post_spend_id_refund", Team, "{sibling's spend}", r#"{"reason": "x"}"#, 404, "not_found"),
+    ("post_spend_id_refund", Team, "{team's spend}", r#"{"reason": "x"}"#, 403, "own_refund"),
     ("post_spend_id_refund", Viewer, "{sibling's spend}", r#"{"reason": "x"}"#, 403, "action_not_permitted"),
     ("post_spend_batch", Revoked, "", r#"{"items": [{"amount_credits": 1}]}"#, 401, "revoked"),
     ("post_hold", Team, "", r#"{"amount_credits": 101, "expires_in": "1h"}"#, 402, "budget_exhausted"),
     ("post_hold_id_capture", Team, "{sibling's hold}", r#"{"amount_credits": 1}"#, 404, "not_found"),
     ("post_hold_id_extend", Team, "{sibling's hold}", r#"{"expires_in": "1h"}"#, 404, "not_found"),
     ("post_hold_id_release", Team, "{sibling's hold}", "{}", 404, "not_found"),
+    ("get_hold_id", Team, "{sibling's hold}", "", 404, "not_found"),
+    ("get_hold_id", Spender, "{sibling's hold}", "", 403, "action_not_permitted"),
     ("get_hold", Team, "?delegation_id={sibling}", "", 404, "not_found"),
     ("get_hold", Spender, "", "", 403, "action_not_permitted"),
     ("get_ledger", Team, "?delegation_id={sibling}", "", 404, "not_found"),
@@ -365,6 +372,7 @@ impl Stage {
         let (revoked, revoked_id) = root.child("revoked", 100).await;
         let (frozen, frozen_id) = root.child("frozen", 100).await;
         let (spend, hold) = (sibling.spend(10).await.text("/id"), sibling.held(10).await);
+        let own_spend = team.spend(1).await.text("/id");
         assert_eq!(root.act(&revoked_id, "revoke").await.status, 200);
         assert_eq!(root.act(&frozen_id, "freeze").await.status, 200);
         let (admin, _) = server.join(&owner, "admin@people.example", "admin").await;
@@ -384,6 +392,7 @@ impl Stage {
             ("{team}", team_id),
             ("{sibling}", sibling_id),
             ("{sibling's spend}", spend),
+            ("{team's spend}", own_spend),
             ("{sibling's hold}", hold),
             ("{owner}", owner_id),
             ("{viewer}", viewer_id),

@@ -185,9 +185,16 @@ async fn a_mint_is_replayed_with_the_identical_token_after_the_root_was_rotated(
     let (_, root) = stage().await;
     let body = json!({ "label": "team", "budget_credits": 10 });
     let minted = root.post_with_key("/delegation", "k", &body).await;
-    let rotated = root.post("/root/rotate", &json!({})).await;
-    let again = root.with_token(&rotated.text("/root_token")).post_with_key("/delegation", "k", &body).await;
-    assert_eq!((again.status, &again.body), (201, &minted.body), "the same principal, key and body");
+    let rotated = root.post("/root/rotate", &json!({ "grace": "1h" })).await;
+    let newer = root.with_token(&rotated.text("/root_token"));
+    newer.post_with_key("/delegation", "k", &body).await.assert_problem(
+        409,
+        "secret_shown_once",
+        "it was the old token that asked",
+    );
+    assert_eq!(newer.all("/delegation?").await.len(), 2, "and nothing was minted");
+    let again = root.post_with_key("/delegation", "k", &body).await;
+    assert_eq!((again.status, &again.body), (201, &minted.body), "the same token, key and body");
     assert_eq!(root.with_token(&again.text("/token")).spend(1).await.status, 201);
 }
 

@@ -68,6 +68,7 @@ const TABLE: &[(&str, Who, &str, &str)] = &[
     ("get_delegation_id", Members, "{delegation}", ""),
     ("get_delegation_id_token", Members, "{delegation}", ""),
     ("get_hold", Members, "", ""),
+    ("get_hold_id", Members, "{hold}", ""),
     ("get_ledger", Members, "", ""),
     ("get_ledger_proof", Members, "", ""),
     ("get_ledger_export", Members, "", ""),

@@ -3,12 +3,16 @@
 use axum::{Json, extract::State};
 use jiff::SignedDuration;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use subgrant_api as api;
 use subgrant_domain::{Credits, kind};
-use subgrant_service::{HoldListRequest, HoldStatus};
+use subgrant_service::{HoldListRequest, HoldNote, HoldStatus};
 use utoipa::IntoParams;
 
-use super::{noted, page_limit, page_start};
+use super::{
+    noted, page_limit, page_start,
+    spend::{MAX_DESCRIPTION_BYTES, MAX_METADATA_BYTES},
+};
 use crate::http::{
     HttpState,
     body::{JsonBody, OptionalJsonBody},
@@ -47,9 +51,10 @@ pub(in crate::http) async fn create(
     let mut validator = Validator::default();
     let amount = validator.amount("/amount_credits", body.amount_credits);
     let lasts = lasts(&mut validator, &body.expires_in);
+    let note = note(&mut validator, body.description, body.metadata);
     validator.finish()?;
     let amount = noted(amount)?;
-    let held = state.app.hold(&principal, amount, noted(lasts)?, key).await;
+    let held = state.app.hold(&principal, amount, noted(lasts)?, note, key).await;
     let outcome = held.map_err(|error| problem::of_spend(error, &principal, amount))?;
     let location = format!("/api/cloud/hold/{}", outcome.value.id);
     Ok(Answer::created(location, outcome.map(|receipt| convert::hold(&receipt))))
@@ -68,6 +73,7 @@ pub(in crate::http) async fn create(
     ),
     responses(
         (status = 201, description = "Spent", body = api::Spend),
+        (status = 402, description = "More than is held (`capture_exceeds_hold`), or than the presented token permits by itself", body = api::Problem, content_type = "application/problem+json"),
         (status = 409, description = "The hold is closed", body = api::Problem, content_type = "application/problem+json"),
         (status = 410, description = "The hold has expired", body = api::Problem, content_type = "application/problem+json"),
         Problems, Refusals, BodyProblems
@@ -81,9 +87,10 @@ pub(in crate::http) async fn capture(
 ) -> Result<Answer<api::Spend>, Problem> {
     let mut validator = Validator::default();
     let amount = validator.amount("/amount_credits", body.amount_credits);
+    let note = note(&mut validator, body.description, body.metadata);
     validator.finish()?;
     let amount = noted(amount)?;
-    let captured = state.app.capture(&principal, id, amount, key).await;
+    let captured = state.app.capture(&principal, id, amount, note, key).await;
     let outcome = captured.map_err(|error| problem::of_spend(error, &principal, amount))?;
     let location = outcome.value.id.map(|id| format!("/api/cloud/spend/{id}")).unwrap_or_default();
     Ok(Answer::created(location, outcome.map(|receipt| convert::spend(&receipt))))
@@ -150,6 +157,24 @@ pub(in crate::http) async fn release(
     Ok(Answer::ok(outcome.map(|receipt| convert::hold(&receipt))))
 }
 
+/// One hold of the caller's delegation or of one below it.
+#[utoipa::path(
+    get,
+    path = "/hold/{id}",
+    tag = "spend",
+    security(("token" = []), ("session" = [])),
+    params(("id" = String, Path, description = "`hold_…`")),
+    responses((status = 200, description = "The hold", body = api::ListedHold), Problems, Refusals)
+)]
+pub(in crate::http) async fn one(
+    State(state): State<HttpState>,
+    Authenticated(principal): Authenticated,
+    PathId(id): PathId<kind::Hold>,
+) -> Result<Json<api::ListedHold>, Problem> {
+    let hold = state.app.hold_entry(&principal, id).await?;
+    Ok(Json(convert::listed_hold(hold)))
+}
+
 /// Which holds to list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -203,6 +228,20 @@ fn list_request(query: HoldQuery) -> Result<HoldListRequest, Problem> {
         api::HoldStatus::Voided => HoldStatus::Voided,
     });
     Ok(HoldListRequest { delegation, status, after, limit })
+}
+
+/// What a hold or a capture is for.
+fn note(
+    validator: &mut Validator,
+    description: Option<String>,
+    metadata: Option<Map<String, Value>>,
+) -> HoldNote {
+    let description = validator.free_text("/description", description, MAX_DESCRIPTION_BYTES);
+    let metadata = metadata.map(|object| Value::Object(object).to_string());
+    if metadata.as_ref().is_some_and(|text| text.len() > MAX_METADATA_BYTES) {
+        validator.refuse("/metadata", "too_long", "must be at most 2048 bytes as JSON");
+    }
+    HoldNote { description, metadata }
 }
 
 fn lasts(validator: &mut Validator, text: &str) -> Option<SignedDuration> {

@@ -21,8 +21,8 @@ use crate::http::{
     validate::Validator,
 };
 
-const MAX_DESCRIPTION_BYTES: usize = 1024;
-const MAX_METADATA_BYTES: usize = 2048;
+pub(super) const MAX_DESCRIPTION_BYTES: usize = 1024;
+pub(super) const MAX_METADATA_BYTES: usize = 2048;
 
 /// Debits the caller's delegation and every ancestor, in one transaction, or nothing at all.
 ///
@@ -68,6 +68,10 @@ pub(super) fn spend_request(body: api::CreateSpend) -> Result<SpendRequest, Prob
 }
 
 /// Gives a spend back, wholly or in part: to the delegation and every ancestor, as a new entry.
+///
+/// By the holder of a delegation above the one that spent, or for the whole tenant: who spent does not give back to itself
+/// (403 `own_refund`). Budgets get the credits back, window limits do not: a limit bounds what leaves within its window,
+/// whatever comes back. Who wants more to leave raises the limit.
 #[utoipa::path(
     post,
     path = "/spend/{id}/refund",

@@ -126,6 +126,8 @@ pub(crate) struct Change {
     /// `Some(None)`: none any more.
     pub(crate) max_per_spend: Option<Option<u64>>,
     pub(crate) limits: Option<Vec<Limit>>,
+    /// `Some(None)`: none of its own.
+    pub(crate) expiry: Option<Option<Expiry>>,
 }
 
 impl Lasts {
@@ -366,6 +368,7 @@ fn change_body(change: &Change) -> Value {
     set("max_per_spend", change.max_per_spend.map(|most| json!(most)));
     let limits = |limits: &Vec<Limit>| limits.iter().map(|limit| limit.json()).collect();
     set("limits", change.limits.as_ref().map(limits));
+    set("expiry", change.expiry.map(|expiry| json!(expiry.map(Expiry::text))));
     Value::Object(body)
 }
 

@@ -1,10 +1,13 @@
 //! Changing a node's settings: what narrows binds every token at once, what widens takes a new token and somebody above.
 
+use jiff::Timestamp;
+
 use super::{
     answer::{Expected, Learn, Refusal, refuse},
-    call::{Call, Caller, Change},
+    call::{Call, Caller, Change, Expiry},
     money::{credits, invalid},
-    world::{DELEGATE, Status, World},
+    token::Caveat,
+    world::{DELEGATE, Node, Status, World},
 };
 
 impl Change {
@@ -14,10 +17,25 @@ impl Change {
             return Err(refuse(428, "precondition_required"));
         }
         let says_nothing = self.label.is_none() && self.budget.is_none() && self.max_per_spend.is_none();
-        if says_nothing && self.limits.is_none() {
+        if says_nothing && self.limits.is_none() && self.expiry.is_none() {
             return Err(invalid());
         }
+        if let Some(Some(Expiry::After(lasts))) = self.expiry {
+            lasts.duration().ok_or_else(invalid)?;
+        }
         self.budget.as_ref().map_or(Ok(()), |budget| credits(budget).map(|_| ()))
+    }
+}
+
+impl Node {
+    /// The node's own block says when its life ends now, and nothing that it said before.
+    fn say_end(&mut self, end: Option<Timestamp>) {
+        let caveats = &mut self.canonical.caveats;
+        let begin = caveats.iter().rposition(|caveat| matches!(caveat, Caveat::Opens(_))).unwrap_or(0);
+        let mut own = caveats.split_off(begin);
+        own.retain(|caveat| !matches!(caveat, Caveat::Expires(_)));
+        caveats.extend(own);
+        caveats.extend(end.map(Caveat::Expires));
     }
 }
 
@@ -29,20 +47,20 @@ impl World {
         let before = self.clone();
         let standing = self.standing(call.caller);
         *self = before;
-        let may = |world: &Self| {
-            world.require(call.caller, DELEGATE)?;
-            standing.clone().map(|_| ())
-        };
+        standing?;
+        let may = |world: &Self| world.require(call.caller, DELEGATE);
         if let Some(replay) = self.reach(call, node, "PATCH", &format!("{node} {request}"), may)? {
             if replay.body["token"].is_null() {
                 return Ok(replay);
             }
+            self.may_see_again(call, "PATCH")?;
             return self.with_its_token(call, node, replay);
         }
         if change.if_match != Some(0) && change.if_match != Some(self.nodes[node].version) {
             return Err(refuse(412, "stale_version"));
         }
-        let is_wider = self.is_wider(change);
+        let end = self.new_end(change)?;
+        let is_wider = self.is_wider(change, end);
         if is_wider && matches!(call.caller, Caller::Token(_)) && self.node_of(call.caller) == Some(node) {
             return Err(refuse(403, "action_not_permitted"));
         }
@@ -50,6 +68,9 @@ impl World {
             Status::Revoked(_) => return Err(refuse(409, "already_revoked")),
             Status::Expired(_) => return Err(refuse(409, "expired")),
             Status::Active | Status::Exhausted(_) | Status::Frozen(_) => {}
+        }
+        if let Some(end) = end {
+            self.check_new_end(node, end)?;
         }
         if let Some(budget) = &change.budget {
             let budget = credits(budget)?;
@@ -61,9 +82,21 @@ impl World {
         settings.max_per_spend = change.max_per_spend.unwrap_or(settings.max_per_spend);
         settings.limits = change.limits.clone().unwrap_or_else(|| settings.limits.clone());
         settings.version += 1;
+        if let Some(end) = end {
+            settings.expires = end;
+            if is_wider {
+                settings.say_end(end);
+            }
+            if let Some(end) = end {
+                for hold in self.open_holds(node).collect::<Vec<_>>() {
+                    let expires = &mut self.holds[hold].expires;
+                    *expires = (*expires).min(end);
+                }
+            }
+        }
         // The root's token says nothing: its settings alone say what it may do.
         let token = if is_wider && node != 0 { Some(self.reissue(call.caller, node)?) } else { None };
-        let mut body = self.view(node, call.caller);
+        let mut body = self.view_alone(node, call.caller);
         if token.is_none() {
             body["token"] = serde_json::Value::Null;
         }
@@ -71,8 +104,42 @@ impl World {
         Ok(self.record(call, "PATCH", &format!("{node} {request}"), expected))
     }
 
+    /// The end that is asked for; without one of its own a node lives as long as what is above it, and as its tokens say.
+    fn new_end(&self, change: &Change) -> Result<Option<Option<Timestamp>>, Refusal> {
+        let (Some(asked), Some(parent)) = (change.expiry, self.nodes[change.node].parent) else {
+            return Ok(change.expiry.map(|_| None));
+        };
+        let asked = asked.map(|expiry| match expiry {
+            Expiry::At(at) => at,
+            Expiry::After(lasts) => self.now + lasts.duration().expect("it was checked"),
+        });
+        let canonical = &self.nodes[change.node].canonical;
+        let blocks = canonical.blocks();
+        let above = blocks[..blocks.len() - 1].iter().copied().flatten();
+        let said = above.filter_map(|it| if let Caveat::Expires(at) = it { Some(*at) } else { None }).min();
+        if let (Some(asked), Some(said)) = (asked, said)
+            && asked > said
+        {
+            return Err(refuse(422, "narrower_than_parent"));
+        }
+        let above = self.upwards(parent).filter_map(|at| self.nodes[at].expires);
+        Ok(Some(asked.or_else(|| above.chain(said).min())))
+    }
+
+    fn check_new_end(&self, node: usize, end: Option<Timestamp>) -> Result<(), Refusal> {
+        let Some(parent) = self.nodes[node].parent else { return Err(invalid()) };
+        if end.is_some_and(|end| end <= self.now) {
+            return Err(invalid());
+        }
+        let above = self.upwards(parent).filter_map(|at| self.nodes[at].expires).min();
+        match above {
+            Some(above) if end.is_none_or(|end| end > above) => Err(refuse(422, "narrower_than_parent")),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether anything would pass that is refused now.
-    fn is_wider(&self, change: &Change) -> bool {
+    fn is_wider(&self, change: &Change, end: Option<Option<Timestamp>>) -> bool {
         let old = &self.nodes[change.node];
         let asked = change.budget.as_ref().and_then(serde_json::Value::as_u64);
         let is_raised = old.budget.is_some_and(|old| asked.is_some_and(|new| new > old));
@@ -84,7 +151,11 @@ impl World {
             let mut old = old.limits.iter();
             old.any(|old| !new.iter().any(|new| new.per == old.per && new.credits <= old.credits))
         });
-        is_raised || is_looser || is_lifted
+        let is_longer = match (old.expires, end) {
+            (Some(old), Some(new)) => new.is_none_or(|new| new > old),
+            _ => false,
+        };
+        is_raised || is_looser || is_lifted || is_longer
     }
 
     fn check_new_budget(&self, node: usize, budget: u64) -> Result<(), Refusal> {

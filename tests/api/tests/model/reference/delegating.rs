@@ -39,6 +39,7 @@ impl World {
         self.require(call.caller, DELEGATE)?;
         let request = self.request(&call.action).2.expect("a mint has a body").to_string();
         if let Some(replay) = self.replay(call, "/delegation", &request)? {
+            self.may_see_again(call, "/delegation")?;
             return self.minted_again(call, parent, replay);
         }
         self.check_live(call.caller, parent)?;
@@ -79,6 +80,7 @@ impl World {
             expires: terms.expires,
             created: self.now,
             frozen: false,
+            frozen_in: 0,
             revoked: false,
             version: 1,
             canonical: token.clone(),
@@ -86,7 +88,7 @@ impl World {
         });
         self.tokens.push(token);
         let (node, token) = (self.nodes.len() - 1, self.tokens.len() - 1);
-        let mut body = self.view(node, call.caller);
+        let mut body = self.view_alone(node, call.caller);
         for unknown in ["id", "expires_at", "caveats"] {
             body.as_object_mut().expect("a view is an object").remove(unknown);
         }
@@ -234,6 +236,9 @@ impl World {
         if let Some(replay) = self.reach(&keyed, node, "/revoke", &request, may)? {
             return Ok(replay);
         }
+        if node == 0 {
+            return Err(refuse(409, "is_root"));
+        }
         if if_version.is_some_and(|version| version != self.nodes[node].version) {
             return Err(refuse(409, "stale_version"));
         }
@@ -280,8 +285,8 @@ impl World {
         if is_own { Ok(()) } else { self.require(by, DELEGATE) }
     }
 
-    /// What all changes of a node have in common. What somebody does to itself can be asked for again with the same key,
-    /// though its credential is over.
+    /// What all changes of a node have in common. What somebody does to itself can be asked for again with the same key and
+    /// the very same token, though that is over, if nothing else has ended it.
     pub(crate) fn reach(
         &mut self,
         call: &Call,
@@ -302,10 +307,10 @@ impl World {
             return Err(super::answer::not_found());
         }
         may(self)?;
-        if let Some(replay) = self.replay(call, route, request)? {
-            return Ok(Some(replay));
+        match standing {
+            Ok(_) => self.replay(call, route, request),
+            Err(refusal) => self.own_answer(call, route, request).map(Some).ok_or(refusal),
         }
-        standing.map(|_| None)
     }
 
     pub(crate) fn freeze(&mut self, call: &Call, node: usize) -> Result<Expected, Refusal> {
@@ -325,8 +330,9 @@ impl World {
             self.holds[hold].closed = true;
         }
         self.nodes[node].frozen = true;
+        self.nodes[node].frozen_in = self.step;
         self.nodes[node].version += 1;
-        let expected = Expected::new(200, self.view(node, call.caller));
+        let expected = Expected::new(200, self.view_alone(node, call.caller));
         Ok(self.record(call, "/freeze", &node.to_string(), expected))
     }
 
@@ -343,7 +349,7 @@ impl World {
         }
         self.nodes[node].frozen = false;
         self.nodes[node].version += 1;
-        let expected = Expected::new(200, self.view(node, call.caller));
+        let expected = Expected::new(200, self.view_alone(node, call.caller));
         Ok(self.record(call, "/unfreeze", &node.to_string(), expected))
     }
 }

@@ -7,7 +7,7 @@ use super::{
     answer::{Expected, Learn, Refusal, not_found, refuse},
     call::{Call, Caller, Item, Lasts},
     token::Scope,
-    world::{DELEGATE, Entry, Hold, MOST, SPEND, Status, World},
+    world::{DELEGATE, Entry, Hold, Limit, MOST, SPEND, Status, World},
 };
 
 /// One thing that bounds an amount.
@@ -15,7 +15,7 @@ struct Bound {
     most: u64,
     node: usize,
     code: &'static str,
-    /// Of a window: what fits into an empty one, and when the next begins.
+    /// Of a window: what fits into the next one, and when that begins.
     next: Option<(u64, Timestamp)>,
 }
 
@@ -26,6 +26,20 @@ pub(crate) fn credits(amount: &Value) -> Result<u64, Refusal> {
 
 pub(crate) fn invalid() -> Refusal {
     refuse(422, "validation")
+}
+
+/// Names the first bound that refuses. Waiting helps where it helps with all that do.
+fn refuse_above(bounds: &[Bound], amount: u64) -> Result<(), Refusal> {
+    let refusing: Vec<_> = bounds.iter().filter(|bound| bound.most < amount).collect();
+    let Some(first) = refusing.first() else { return Ok(()) };
+    let ends = refusing.iter().map(|bound| bound.next.filter(|(all, _)| *all >= amount).map(|(_, at)| at));
+    let ends: Option<Vec<_>> = ends.collect();
+    Err(Refusal {
+        requested: Some(amount),
+        affordable: bounds.iter().map(|bound| bound.most).min(),
+        retry_at: ends.and_then(|ends| ends.into_iter().max()),
+        ..refuse(402, first.code).at(first.node)
+    })
 }
 
 impl World {
@@ -55,15 +69,41 @@ impl World {
             let appended = scope.into_iter().flat_map(|scope| &scope.limits);
             let appended = appended.filter(|(owner, _)| *owner == level).map(|(_, limit)| limit);
             for limit in self.nodes[at].limits.iter().chain(appended) {
-                let used = self.spent_in_window(at, limit.per) + self.held(at);
-                let next = limit.per.window(self.now, &self.zone).1;
-                let most = limit.credits.saturating_sub(used);
-                let next = Some((limit.credits, next));
-                bounds.push(Bound { most, node: at, code: "limit_exceeded", next });
+                bounds.push(self.window_bound(at, *limit, self.held(at)));
             }
             bounds.push(bound(MOST - self.spent(at) - self.held(at), at, "budget_exhausted"));
         }
         bounds
+    }
+
+    /// An open hold may be captured in this window or in the next.
+    fn window_bound(&self, at: usize, limit: Limit, held: u64) -> Bound {
+        let most = limit.credits.saturating_sub(self.spent_in_window(at, limit.per) + held);
+        let next = limit.per.window(self.now, &self.zone).1;
+        let next = Some((limit.credits.saturating_sub(held), next));
+        Bound { most, node: at, code: "limit_exceeded", next }
+    }
+
+    /// What the caller's token says by itself of a capture of what is held already.
+    fn check_capture(&self, by: Caller, hold: usize, amount: u64) -> Result<(), Refusal> {
+        let Hold { node, amount: held, .. } = self.holds[hold];
+        let (path, scope, own) = (self.path(node), self.scope_of(by), self.node_of(by));
+        let mut bounds = Vec::new();
+        if let Some(most) = scope.as_ref().and_then(|scope| scope.max_per_spend) {
+            let says_so = |at: &&usize| self.nodes[**at].max_per_spend.is_some_and(|own| own <= most);
+            let named = path.iter().rev().find(says_so).copied().unwrap_or(node);
+            bounds.push(Bound { most, node: named, code: "max_per_spend_exceeded", next: None });
+        }
+        for (level, at) in path.iter().copied().enumerate().rev() {
+            if let Some(ceiling) = self.ceiling(by).filter(|_| own == Some(at)) {
+                let used = self.spent(at) + self.held(at) - held + self.reserved(at);
+                let most = ceiling.saturating_sub(used);
+                bounds.push(Bound { most, node: at, code: "budget_exhausted", next: None });
+            }
+            let said = scope.iter().flat_map(|scope| &scope.limits).filter(|(owner, _)| *owner == level);
+            bounds.extend(said.map(|(_, limit)| self.window_bound(at, *limit, self.held(at) - held)));
+        }
+        refuse_above(&bounds, amount)
     }
 
     /// The most that the caller's node could spend now.
@@ -73,15 +113,7 @@ impl World {
 
     fn check_funds(&self, by: Caller, node: usize, amount: u64) -> Result<(), Refusal> {
         self.check_live(by, node)?;
-        let bounds = self.bounds(by, node);
-        let Some(blocking) = bounds.iter().find(|bound| bound.most < amount) else { return Ok(()) };
-        Err(Refusal {
-            requested: Some(amount),
-            affordable: Some(self.affordable(by, node)),
-            // Waiting helps only what fits an empty window.
-            retry_at: blocking.next.filter(|(all, _)| *all >= amount).map(|(_, at)| at),
-            ..refuse(402, blocking.code).at(blocking.node)
-        })
+        refuse_above(&self.bounds(by, node), amount)
     }
 
     /// Refuses a node, the caller's own or one below, that is not live. Where the caller's own is over, the caller is
@@ -105,7 +137,7 @@ impl World {
             "delegation_id": self.nodes[node].id,
             "amount_credits": amount,
             "remaining_credits": self.remaining(node),
-            "effective_remaining_credits": self.effective_remaining(node, self.ceiling_at(by, node)),
+            "effective_remaining_credits": self.effective_now(by, node),
         })
     }
 
@@ -146,8 +178,7 @@ impl World {
             body["id"] = Value::Null;
             body["dry_run"] = json!(true);
             body["remaining_credits"] = json!(less(self.remaining(node)));
-            body["effective_remaining_credits"] =
-                json!(less(self.effective_remaining(node, self.ceiling(call.caller))));
+            body["effective_remaining_credits"] = json!(less(self.effective_now(call.caller, node)));
             // Trying enters nobody.
             *self = before;
             return Ok(Expected::new(200, body));
@@ -279,6 +310,7 @@ impl World {
             let refusal = refuse(402, "capture_exceeds_hold");
             return Err(Refusal { requested: Some(amount), affordable: Some(held), ..refusal });
         }
+        self.check_capture(call.caller, hold, amount)?;
         self.holds[hold].closed = true;
         let entry = self.enter_debit(node, amount, call.caller, call.key.as_ref());
         let expected =
@@ -326,7 +358,7 @@ impl World {
         let found = found.clone();
         self.visible(own, found.node)?;
         if own == found.node && own != 0 {
-            return Err(refuse(403, "action_not_permitted"));
+            return Err(refuse(403, "own_refund"));
         }
         let request = format!("/spend/{debit}/refund {amount:?}");
         if let Some(replay) = self.replay(call, "/spend/refund", &request)? {

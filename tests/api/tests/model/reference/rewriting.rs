@@ -29,12 +29,13 @@ impl World {
     ) -> Result<Expected, Refusal> {
         let until = self.grace(grace)?;
         let request = format!("{node} {grace:?}");
-        let may = |world: &Self| {
-            world.may_change_itself(call.caller, node)?;
-            if node == 0 { Err(refuse(409, "is_root")) } else { Ok(()) }
-        };
+        let may = |world: &Self| world.may_change_itself(call.caller, node);
         if let Some(replay) = self.reach(call, node, "/rotate", &request, may)? {
+            self.may_see_again(call, "/rotate")?;
             return self.with_its_token(call, node, replay);
+        }
+        if node == 0 {
+            return Err(refuse(409, "is_root"));
         }
         match self.status(node) {
             Status::Revoked(_) | Status::Expired(_) => return Err(refuse(409, "already_revoked")),
@@ -152,10 +153,14 @@ impl World {
             return Err(standing.err().unwrap_or_else(not_found));
         }
         let request = format!("{grace:?} {revoke_before:?}");
+        if let Err(refusal) = standing {
+            let own = self.own_answer(call, "/root/rotate", &request).ok_or(refusal)?;
+            return self.with_its_token(call, 0, own);
+        }
         if let Some(replay) = self.replay(call, "/root/rotate", &request)? {
+            self.may_see_again(call, "/root/rotate")?;
             return self.with_its_token(call, 0, replay);
         }
-        standing?;
         self.require(call.caller, DELEGATE)?;
         if let Caller::Token(token) = call.caller
             && self.tokens[token].root_key != self.root_keys.len() - 1
@@ -168,11 +173,13 @@ impl World {
         if revoke_before.is_some_and(|(step, _)| step > self.step) {
             return Err(invalid());
         }
+        let mut cut_off = None;
         for key in &mut self.root_keys {
             key.until = Some(key.until.map_or(until, |earlier| earlier.min(until)));
         }
         self.root_keys.push(Issue { step: self.step, until: None });
         if let Some((step, _)) = revoke_before {
+            cut_off = (step > self.cut_off).then_some(step);
             self.cut_off = self.cut_off.max(step);
             self.nodes[0].version += 1;
         }
@@ -180,7 +187,11 @@ impl World {
         self.tokens.push(Token { root_key, caveats, ..Token::default() });
         let learn = [Learn::Token(self.tokens.len() - 1), Learn::Grace(until)];
         let expected = Expected::new(200, json!({})).learning(learn);
-        Ok(self.record(call, "/root/rotate", &request, expected))
+        let expected = self.record(call, "/root/rotate", &request, expected);
+        if let Some(recorded) = self.key(call, "/root/rotate").and_then(|key| self.recorded.get_mut(&key)) {
+            recorded.cut_off = cut_off;
+        }
+        Ok(expected)
     }
 
     /// What a resource server is told: the verdict never is a refusal of the request itself.
@@ -238,6 +249,6 @@ impl World {
         if !networks.into_iter().all(is_inside) || scope.is_for_a_route {
             return Err(refuse(403, "caveat_not_met"));
         }
-        Ok(self.view(node, token))
+        Ok(self.view_alone(node, token))
     }
 }

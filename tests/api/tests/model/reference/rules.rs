@@ -5,7 +5,7 @@ use super::{
     call::{Action, Call, Caller, Expiry, Lasts},
     money::{credits, invalid},
     token::Token,
-    world::{Key, READ, Recorded, World},
+    world::{Key, READ, Recorded, Status, World},
 };
 use serde_json::json;
 
@@ -68,10 +68,10 @@ impl World {
             if *node < known { world.visible(own, *node) } else { Err(not_found()) }
         };
         match look {
-            Action::Own => Ok(Expected::new(200, self.view(own, call.caller))),
+            Action::Own => Ok(Expected::new(200, self.view_alone(own, call.caller))),
             Action::One { node } => {
                 see(self, node)?;
-                Ok(Expected::new(200, self.view(*node, call.caller)))
+                Ok(Expected::new(200, self.view_alone(*node, call.caller)))
             }
             Action::List => {
                 let mut nodes: Vec<_> = (0..known).filter(|node| self.is_within(*node, own)).collect();
@@ -121,7 +121,7 @@ impl World {
         Err(not_found())
     }
 
-    fn key(&self, call: &Call, route: &'static str) -> Option<Key> {
+    pub(crate) fn key(&self, call: &Call, route: &'static str) -> Option<Key> {
         let scope = match call.caller {
             Caller::Session => None,
             _ => Some(self.node_of(call.caller)?),
@@ -157,10 +157,74 @@ impl World {
         if let Some(key) = self.key(call, route) {
             let by = if let Caller::Token(token) = call.caller { Some(token) } else { None };
             let (request, body) = (request.to_owned(), expected.body.clone());
-            self.recorded.insert(key.clone(), Recorded { request, status: expected.status, body, by });
+            let grace = expected.learn.iter().find_map(|learn| match learn {
+                Learn::Grace(until) => Some(*until),
+                _ => None,
+            });
+            let (status, step) = (expected.status, self.step);
+            let recorded = Recorded { request, status, body, by, step, until: grace, cut_off: None };
+            self.recorded.insert(key.clone(), recorded);
             expected.learn.push(Learn::Record(key));
         }
         expected
+    }
+
+    /// A secret is shown again to the token that asked, as it was issued, whatever was appended to it since.
+    pub(crate) fn may_see_again(&self, call: &Call, route: &'static str) -> Result<(), Refusal> {
+        let recorded = self.key(call, route).and_then(|key| self.recorded.get(&key)).expect("it was found");
+        let issued = |token: usize| (self.tokens[token].seals().last(), self.tokens[token].root_key);
+        // What takes the place of the token that asked is for that very copy.
+        let is_successor = ["/rotate", "/root/rotate"].contains(&route);
+        let is_same = match (call.caller, recorded.by) {
+            (Caller::Session, None) => true,
+            (Caller::Token(token), Some(by)) if is_successor => {
+                self.tokens[token].text == self.tokens[by].text
+            }
+            (Caller::Token(token), Some(by)) => {
+                let ((seal, root_key), (old, old_key)) = (issued(token), issued(by));
+                seal == old && (seal.is_some() || root_key == old_key)
+            }
+            _ => false,
+        };
+        if is_same { Ok(()) } else { Err(refuse(409, "secret_shown_once")) }
+    }
+
+    /// The answer to the request that has ended the caller's own token, and nothing else has.
+    pub(crate) fn own_answer(&self, call: &Call, route: &'static str, request: &str) -> Option<Expected> {
+        let recorded = self.recorded.get(&self.key(call, route)?)?;
+        let (Caller::Token(token), Some(by)) = (call.caller, recorded.by) else { return None };
+        if self.tokens[token].text != self.tokens[by].text || recorded.request != request {
+            return None;
+        }
+        let mut trial = self.clone();
+        let own = self.node_of(call.caller)?;
+        let told = recorded.body["previous_valid_until"].as_str().and_then(|text| text.parse().ok());
+        let until = told.or(recorded.until);
+        let key = trial.tokens[token].root_key;
+        let issue = match trial.tokens[token].seals().last() {
+            Some(seal) => trial.seals[seal].registered.as_mut().map(|(_, issue)| issue)?,
+            None => &mut trial.root_keys[key],
+        };
+        if until.is_some() && issue.until == until {
+            issue.until = None;
+        }
+        if recorded.cut_off == Some(trial.cut_off) {
+            trial.cut_off = 0;
+        }
+        let expected =
+            Expected { is_replayed: true, ..Expected::new(recorded.status, recorded.body.clone()) };
+        let is_own_doing = match self.status(own) {
+            Status::Revoked(cause) => route == "/revoke" && cause == own,
+            Status::Frozen(cause) => {
+                route == "/freeze" && cause == own && self.nodes[own].frozen_in == recorded.step
+            }
+            Status::Expired(_) => return None,
+            Status::Active | Status::Exhausted(_) => true,
+        };
+        for node in &mut trial.nodes {
+            (node.revoked, node.frozen, node.expires) = (false, false, None);
+        }
+        (is_own_doing && trial.standing(call.caller).is_ok()).then_some(expected)
     }
 
     /// The token in a repeated answer is written again: the identical one for who asked first, and a narrower one for who

@@ -172,6 +172,7 @@ impl World {
             expires: above.expires,
             created: self.now,
             frozen: false,
+            frozen_in: 0,
             revoked: false,
             version: 1,
             canonical: Token { caveats: token.caveats[..end].to_vec(), ..token.clone() },

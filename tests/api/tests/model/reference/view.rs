@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{
     call::Caller,
-    token::action_words,
-    world::{Status, World},
+    token::{action_words, least},
+    world::{Node, Status, World},
 };
 
 impl Status {
@@ -30,6 +30,46 @@ impl Status {
 }
 
 impl World {
+    /// A node that is looked at alone: with how far its limits are used, and with what the caller's token says where it is its
+    /// own.
+    pub(crate) fn view_alone(&self, number: usize, seen_by: Caller) -> Value {
+        let mut view = self.view(number, seen_by);
+        let node = &self.nodes[number];
+        let mut limits = node.limits.clone();
+        if let (Caller::Token(token), true) = (seen_by, self.node_of(seen_by) == Some(number)) {
+            let (scope, ceiling) = (self.tokens[token].scope(), self.ceiling(seen_by));
+            let path = self.path(number);
+            let above =
+                |find: fn(&Node) -> Option<u64>| path.iter().filter_map(|at| find(&self.nodes[*at])).min();
+            let ends = path.iter().filter_map(|at| self.nodes[*at].expires).min();
+            let own = scope.limits.iter().filter(|(level, _)| *level == self.depth(number));
+            for (_, limit) in own {
+                if !limits.contains(limit) {
+                    limits.push(*limit);
+                }
+            }
+            view["budget_credits"] = json!(least(node.budget, ceiling));
+            view["remaining_credits"] = json!(self.remaining_within(number, ceiling));
+            view["available_credits"] = json!(self.available_within(number, ceiling));
+            view["max_per_spend"] = json!(least(above(|node| node.max_per_spend), scope.max_per_spend));
+            view["actions"] = json!(action_words(node.actions & scope.actions));
+            view["max_depth"] = json!(least(node.max_depth, scope.levels_left));
+            view["cost_center"] = json!(node.cost_center.clone().or(scope.cost_center));
+            view["department"] = json!(node.department.clone().or(scope.department));
+            view["expires_at"] = json!(least(ends, scope.expires).map(|at| at.to_string()));
+            view["caveats"] = json!(self.texts(&self.tokens[token].caveats));
+        }
+        let limits = limits.into_iter().map(|limit| {
+            let mut told = limit.json();
+            told["used_credits"] = json!(self.spent_in_window(number, limit.per));
+            told["resets_at"] = json!(limit.per.window(self.now, &self.zone).1.to_string());
+            told
+        });
+        view["limits"] = limits.collect();
+        view["effective_remaining_credits"] = json!(self.effective_now(seen_by, number));
+        view
+    }
+
     pub(crate) fn view(&self, number: usize, seen_by: Caller) -> Value {
         let (node, status) = (&self.nodes[number], self.status(number));
         let cause = status.cause().filter(|cause| *cause != number);

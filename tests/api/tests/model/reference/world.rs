@@ -60,6 +60,8 @@ pub(crate) struct Node {
     pub(crate) expires: Option<Timestamp>,
     pub(crate) created: Timestamp,
     pub(crate) frozen: bool,
+    /// In which step it was frozen last.
+    pub(crate) frozen_in: usize,
     pub(crate) revoked: bool,
     pub(crate) version: u64,
     /// What the server would write as the node's token.
@@ -142,6 +144,12 @@ pub(crate) struct Recorded {
     pub(crate) body: Value,
     /// The token that asked.
     pub(crate) by: Option<usize>,
+    /// In which step.
+    pub(crate) step: usize,
+    /// Until when it let older tokens be good, where it has ended any.
+    pub(crate) until: Option<Timestamp>,
+    /// Before which step it let no token be issued any more, where it did.
+    pub(crate) cut_off: Option<usize>,
 }
 
 /// What a node is, and because of which one.
@@ -205,6 +213,7 @@ impl World {
             expires: None,
             created: now,
             frozen: false,
+            frozen_in: 0,
             revoked: false,
             version: 1,
             canonical: root_token.clone(),
@@ -347,6 +356,30 @@ impl World {
         }
         let above = self.draws_on(node).filter_map(|at| self.available(at));
         self.remaining_within(node, ceiling).into_iter().chain(above).min()
+    }
+
+    /// The same under every window limit of the path, and under those of the caller's token, where the node is its own.
+    pub(crate) fn effective_now(&self, by: super::call::Caller, node: usize) -> Option<u64> {
+        let budgets = self.effective_remaining(node, self.ceiling_at(by, node));
+        if matches!(self.status(node), Status::Revoked(_)) {
+            return budgets;
+        }
+        let said = self.limits_said(by, node);
+        let windows = self.path(node).into_iter().enumerate().flat_map(|(level, at)| {
+            let appended = said.iter().filter(move |(owner, _)| *owner == level).map(|(_, limit)| *limit);
+            let all: Vec<_> = self.nodes[at].limits.iter().copied().chain(appended).collect();
+            all.into_iter().map(move |limit| {
+                let used = self.spent_in_window(at, limit.per) + self.held(at);
+                limit.credits.saturating_sub(used)
+            })
+        });
+        budgets.into_iter().chain(windows).min()
+    }
+
+    /// The window limits that the caller's token says, each with its level, where the node is its own.
+    pub(crate) fn limits_said(&self, by: super::call::Caller, node: usize) -> Vec<(usize, Limit)> {
+        let scope = self.scope_of(by).filter(|_| self.node_of(by) == Some(node));
+        scope.map(|scope| scope.limits).unwrap_or_default()
     }
 
     /// Revoked beats expired beats frozen beats exhausted; among equals, the node nearest to the root is the cause.

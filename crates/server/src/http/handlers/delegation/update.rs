@@ -10,6 +10,7 @@ use crate::http::{
     HttpState,
     body::JsonBody,
     convert,
+    expiry::parse_expiry,
     extract::{Authenticated, IfMatch, PathId},
     idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
@@ -18,9 +19,10 @@ use crate::http::{
     validate::Validator,
 };
 
-/// Changes a delegation's label, budget or limits.
+/// Changes a delegation's label, budget, limits or end.
 ///
-/// What narrows binds every token of the delegation at once. What widens (a raised budget, a limit lifted) is answered
+/// What narrows binds every token of the delegation at once; what is below ends with it, and so do its open holds. What widens
+/// (a raised budget, a limit lifted, a later end) is answered
 /// with a new token: older ones stay good, within what they say. Nobody widens itself: it takes a token from further up,
 /// or an owner or admin.
 #[utoipa::path(
@@ -55,6 +57,11 @@ pub(in crate::http) async fn update(
     let outcome = updated.map_err(|error| problem::of_update(error, &principal, &request.change))?;
     let version = outcome.value.delegation.version;
     let answer = outcome.map(|updated| api::UpdatedDelegation {
+        dry_run: request.dry_run,
+        effects: updated.effects.map(|effects| api::ChangeEffects {
+            descendants_ending: effects.descendants_ending,
+            holds_ending: effects.holds_ending,
+        }),
         token: updated.token.map(|token| token.to_string()),
         delegation: convert::delegation(updated.delegation),
     });
@@ -67,7 +74,7 @@ fn update_request(
     body: &api::UpdateDelegation,
 ) -> Result<UpdateRequest, Problem> {
     let mut validator = Validator::default();
-    if *body == api::UpdateDelegation::default() {
+    if (api::UpdateDelegation { dry_run: false, ..body.clone() }) == api::UpdateDelegation::default() {
         validator.refuse("", "empty", "must name at least one setting to change");
     }
     let label = body.label.as_deref().map(|text| validator.text("/label", text));
@@ -75,8 +82,16 @@ fn update_request(
     let max_per_spend =
         body.max_per_spend.map(|value| value.map(|value| validator.amount("/max_per_spend", value)));
     let limits = body.limits.as_ref().map(|limits| window_limits(&mut validator, limits));
+    let expiry = body.expiry.as_ref().map(|expiry| {
+        let parsed = expiry.as_deref().map(parse_expiry);
+        parsed.and_then(|parsed| validator.check("/expiry", "invalid_expiry", parsed))
+    });
     validator.finish()?;
-    let change =
-        ChangeRequest { budget: budget.flatten(), max_per_spend: max_per_spend.map(Option::flatten), limits };
-    Ok(UpdateRequest { id, if_versions, label: label.flatten(), change })
+    let change = ChangeRequest {
+        budget: budget.flatten(),
+        max_per_spend: max_per_spend.map(Option::flatten),
+        limits,
+        expires_at: None,
+    };
+    Ok(UpdateRequest { id, if_versions, label: label.flatten(), change, expiry, dry_run: body.dry_run })
 }
