@@ -56,11 +56,7 @@ impl App {
                 Ok(self.root_key(tenant, *root_key).await?.map(Signer::Tenant))
             }
             Identifier::Service { service, .. } => {
-                if let Some(key) = self.service_keys().get(&(tenant, *service)) {
-                    return Ok(Some(Signer::Service(key)));
-                }
-                let mut tx = self.shared().database.begin_read(tenant).await?;
-                Ok(self.service_key_in(&mut tx, *service).await?.map(Signer::Service))
+                Ok(self.service_key(tenant, *service).await?.map(Signer::Service))
             }
         }
     }
@@ -79,7 +75,19 @@ impl App {
         }
     }
 
-    /// The key of a service, a deleted one too: what it signed is known again, and refused for what it is.
+    /// The key of a service, a deleted one too. It is read once.
+    pub(crate) async fn service_key(
+        &self,
+        tenant: TenantId,
+        id: ServiceId,
+    ) -> Result<Option<Arc<VerificationKey>>, ServiceError> {
+        match self.service_keys().get(&(tenant, id)) {
+            Some(key) => Ok(Some(key)),
+            None => self.service_key_in(&mut self.shared().database.begin_read(tenant).await?, id).await,
+        }
+    }
+
+    /// The same within a transaction: what a deleted one signed is known again, and refused for what it is.
     pub(crate) async fn service_key_in(
         &self,
         tx: &mut TenantTx,
