@@ -21,16 +21,14 @@ impl FromRequestParts<HttpState> for Gateway {
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Self::Rejection> {
         let Ok(Origin { request_id, .. }) = Origin::from_request_parts(parts, state).await;
-        let shown = match bearer_token(&parts.headers)? {
-            Some(token) => Some(state.app.shown_at_gateway(token).await?),
-            None => Authenticated::from_request_parts(parts, state).await.map(|_| None)?,
-        };
-        let key = service_key(&parts.headers)?;
-        let Some(shown) = shown else {
+        let Some(token) = bearer_token(&parts.headers)? else {
+            Authenticated::from_request_parts(parts, state).await?;
             // A session pays for nothing at a gateway.
             let detail = "Requests at a gateway are paid for with a token: Authorization: Bearer <token>.";
             return Err(Problem::new(StatusCode::FORBIDDEN, "action_not_permitted", detail));
         };
+        let shown = state.app.shown_at_gateway(token).await?;
+        let key = service_key(&parts.headers)?;
         let service = parts.uri.path().strip_prefix(GATEWAYS).unwrap_or_default();
         let service = service.split('/').next().unwrap_or_default();
         Ok(Self(state.app.at_gateway(shown, &key, service, request_id).await?))
