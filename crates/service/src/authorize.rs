@@ -9,14 +9,8 @@ use subgrant_token::{CaveatFailure, RequestContext, RequestPath, VerificationKey
 
 use crate::{
     AccessError, App, CredentialError, Outcome, Principal, ServiceError, SpendError, SpendReceipt,
-    SpendRequest, Via,
-    access::PresentedToken,
-    credential::Credential,
-    engine::Operation,
-    idempotency::ScopedKey,
-    locked::ReadTenant,
-    prices,
-    spend::own_item,
+    SpendRequest, Via, access::PresentedToken, credential::Credential, engine::Operation,
+    idempotency::ScopedKey, locked::ReadTenant, prices, spend::own_item,
 };
 
 /// A request that a gateway was sent.

@@ -73,9 +73,10 @@ pub fn cheaper_catch_alls(prices: &[PricedRoute]) -> Result<Vec<CheaperCatchAll>
     let read = prices.iter().map(|priced| Ok((priced, Pattern::read(priced)?)));
     let read: Vec<_> = read.collect::<Result<_, ServiceError>>()?;
     let dearest_within = |(position, (outer, takes_in)): (usize, &(&PricedRoute, Pattern))| {
-        let dearer = read.iter().enumerate().filter(|(_, (inner, takes))| {
-            is_cheaper(outer, inner) && takes_in.is_catch_all_of(takes)
-        });
+        let dearer = read
+            .iter()
+            .enumerate()
+            .filter(|(_, (inner, takes))| is_cheaper(outer, inner) && takes_in.is_catch_all_of(takes));
         let (within, _) = dearer.max_by_key(|(_, (inner, _))| (inner.price, inner.price_sats))?;
         Some(CheaperCatchAll { position, within })
     };
@@ -116,8 +117,7 @@ struct Pattern {
 
 impl Pattern {
     fn read(priced: &PricedRoute) -> Result<Self, ServiceError> {
-        let malformed =
-            |_: CaveatError| ServiceError::Inconsistent("a stored route is malformed".to_owned());
+        let malformed = |_: CaveatError| ServiceError::Inconsistent("a stored route is malformed".to_owned());
         let routes = priced.route.parse().map_err(malformed)?;
         let methods = priced.method.as_deref().map(str::parse).transpose().map_err(malformed)?;
         Ok(Self { routes, methods })

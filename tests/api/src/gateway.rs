@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::TcpStream, time::sleep};
+use reqwest::StatusCode;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 /// What the documents tell to write, so that it is tried.
@@ -67,14 +68,20 @@ impl Gateway {
             GatewayKind::Traefik => traefik(setup, &directory, port),
         };
         // What they keep for themselves goes there too.
-        command.current_dir(&directory).env("HOME", &directory).env_remove("XDG_DATA_HOME").stdin(Stdio::null());
+        command
+            .current_dir(&directory)
+            .env("HOME", &directory)
+            .env_remove("XDG_DATA_HOME")
+            .stdin(Stdio::null());
         command.stdout(output.try_clone().expect("a file can be opened twice")).stderr(output);
         let process = command.spawn().unwrap_or_else(|error| {
             panic!("{kind:?} is installed by `cargo xtask test`, but cannot be started: {error}")
         });
         let mut gateway = Self { origin: format!("http://127.0.0.1:{port}"), process, directory };
         for _ in 0..600 {
-            if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            // Some listen before they know what to do. Who shows no token costs nobody anything.
+            let answer = reqwest::get(&gateway.origin).await;
+            if answer.is_ok_and(|answer| answer.status() == StatusCode::UNAUTHORIZED) {
                 return gateway;
             }
             if gateway.process.try_wait().expect("it can be asked for").is_some() {
@@ -82,7 +89,7 @@ impl Gateway {
             }
             sleep(Duration::from_millis(50)).await;
         }
-        panic!("{kind:?} does not listen: {}", fs::read_to_string(&log).unwrap_or_default());
+        panic!("{kind:?} asks nobody: {}", fs::read_to_string(&log).unwrap_or_default());
     }
 }
 

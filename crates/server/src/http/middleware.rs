@@ -26,7 +26,9 @@ use tower::{Service, util::ServiceExt as _};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{HttpOptions, Requests, extract::GATEWAYS, problem::Problem, requests::method_name, trace::Trace};
+use super::{
+    HttpOptions, Requests, extract::GATEWAYS, problem::Problem, requests::method_name, trace::Trace,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

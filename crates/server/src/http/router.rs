@@ -129,7 +129,8 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
     router = router.routes(routes!(handlers::health::live)).routes(routes!(handlers::health::ready));
     router = router.routes(routes!(handlers::metrics::show));
     // What stands for several segments does not stand for none.
-    router = router.route(&format!("{BASE}/authorize/{{service_id}}/forward/"), any(handlers::authorize::forward));
+    router =
+        router.route(&format!("{BASE}/authorize/{{service_id}}/forward/"), any(handlers::authorize::forward));
     openapi::complete(router.get_openapi_mut());
     router
 }

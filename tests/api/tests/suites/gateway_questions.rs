@@ -58,7 +58,8 @@ impl Stage {
 async fn service(root: &Api, name: &str) -> (String, String) {
     let service = root.post("/service", &json!({ "name": name })).await;
     let (id, key) = (service.text("/id"), service.text("/verification_key"));
-    let routes = json!([{ "route": "/v1/free", "price_credits": 0 }, { "route": "/v1/*", "price_credits": 3 }]);
+    let routes =
+        json!([{ "route": "/v1/free", "price_credits": 0 }, { "route": "/v1/*", "price_credits": 3 }]);
     let prices = json!({ "service_id": id, "routes": routes });
     assert_eq!(Reply::of(root.request(Method::PUT, "/route").json(&prices)).await.status, 200);
     (id, key)
@@ -91,7 +92,8 @@ async fn without_the_services_key_nothing_is_believed_and_nothing_is_debited() {
             reply.assert_problem(401, code, code);
         }
     }
-    let twice = stage.question(&stage.server.api, Some(&stage.key)).header("X-Subgrant-Service-Key", &stage.key);
+    let twice =
+        stage.question(&stage.server.api, Some(&stage.key)).header("X-Subgrant-Service-Key", &stage.key);
     Reply::of(twice).await.assert_problem(401, "malformed", "two keys");
     assert_eq!(stage.spent().await, 0);
     assert_eq!(Reply::of(stage.question(&stage.server.api, Some(&stage.key))).await.status, 200);
@@ -138,7 +140,8 @@ async fn one_name_is_one_debit_and_never_another_requests() {
     let asked = |method: &str, target: &str, token: &str| {
         let api = stage.server.api.with_token(token);
         let request = api.request(Method::GET, &format!("/authorize/{}", stage.service));
-        let request = request.header("X-Subgrant-Service-Key", &stage.key).header("X-Subgrant-Request-Id", "n1");
+        let request =
+            request.header("X-Subgrant-Service-Key", &stage.key).header("X-Subgrant-Request-Id", "n1");
         request.header("X-Forwarded-Method", method).header("X-Forwarded-Uri", target)
     };
     let token = stage.agent.token().unwrap();
@@ -227,7 +230,10 @@ async fn a_name_counts_for_ten_minutes() {
         let age = format!(
             "UPDATE idempotency SET created_at = now() - interval '{minutes} minutes' WHERE key = '{key}'"
         );
-        sqlx::query(sqlx::AssertSqlSafe(age)).execute(&stage.server.database.superuser().await).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(age))
+            .execute(&stage.server.database.superuser().await)
+            .await
+            .unwrap();
     };
     age(11, "old").await;
     age(9, "new").await;
@@ -326,7 +332,11 @@ async fn any_method_is_answered_and_no_body_is_waited_for() {
     assert_eq!(stage.spent().await, 24, "the question's own method is not what is paid for");
 
     // A length that nothing follows: the answer comes while the connection is open.
-    for more in ["Content-Length: 77\r\n", "Transfer-Encoding: chunked\r\n", "Content-Length: 99\r\nExpect: 100-continue\r\n"] {
+    for more in [
+        "Content-Length: 77\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "Content-Length: 99\r\nExpect: 100-continue\r\n",
+    ] {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(head("POST", more).as_bytes()).await.unwrap();
         let mut status = [0; 13];

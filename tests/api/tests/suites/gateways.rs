@@ -277,7 +277,11 @@ async fn a_price_does_not_depend_on_how_delimiters_are_written() {
     let narrowed = |caveat: &[u8]| rich.with_token(&attenuate(rich.token().expect("it has one"), &[caveat]));
     for caveat in [b"route = /v1/gpt:run" as &[u8], b"route = /v1/gpt%3Arun"] {
         assert_eq!(stage.ask(&narrowed(caveat), "POST", "/v1/gpt%3arun").await.status, 200);
-        stage.ask(&narrowed(caveat), "POST", "/v1/gpt").await.assert_problem(403, "caveat_not_met", "another");
+        stage.ask(&narrowed(caveat), "POST", "/v1/gpt").await.assert_problem(
+            403,
+            "caveat_not_met",
+            "another",
+        );
     }
 }
 
@@ -294,7 +298,12 @@ async fn head_costs_what_get_costs_unless_it_is_named() {
         [("HEAD", "/v1/x", "3"), ("GET", "/v1/x", "3"), ("POST", "/v1/x", "2"), ("HEAD", "/named", "1")]
     {
         let passed = stage.ask(&stage.agent, method, target).await;
-        assert_eq!(passed.header("x-subgrant-price-credits"), Some(price), "{method} {target}: {}", passed.body);
+        assert_eq!(
+            passed.header("x-subgrant-price-credits"),
+            Some(price),
+            "{method} {target}: {}",
+            passed.body
+        );
     }
 }
 
@@ -302,9 +311,9 @@ async fn head_costs_what_get_costs_unless_it_is_named() {
 async fn a_catch_all_that_is_cheaper_than_what_it_takes_in_is_warned_of() {
     let stage = Stage::start().await;
     let warned = async |routes: &[(&str, Option<&str>, u64)]| {
-        let routes = routes.iter().map(|(route, method, price)| {
-            json!({ "route": route, "method": method, "price_credits": price })
-        });
+        let routes = routes.iter().map(
+            |(route, method, price)| json!({ "route": route, "method": method, "price_credits": price }),
+        );
         let answer = stage.set_prices(&stage.root, routes.collect()).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         let warnings = answer.body["warnings"].as_array().cloned().unwrap_or_default();

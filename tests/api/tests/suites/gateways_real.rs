@@ -119,10 +119,13 @@ async fn assert_service_learns_who_pays_and_no_secret(stage: &Stage, visitor: &V
         .header("X-Subgrant-Price-Credits", "0")
         .header("X-Subgrant-Service-Key", "svk_of_the_client");
     assert_eq!(sent(request).await.status(), 204);
-    assert_eq!(visitor.http.get(format!("{}/v1/reports", visitor.origin)).send().await.unwrap().status(), 401);
-    let nobody = visitor.request("GET", "/v1/reports").headers(
-        [(reqwest::header::AUTHORIZATION, "Bearer sgt_x".parse().unwrap())].into_iter().collect(),
+    assert_eq!(
+        visitor.http.get(format!("{}/v1/reports", visitor.origin)).send().await.unwrap().status(),
+        401
     );
+    let nobody = visitor
+        .request("GET", "/v1/reports")
+        .headers([(reqwest::header::AUTHORIZATION, "Bearer sgt_x".parse().unwrap())].into_iter().collect());
     assert_eq!(sent(nobody).await.status(), 401);
     assert_eq!(visitor.status("GET", "/v2/reports").await, 403, "nobody has priced it");
 
@@ -131,7 +134,8 @@ async fn assert_service_learns_who_pays_and_no_secret(stage: &Stage, visitor: &V
     let told = served[0].headers.get_all("x-subgrant-delegation-id").iter().collect::<Vec<_>>();
     assert_eq!(told, [stage.id.as_str()], "the service is told who pays, by nobody else");
     let told = served[0].headers.keys().map(reqwest::header::HeaderName::as_str);
-    let told: Vec<_> = told.filter(|name| name.starts_with("x-subgrant-") || *name == "authorization").collect();
+    let told: Vec<_> =
+        told.filter(|name| name.starts_with("x-subgrant-") || *name == "authorization").collect();
     assert_eq!(told, ["x-subgrant-delegation-id"]);
     let shown = format!("{:?}", served[0].headers);
     assert!(!shown.contains("svk_") && !shown.contains("sgt_"), "{shown}");
@@ -202,7 +206,8 @@ async fn assert_any_method_and_body_passes(stage: &Stage, visitor: &Visitor) {
 async fn assert_one_name_does_not_pay_for_many(stage: &Stage, visitor: &Visitor, paid: usize) {
     let prompt = async |number: usize| {
         let request = visitor.request("POST", "/v1/complete").body(format!("prompt {number}"));
-        let request = request.header("Idempotency-Key", "one-key").header("X-Subgrant-Request-Id", "one-name");
+        let request =
+            request.header("Idempotency-Key", "one-key").header("X-Subgrant-Request-Id", "one-name");
         sent(request.header("X-Request-Id", "6f1f3c1e-2a52-4a0a-9b1e-0f7d5a8d1c11")).await.status().as_u16()
     };
     for number in 0..paid {

@@ -420,7 +420,8 @@ impl Caller {
             | "DELETE /api/cloud/authorize/{service_id}"
             | "GET /api/cloud/authorize/{service_id}/forward/{path}" => {
                 let (method, path) = operation.split_once(" /api/cloud").expect("a method and a path");
-                let (method, path) = (method.parse::<Method>().expect("a method"), path.replace("{path}", "v1"));
+                let (method, path) =
+                    (method.parse::<Method>().expect("a method"), path.replace("{path}", "v1"));
                 let theirs = path.replace("{service_id}", &other.service_id);
                 if self.cookie.is_some() {
                     let refused = self.send(method, &theirs, None).await;

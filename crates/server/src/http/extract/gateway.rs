@@ -57,9 +57,8 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestName {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let name = super::visible_once(&parts.headers, "X-Subgrant-Request-Id").map_err(|detail| {
-            Problem::new(StatusCode::BAD_REQUEST, "invalid_request_id", detail)
-        })?;
+        let name = super::visible_once(&parts.headers, "X-Subgrant-Request-Id")
+            .map_err(|detail| Problem::new(StatusCode::BAD_REQUEST, "invalid_request_id", detail))?;
         Ok(Self(name))
     }
 }
