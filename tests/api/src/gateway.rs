@@ -104,14 +104,14 @@ impl Drop for Gateway {
 fn nginx(setup: &GatewaySetup, directory: &Path, port: u16) -> Command {
     let servers = setup.subgrant.iter().map(|origin| format!("server {} max_fails=0;", authority(origin)));
     let configuration = format!(
-        r#"daemon off; pid nginx.pid; error_log stderr;
+        "daemon off; pid nginx.pid; error_log stderr;
            events {{}}
            http {{
              access_log off; client_max_body_size 10m;
              client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
              upstream subgrant_servers {{ {} }}
              server {{ listen 127.0.0.1:{port}; {} }}
-           }}"#,
+           }}",
         servers.collect::<String>(),
         documented("nginx", "nginx", setup).replace("https://subgrant.example", "http://subgrant_servers"),
     );
@@ -137,7 +137,8 @@ fn caddy(setup: &GatewaySetup, directory: &Path, port: u16) -> Command {
 
 fn envoy(setup: &GatewaySetup, directory: &Path, port: u16) -> Command {
     let manager = documented("Envoy", "yaml", setup).replace("https://subgrant.example", &setup.subgrant[0]);
-    let manager: String = manager.lines().map(|line| format!("          {line}\n")).collect();
+    let indent = " ".repeat(10);
+    let manager = manager.replace('\n', &format!("\n{indent}"));
     let cluster = |name: &str, origin: &str| {
         let (host, port) = authority(origin).split_once(':').expect("an address has a port");
         format!(
@@ -147,7 +148,7 @@ fn envoy(setup: &GatewaySetup, directory: &Path, port: u16) -> Command {
     };
     let configuration = format!(
         "static_resources:\n  listeners:\n  - address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}\n    \
-         filter_chains:\n    - filters:\n      - name: http\n        typed_config:\n{manager}  clusters:\n{}{}",
+         filter_chains:\n    - filters:\n      - name: http\n        typed_config:\n{indent}{manager}\n  clusters:\n{}{}",
         cluster("subgrant", &setup.subgrant[0]),
         cluster("reports", &setup.upstream),
     );
