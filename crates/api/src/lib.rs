@@ -58,7 +58,7 @@ pub use period::{AccountingPeriod, AccountingPeriodList, ChangePeriod, PeriodSta
 pub use problem::{FieldError, Problem};
 pub use report::{SpendReport, SpendReportLine, SpendSums};
 pub use revocation::{ReplacedToken, RevocationEntry, RevocationFeed, RevocationKind};
-pub use route::{PricedRoute, ServiceRoutes};
+pub use route::{PricedRoute, ReplacedRoutes, RouteWarning, ServiceRoutes};
 pub use service::{CreateService, CreatedService, Service, ServiceList};
 pub use spend::{BatchItem, BatchOutcome, CreateSpend, RefundSpend, Spend, SpendBatch, SpendBatchResult};
 pub use tenant::{

@@ -1,28 +1,17 @@
-//! What requests at a service cost, and letting them through a gateway.
+//! Letting requests through a gateway.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
-use serde_json::json;
+use sha2::{Digest, Sha256};
 use subgrant_domain::{Action, Credits, DelegationId, RequestId, ServiceId};
-use subgrant_store::{
-    audit,
-    service_routes::{self, PricedRoute},
-    services,
-};
-use subgrant_token::{CaveatFailure, MethodSet, RequestContext, RequestPath, RouteSet};
+use subgrant_store::{StoreError, idempotency::Key, service_routes, services};
+use subgrant_token::{CaveatFailure, RequestContext, RequestPath, VerificationKey};
 
 use crate::{
-    AccessError, App, CredentialError, IdempotencyKey, Outcome, Principal, ServiceError, SpendError,
-    SpendReceipt, SpendRequest, Via,
-    access::PresentedToken,
-    engine::Operation,
-    idempotency::{self, scoped},
-    locked::{Loaded, LockedTenant, ReadTenant},
-    resource_server::check_exists,
-    spend::own_item,
+    AccessError, App, CredentialError, Outcome, Principal, ServiceError, SpendError, SpendReceipt,
+    SpendRequest, Via, access::PresentedToken, credential::Credential, engine::Operation,
+    idempotency::ScopedKey, locked::ReadTenant, prices, spend::own_item,
 };
-
-const ROUTE: &str = "ANY /authorize/{service_id}";
 
 /// A request that a gateway was sent.
 #[derive(Debug, Clone)]
@@ -33,14 +22,49 @@ pub struct ForwardedRequest {
     pub target: String,
     /// The client's address, as the gateway knows it.
     pub source_ip: Option<IpAddr>,
+    /// What the gateway calls it, and its repetitions: 1–255 visible ASCII characters.
+    pub name: Option<String>,
 }
 
-/// Somebody at a gateway, and the tenant as it was just then.
+/// A good token that was shown at a gateway; nothing is known of the gateway yet.
+pub struct ShownToken {
+    credential: Arc<Credential>,
+    digest: [u8; 32],
+}
+
+/// Somebody at a gateway that has proved which service it stands before, and the tenant as it was just then.
 pub struct AtGateway {
     /// Whose token it is.
     pub principal: Principal,
+    token_digest: [u8; 32],
     service: ServiceId,
     read: ReadTenant,
+}
+
+/// Why nothing is answered at a gateway.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The token is not, or no longer, good.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The key is not that of the service.
+    #[error("this is not the service's key")]
+    NotTheKey,
+    /// The key is that of a service that was deleted.
+    #[error("the service was deleted")]
+    ServiceDeleted,
+}
+
+impl From<ServiceError> for GatewayError {
+    fn from(error: ServiceError) -> Self {
+        Self::Access(error.into())
+    }
+}
+
+impl From<StoreError> for GatewayError {
+    fn from(error: StoreError) -> Self {
+        Self::Access(error.into())
+    }
 }
 
 /// A request that may pass.
@@ -63,6 +87,9 @@ pub enum AuthorizeError {
     /// Nobody has said what it costs.
     #[error("the service has no price for it")]
     NoPrice,
+    /// The gateway has given the request's name to another one, or to one with another token, a short time ago.
+    #[error("another request had this name")]
+    NameTaken,
 }
 
 impl<E: Into<SpendError>> From<E> for AuthorizeError {
@@ -72,76 +99,49 @@ impl<E: Into<SpendError>> From<E> for AuthorizeError {
 }
 
 impl App {
-    /// A service's prices, in the order in which they are tried.
-    pub async fn prices(
-        &self,
-        principal: &Principal,
-        service: ServiceId,
-    ) -> Result<Vec<PricedRoute>, AccessError> {
-        let mut read = self.read(principal).await?;
-        check_exists(&mut read.tx, principal, service).await?;
-        principal.require(Action::Read)?;
-        Ok(service_routes::of_service(&mut read.tx, service).await?)
+    /// Verifies a token that was shown at a gateway. Its conditions are judged by the request that the gateway was sent,
+    /// not by the gateway's own.
+    pub async fn shown_at_gateway(&self, text: &str) -> Result<ShownToken, AccessError> {
+        let credential = self.credential(text).await?;
+        Ok(ShownToken { credential, digest: Sha256::digest(text).into() })
     }
 
-    /// Puts these prices in the place of a service's.
-    pub async fn set_prices(
-        &self,
-        principal: &Principal,
-        service: ServiceId,
-        routes: &[PricedRoute],
-        key: Option<IdempotencyKey>,
-    ) -> Result<Outcome<()>, AccessError> {
-        let database = &self.shared().database;
-        let mut locked = LockedTenant::open(database, principal.tenant, &[&principal.path]).await?;
-        principal.check_standing(&mut locked).await?;
-        check_exists(locked.tx(), principal, service).await?;
-        principal.require(Action::Delegate)?;
-        let key = scoped(principal, "PUT /route", key);
-        if let Some(key) = &key
-            && key.find::<()>(&mut locked).await?.is_some()
-        {
-            return Ok(Outcome::replayed(()));
-        }
-        let before = service_routes::of_service(locked.tx(), service).await?;
-        service_routes::replace(&mut locked.tx, service, routes).await?;
-        let details = json!({ "before": facts(&before), "after": facts(routes) });
-        let entry = principal.audit_entry("service.price", service.to_string(), &details);
-        audit::append(&mut locked.tx, &entry).await?;
-        idempotency::record(&mut locked, key.as_ref(), 200, &()).await?;
-        locked.commit(self).await?;
-        Ok(Outcome::fresh(()))
-    }
-
-    /// Who shows a token at a gateway in front of a service. The token's conditions are judged by the request that the
-    /// gateway was sent, not by the gateway's own. What is no service's id names none.
+    /// Who shows a token at the gateway in front of a service. The gateway proves by the service's key that it is one.
     pub async fn at_gateway(
         &self,
-        text: &str,
+        ShownToken { credential, digest: token_digest }: ShownToken,
+        key: &VerificationKey,
         service: &str,
         request_id: Option<RequestId>,
-    ) -> Result<AtGateway, AccessError> {
-        let credential = self.credential(text).await?;
-        let (tenant, path) = (credential.tenant(), credential.path.clone());
-        let via = Via::Token(PresentedToken(credential));
+    ) -> Result<AtGateway, GatewayError> {
+        let service: ServiceId = service.parse().map_err(|_| GatewayError::NotTheKey)?;
+        let tenant = key.tenant();
+        let known = self.service_key(tenant, service).await?;
+        if !known.is_some_and(|known| known.matches(key)) {
+            return Err(GatewayError::NotTheKey);
+        }
+        if credential.tenant() != tenant {
+            // Whether it is good for another tenant's services is nothing that this one may learn.
+            return Err(AccessError::from(CredentialError::Forged).into());
+        }
+        let (path, via) = (credential.path.clone(), Via::Token(PresentedToken(credential)));
         let principal = Principal { tenant, path, via, source_ip: None, request_id };
         let mut read = self.read(&principal).await?;
-        let service: ServiceId = service.parse().map_err(|_| AccessError::NotFound)?;
-        services::live(&mut read.tx, service).await?.ok_or(AccessError::NotFound)?;
-        Ok(AtGateway { principal, service, read })
+        services::live(&mut read.tx, service).await?.ok_or(GatewayError::ServiceDeleted)?;
+        Ok(AtGateway { principal, token_digest, service, read })
     }
 
-    /// Lets a request pass that the token is good for, after its price was debited.
+    /// Lets a request pass that the token is good for, after its price was debited: once for each name that the gateway
+    /// gives to requests, and each time for a request without one.
     pub async fn authorize(
         &self,
-        AtGateway { principal, service, mut read }: AtGateway,
+        AtGateway { principal, token_digest, service, mut read }: AtGateway,
         request: &ForwardedRequest,
-        key: Option<IdempotencyKey>,
     ) -> Result<Outcome<Authorization>, AuthorizeError> {
         let refused = |failure: CaveatFailure| AccessError::from(CredentialError::from(failure));
         let path = RequestPath::new(&request.target).map_err(|_| refused(CaveatFailure::UnsafePath))?;
         let prices = service_routes::of_service(&mut read.tx, service).await?;
-        let price = price_of(&prices, &request.method, &path)?.ok_or(AuthorizeError::NoPrice)?;
+        let price = prices::price_of(&prices, &request.method, &path)?.ok_or(AuthorizeError::NoPrice)?;
         let context = RequestContext {
             method: Some(&request.method),
             path: Some(&request.target),
@@ -165,44 +165,30 @@ impl App {
             metadata: None,
             dry_run: false,
         };
-        let item = own_item(&principal, Operation::Spend(spend), scoped(&principal, ROUTE, key));
-        let spent =
-            self.entry(&principal, item).await.map_err(|error| AuthorizeError::Spend(error, price))?;
-        Ok(spent.map(|receipt| Authorization { delegation, price, receipt: Some(receipt) }))
+        let key = request.name.clone().map(|name| ScopedKey {
+            key: Key::at_gateway(service, name),
+            fingerprint: request.fingerprint(&token_digest),
+        });
+        let item = own_item(&principal, Operation::Spend(spend), key);
+        let spent = self.entry(&principal, item).await.map_err(|error| match error {
+            SpendError::Access(AccessError::IdempotencyMismatch) => AuthorizeError::NameTaken,
+            error => AuthorizeError::Spend(error, price),
+        })?;
+        Ok(spent.map(|receipt| Authorization { delegation, price: receipt.amount, receipt: Some(receipt) }))
     }
 }
 
-/// The price of the first route that matches.
-fn price_of(
-    prices: &[PricedRoute],
-    method: &str,
-    path: &RequestPath,
-) -> Result<Option<Credits>, ServiceError> {
-    let malformed = |_| ServiceError::Inconsistent("a stored route is malformed".to_owned());
-    for priced in prices {
-        let routes: RouteSet = priced.route.parse().map_err(malformed)?;
-        let methods: Option<MethodSet> =
-            priced.method.as_deref().map(str::parse).transpose().map_err(malformed)?;
-        if routes.matches(path) && methods.is_none_or(|methods| methods.contains(method)) {
-            return Ok(Some(priced.price));
-        }
+impl ForwardedRequest {
+    /// What a request has in common with its repetitions.
+    fn fingerprint(&self, token_digest: &[u8; 32]) -> [u8; 32] {
+        // A method has no spaces, and a digest always the same length.
+        let line = format!("{} {}", self.method, self.target);
+        Sha256::new().chain_update(token_digest).chain_update(line).finalize().into()
     }
-    Ok(None)
 }
 
 /// As long as a description of a debit may be.
 fn shortened(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(1024));
     text
-}
-
-/// For the audit log.
-fn facts(routes: &[PricedRoute]) -> serde_json::Value {
-    let facts = routes.iter().map(|priced| {
-        json!({
-            "route": priced.route, "method": priced.method, "price_credits": priced.price,
-            "price_sats": priced.price_sats,
-        })
-    });
-    facts.collect()
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sha2::{Digest, Sha256};
-use subgrant_domain::Id;
+use subgrant_domain::{Id, ServiceId};
 use uuid::Uuid;
 
 use crate::{LockedTx, Result, error::read};
@@ -32,7 +32,16 @@ impl Key {
         let principal = Uuid::from_slice(&digest[..16]).expect("16 bytes");
         Self { principal, route, key }
     }
+
+    /// A request that the gateway in front of a service has named. Whose token came with it is no part of the key: the
+    /// same name with another token is to be noticed.
+    pub fn at_gateway(service: ServiceId, request: String) -> Self {
+        Self::new(service, GATEWAY, request)
+    }
 }
+
+/// Stands for the route of requests at gateways; the function `idempotency_forget` knows it too.
+const GATEWAY: &str = "request at a gateway";
 
 /// A recorded answer.
 #[derive(Debug, Clone)]
@@ -50,6 +59,9 @@ pub struct Record {
 /// How long a recorded answer is kept; the function `idempotency_forget` knows it too.
 pub const KEPT_HOURS: i32 = 48;
 
+/// The same for a request at a gateway: retries come within seconds, and what is kept longer might be used again.
+const KEPT_AT_GATEWAYS_MINUTES: i32 = 10;
+
 /// The recorded ones among `keys`. Those that were kept long enough are forgotten, so that nobody has to sweep first.
 pub async fn by_keys(tx: &mut LockedTx, keys: &[Key]) -> Result<Vec<(Key, Record)>> {
     if keys.is_empty() {
@@ -64,7 +76,8 @@ pub async fn by_keys(tx: &mut LockedTx, keys: &[Key]) -> Result<Vec<(Key, Record
                    AND i.key = k.key),
            forgotten AS (
                DELETE FROM idempotency i USING found f
-               WHERE f.created_at <= clock_timestamp() - make_interval(hours => $5) AND i.tenant_id = $1
+               WHERE f.created_at <= clock_timestamp() - CASE f.route WHEN $6 THEN make_interval(mins => $7)
+                       ELSE make_interval(hours => $5) END AND i.tenant_id = $1
                    AND i.key = f.key AND i.principal_id = f.principal_id AND i.route = f.route
                RETURNING f.position)
            SELECT position AS "position!", fingerprint AS "fingerprint!", status AS "status!", response AS "response!",
@@ -74,7 +87,9 @@ pub async fn by_keys(tx: &mut LockedTx, keys: &[Key]) -> Result<Vec<(Key, Record
         &columns.principals,
         &columns.routes,
         &columns.keys,
-        KEPT_HOURS
+        KEPT_HOURS,
+        GATEWAY,
+        KEPT_AT_GATEWAYS_MINUTES
     )
     .fetch_all(tx.connection())
     .await?;

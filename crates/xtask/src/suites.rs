@@ -11,6 +11,7 @@ use crate::error::{Failure, Result};
 use crate::interop;
 use crate::node::Node;
 use crate::process;
+use crate::python;
 use crate::tools::{self, Tool};
 use crate::web;
 use crate::workspace::Workspace;
@@ -19,7 +20,10 @@ use crate::workspace::Workspace;
 /// examples, the page's own tests and those in a browser are left out.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     ensure_tools(workspace)?;
-    tools::ensure(if arguments.is_empty() { &[Tool::Nginx, Tool::Chromium] } else { &[Tool::Nginx] })?;
+    tools::ensure(&[Tool::Nginx, Tool::Caddy, Tool::PythonVenv])?;
+    if arguments.is_empty() {
+        tools::ensure(&[Tool::Chromium])?;
+    }
     // Before anything is compiled, because the server embeds it.
     web::build(workspace)?;
     database::with_cluster(|cluster| run_on(workspace, cluster, arguments))
@@ -43,6 +47,9 @@ fn run_on(workspace: &Workspace, cluster: &Cluster, arguments: &[String]) -> Res
         let python = interop::ensure_python(workspace, &requirements)?;
         environment.push(("SUBGRANT_INTEROP_PYTHON", python.into_os_string()));
     }
+    let gateways = workspace.path("crates/xtask/gateway-requirements.txt");
+    let python = python::ensure(workspace, "gateway", &gateways, "Envoy and Traefik")?;
+    environment.push(("SUBGRANT_GATEWAY_PROGRAMS", python.with_file_name("").into_os_string()));
     let cargo = |words: &[&str]| {
         let mut command = process::cargo(workspace.root());
         command.args(words).envs(environment.iter().cloned());

@@ -3,6 +3,7 @@
 
 use std::{
     env,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -21,6 +22,7 @@ pub(crate) enum Tool {
     PythonVenv,
     Chromium,
     Nginx,
+    Caddy,
 }
 
 impl Tool {
@@ -32,6 +34,7 @@ impl Tool {
             Self::Chromium => browser::find_chromium().is_some(),
             // It is not on everybody's PATH.
             Self::Nginx => ["nginx", "/usr/sbin/nginx"].iter().any(|nginx| process::succeeds(nginx, &["-v"])),
+            Self::Caddy => process::succeeds("caddy", &["version"]),
         }
     }
 
@@ -45,6 +48,16 @@ impl Tool {
                 &["chromium", "fonts-dejavu-core", "fonts-liberation", "fonts-noto-color-emoji"]
             }
             Self::Nginx => &["nginx-light"],
+            Self::Caddy => &["caddy"],
+        }
+    }
+
+    /// What the package would have running from now on, on ports that belong to nobody here.
+    fn system_service(self) -> Option<&'static str> {
+        match self {
+            Self::Nginx => Some("nginx.service"),
+            Self::Caddy => Some("caddy.service"),
+            Self::Postgres | Self::Libsodium | Self::PythonVenv | Self::Chromium => None,
         }
     }
 
@@ -64,6 +77,7 @@ impl Tool {
             }
             Self::Chromium => "Chromium (Fedora: `dnf install chromium`, macOS: `brew install chromium`)",
             Self::Nginx => "nginx (Fedora: `dnf install nginx`, macOS: `brew install nginx`)",
+            Self::Caddy => "Caddy 2.6 or newer (Fedora: `dnf install caddy`, macOS: `brew install caddy`)",
         }
     }
 }
@@ -94,6 +108,7 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
     let mut arguments = vec!["install", "--yes", "--quiet", "--no-install-recommends"];
     arguments.extend(&packages);
     apt_get(&prefix, &arguments)?;
+    stop(&prefix, missing.iter().filter_map(|tool| tool.system_service()))?;
 
     let missing = missing_of(tools);
     if missing.contains(&Tool::Postgres) {
@@ -122,6 +137,17 @@ fn apt_get(prefix: &[&str], arguments: &[&str]) -> Result<()> {
     // Where there is no systemd, run level 1 keeps packages from starting what they install.
     let settings = ["DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"];
     command.args(&prefix[1..]).args(settings).arg("apt-get").args(arguments);
+    process::run(command.stdin(Stdio::null()))
+}
+
+/// Where there is systemd, packages start what they install. The tests start it themselves, when they need it.
+fn stop<'a>(prefix: &[&str], services: impl Iterator<Item = &'a str>) -> Result<()> {
+    let services: Vec<_> = services.collect();
+    if services.is_empty() || !Path::new("/run/systemd/system").exists() {
+        return Ok(());
+    }
+    let mut command = Command::new(prefix[0]);
+    command.args(&prefix[1..]).args(["systemctl", "disable", "--now", "--quiet"]).args(services);
     process::run(command.stdin(Stdio::null()))
 }
 

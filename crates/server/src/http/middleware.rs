@@ -26,7 +26,9 @@ use tower::{Service, util::ServiceExt as _};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{HttpOptions, Requests, problem::Problem, requests::method_name, trace::Trace};
+use super::{
+    HttpOptions, Requests, extract::GATEWAYS, problem::Problem, requests::method_name, trace::Trace,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -170,6 +172,10 @@ async fn detach(options: &HttpOptions, routes: Router, request: Request, trace: 
 /// Reads the whole body, within its limits of size and time, before anything else looks at the request.
 async fn read_body(options: &HttpOptions, request: Request) -> Result<Request, Problem> {
     let (parts, body) = request.into_parts();
+    if parts.uri.path().starts_with(GATEWAYS) {
+        throw_away(options, body, parts.headers.contains_key(header::EXPECT));
+        return Ok(Request::from_parts(parts, Body::empty()));
+    }
     let expects_continue = parts.headers.contains_key(header::EXPECT);
     let max_bytes = match parts.uri.path() {
         "/api/cloud/spend/batch" => options.max_batch_bytes,
@@ -181,6 +187,24 @@ async fn read_body(options: &HttpOptions, request: Request) -> Result<Request, P
         return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail));
     };
     Ok(Request::from_parts(parts, Body::from(bytes?)))
+}
+
+/// Lets a body arrive, within the same limits, that nobody waits for: a gateway may pass on the client's, or its length alone.
+/// Were it left unread, the connection would break while the gateway still sends, and take the answer with it.
+fn throw_away(options: &HttpOptions, mut body: Body, expects_continue: bool) {
+    if body.is_end_stream() || expects_continue {
+        return;
+    }
+    let all = async move {
+        let mut seen = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            seen += frame.data_ref().map_or(0, Bytes::len);
+            if seen > DRAIN_BYTES {
+                break;
+            }
+        }
+    };
+    tokio::spawn(tokio::time::timeout(options.body_timeout, all));
 }
 
 async fn collect(mut body: Body, max_bytes: usize, expects_continue: bool) -> Result<Bytes, Problem> {

@@ -46,6 +46,11 @@ impl Modify for Credentials {
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
         let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("svk_…").build();
         components.add_security_scheme("service", SecurityScheme::Http(key));
+        let gateway = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+            "X-Subgrant-Service-Key",
+            "The verification key of the service that a gateway stands before: svk_…",
+        )));
+        components.add_security_scheme("gateway", gateway);
         let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(SESSION_COOKIE)));
         components.add_security_scheme("session", cookie);
     }
@@ -96,6 +101,9 @@ pub(super) enum BodyProblems {
 /// Adds what handlers need not say each for itself: an id that no other operation has, made of method and path, and, where
 /// no credential is named, that none is needed.
 pub(super) fn complete(document: &mut Document) {
+    // The document has no sign for a parameter of several segments.
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     for (path, item) in &mut document.paths.paths {
         let methods = [
             ("get", &mut item.get),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::State,
+    handler::Handler,
     http::{HeaderMap, HeaderValue, Method, Uri},
     response::{IntoResponse, Redirect, Response},
-    routing::get,
+    routing::{any, get},
 };
 use utoipa::OpenApi;
 use utoipa_axum::{
@@ -52,6 +53,7 @@ pub fn metrics_service(state: HttpState) -> HttpService {
 /// Every route that requests are told apart by.
 pub(super) fn templates() -> impl Iterator<Item = String> {
     let documented = openapi::document().paths.paths.into_keys();
+    let documented = documented.map(|path| path.replace("/forward/{path}", "/forward/{*path}"));
     let others = ["/api/cloud/openapi.json", "/api/cloud/docs", "/docs", "/docs/{*file}"];
     documented.chain(others.map(str::to_owned))
 }
@@ -118,7 +120,8 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         routes!(handlers::service::one, handlers::service::delete),
         routes!(handlers::revocation::read),
         routes!(handlers::route::show, handlers::route::replace),
-        routes!(handlers::authorize::authorize),
+        with_any_method(routes!(handlers::authorize::authorize), handlers::authorize::authorize),
+        with_any_method(routes!(handlers::authorize::forward), handlers::authorize::forward),
         routes!(handlers::verify::verify),
         routes!(handlers::config::show),
     ];
@@ -126,8 +129,19 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
     let mut router = calls.into_iter().fold(base, |router, call| router.routes(at_base(call)));
     router = router.routes(routes!(handlers::health::live)).routes(routes!(handlers::health::ready));
     router = router.routes(routes!(handlers::metrics::show));
+    // What stands for several segments does not stand for none.
+    router =
+        router.route(&format!("{BASE}/authorize/{{service_id}}/forward/"), any(handlers::authorize::forward));
     openapi::complete(router.get_openapi_mut());
     router
+}
+
+/// Documented with some methods, answered alike with any other.
+fn with_any_method<T: 'static>(
+    (schemas, paths, methods): UtoipaMethodRouter<HttpState>,
+    handler: impl Handler<T, HttpState>,
+) -> UtoipaMethodRouter<HttpState> {
+    (schemas, paths, methods.fallback(handler))
 }
 
 /// Not a nested router, which would write each request's address anew.

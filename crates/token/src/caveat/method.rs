@@ -14,6 +14,11 @@ impl MethodSet {
     pub fn contains(&self, method: &str) -> bool {
         self.0.iter().any(|allowed| allowed == method)
     }
+
+    /// Whether some method is in both lists.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.0.iter().any(|method| other.contains(method))
+    }
 }
 
 impl FromStr for MethodSet {

@@ -26,6 +26,7 @@ fn canonical_texts_are_written_as_they_were_read() {
         "limit = 100/day",
         "max_depth = 4294967295",
         "route = /v1/*,/,/*,/health,/a%20b/%C3%A9,/files/report-*",
+        "route = /v1/gpt%3Arun,/v1/gpt:run,/a%2Cb,/a%2A",
         "method = GET,M-SEARCH",
         "source_ip = 10.0.0.0/8,0.0.0.0/0,2001:db8::/32,::1",
         "audience = svc_01jd0000000000000000000007",

@@ -99,6 +99,9 @@ fn routes_match_whole_segments_and_the_rest() {
         ("/files/report-*", "/files/report-1.pdf"),
         ("/v1/*", "/v1/..."),
         ("/v1/*", "/v1/a:b@c=d"),
+        ("/a%20b/", "/a%20b/"),
+        ("/a%20*", "/a%20b"),
+        ("/~x", "/%7Ex"),
     ] {
         assert_eq!(check_path(route, path), Ok(()), "{route} {path}");
     }
@@ -115,6 +118,25 @@ fn routes_match_whole_segments_and_the_rest() {
     ] {
         assert_eq!(check_path(route, path), Err(CaveatFailure::Route), "{route} {path}");
     }
+}
+
+/// Servers read both alike, so that a price or a token's scope must not depend on the spelling.
+#[test]
+fn delimiters_are_the_same_escaped_or_not_in_paths_and_in_patterns() {
+    for letter in ":@!$&'()*+,=".chars() {
+        let (upper, lower) = (format!("%{:02X}", u32::from(letter)), format!("%{:02x}", u32::from(letter)));
+        for path in [format!("/a{letter}b"), format!("/a{upper}b"), format!("/a{lower}b")] {
+            assert_eq!(check_path(&format!("/a{upper}b"), &path), Ok(()), "{letter} {path}");
+            assert_eq!(check_path(&format!("/a{upper}*"), &path), Ok(()), "{letter} {path}");
+            // These two mean something else in a list of patterns.
+            if !"*,".contains(letter) {
+                assert_eq!(check_path(&format!("/a{letter}b"), &path), Ok(()), "{letter} {path}");
+            }
+            assert_eq!(RequestPath::new(&path).expect("it is a path").as_str(), format!("/a{letter}b"));
+            assert_eq!(check_path("/ab", &path), Err(CaveatFailure::Route), "{letter} {path}");
+        }
+    }
+    assert_eq!(check_path("/a%2A", "/a/b"), Err(CaveatFailure::Route), "no star of a pattern");
 }
 
 #[test]
@@ -156,6 +178,10 @@ fn paths_that_servers_read_differently_never_match() {
         "/v1/%+1",
         "/v1/a#b",
         "/v1/a%3fb",
+        "/v1/a%253Ab",
+        "/v1/a%20",
+        "/v1/%20",
+        "/v1/a%20/b",
         "/v1/a%23b",
         "/v1/a|b",
         "",

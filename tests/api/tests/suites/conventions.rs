@@ -24,7 +24,8 @@ async fn unknown_paths_and_methods_are_problem_documents() {
         }
     }
     let all = operations(&server.api).await;
-    for operation in &all {
+    // A gateway may ask with whatever method the client has used.
+    for operation in all.iter().filter(|operation| !operation.path.contains("/authorize/")) {
         for method in [Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS, "BREW".parse().unwrap()] {
             if all.iter().any(|other| other.path == operation.path && other.verb() == method) {
                 continue;

@@ -10,6 +10,8 @@ struct Stage {
     owner: Api,
     root: Api,
     service: String,
+    /// The service's.
+    key: String,
     agent: Api,
 }
 
@@ -19,9 +21,10 @@ impl Stage {
         let server = TestServer::start().await;
         let tenant = server.sign_up().await;
         let (owner, root) = (server.owner(&tenant), server.api.with_token(&tenant.root_token));
-        let service = root.post("/service", &json!({ "name": "Reports" })).await.text("/id");
+        let service = root.post("/service", &json!({ "name": "Reports" })).await;
+        let (service, key) = (service.text("/id"), service.text("/verification_key"));
         let (agent, _) = root.child("agent", 10).await;
-        let stage = Self { server, tenant, owner, root, service, agent };
+        let stage = Self { server, tenant, owner, root, service, key, agent };
         let prices = json!([
             { "route": "/v1/reports/free", "price_credits": 0 },
             { "route": "/v1/reports/*", "method": "GET,HEAD", "price_credits": 3, "price_sats": 20 },
@@ -40,8 +43,14 @@ impl Stage {
         self.owner.get(&format!("/route?service_id={}", self.service)).await.body["routes"].clone()
     }
 
+    /// The gateway's question, before it says what it was sent.
+    fn question(&self, api: &Api, method: Method) -> RequestBuilder {
+        let request = api.request(method, &format!("/authorize/{}", self.service));
+        request.header("X-Subgrant-Service-Key", &self.key)
+    }
+
     fn asking(&self, api: &Api, method: &str, target: &str) -> RequestBuilder {
-        let request = api.request(Method::GET, &format!("/authorize/{}", self.service));
+        let request = self.question(api, Method::GET);
         let request = request.header("X-Forwarded-Method", method).header("X-Forwarded-Uri", target);
         request.header("X-Forwarded-For", "203.0.113.7, 198.51.100.9")
     }
@@ -72,13 +81,6 @@ async fn a_request_passes_once_its_price_is_debited() {
     let entry = &stage.agent.all("/ledger?").await[0];
     assert_eq!((&entry["id"], &entry["amount_credits"]), (&json!(spend), &json!(3)));
     assert_eq!(entry["description"], "GET /v1/reports/7", "without the query, which may hold secrets");
-    // Every method that a gateway may use itself.
-    for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-        let request = stage.agent.request(method, &format!("/authorize/{}", stage.service));
-        let request =
-            request.header("X-Forwarded-Method", "GET").header("X-Forwarded-Uri", "/v1/reports/free");
-        assert_eq!(Reply::of(request).await.status, 200);
-    }
     assert_books_balance(&stage.server, &stage.tenant).await;
 }
 
@@ -185,25 +187,9 @@ async fn paths_that_can_be_read_in_two_ways_do_not_pass() {
 }
 
 #[tokio::test]
-async fn the_same_key_pays_once_for_the_same_request() {
-    let stage = Stage::start().await;
-    let keyed = async |target: &str| {
-        Reply::of(stage.asking(&stage.agent, "GET", target).header("Idempotency-Key", "k")).await
-    };
-    let first = keyed("/v1/reports/1").await;
-    let again = keyed("/v1/reports/1").await;
-    assert_eq!((first.status, first.header("idempotent-replayed")), (200, None));
-    assert_eq!((again.status, again.header("idempotent-replayed")), (200, Some("true")));
-    assert_eq!(again.header("x-subgrant-spend-id"), first.header("x-subgrant-spend-id"));
-    keyed("/v1/reports/2").await.assert_problem(422, "idempotency_mismatch", "another request");
-    assert_eq!(stage.spent().await, 3);
-}
-
-#[tokio::test]
 async fn what_the_gateway_leaves_out_or_says_twice_is_named() {
     let stage = Stage::start().await;
-    let path = format!("/authorize/{}", stage.service);
-    let request = || stage.agent.request(Method::GET, &path);
+    let request = || stage.question(&stage.agent, Method::GET);
     let uri = ("X-Forwarded-Uri", "/v1/reports/free");
     for (case, request) in [
         ("nothing", request()),
@@ -224,8 +210,8 @@ async fn what_the_gateway_leaves_out_or_says_twice_is_named() {
     let unnamed = request().header("X-Forwarded-Method", "GET").header(uri.0, uri.1);
     assert_eq!(Reply::of(unnamed).await.status, 200, "no caveat asks for the address");
     let elsewhere = stage.narrowed(&[b"source_ip = 198.51.100.9"]);
-    let unnamed =
-        elsewhere.request(Method::GET, &path).header("X-Forwarded-Method", "GET").header(uri.0, uri.1);
+    let unnamed = stage.question(&elsewhere, Method::GET);
+    let unnamed = unnamed.header("X-Forwarded-Method", "GET").header(uri.0, uri.1);
     Reply::of(unnamed).await.assert_problem(403, "caveat_not_met", "a caveat asks for the address");
 }
 
@@ -267,11 +253,99 @@ async fn prices_are_replaced_as_a_whole_and_checked() {
     assert_eq!((log.len(), &log[1]["details"]["after"][0]["price_credits"]), (3, &json!(1)));
 }
 
+/// Servers read both spellings alike.
+#[tokio::test]
+async fn a_price_does_not_depend_on_how_delimiters_are_written() {
+    let stage = Stage::start().await;
+    let (rich, _) = stage.root.child("rich", 1000).await;
+    for (priced, other) in [("/v1/gpt:run", "/v1/gpt%3Arun"), ("/v1/gpt%3Arun", "/v1/gpt:run")] {
+        let routes = json!([
+            { "route": format!("{priced},/v1/a!b,/v1/c%2Cd"), "price_credits": 50 },
+            { "route": "/v1/*", "price_credits": 50 },
+            { "route": "/*", "price_credits": 1 },
+        ]);
+        let answer = stage.set_prices(&stage.root, routes.clone()).await;
+        assert_eq!((answer.status, &answer.body["routes"]), (200, &routes), "as it was written");
+        for target in [priced, other, "/v1/gpt%3arun", "/v1/a%21b", "/v1/a!b", "/v1/c,d", "/v1/c%2cd"] {
+            let passed = stage.ask(&rich, "POST", target).await;
+            assert_eq!(passed.header("x-subgrant-price-credits"), Some("50"), "{target}: {}", passed.body);
+        }
+        for target in ["/v1/gpt:run%20", "/v1/gpt%253Arun", "/v1/gpt:run/.", "/v1/%20/x"] {
+            stage.ask(&rich, "POST", target).await.assert_problem(403, "caveat_not_met", target);
+        }
+    }
+    let narrowed = |caveat: &[u8]| rich.with_token(&attenuate(rich.token().expect("it has one"), &[caveat]));
+    for caveat in [b"route = /v1/gpt:run" as &[u8], b"route = /v1/gpt%3Arun"] {
+        assert_eq!(stage.ask(&narrowed(caveat), "POST", "/v1/gpt%3arun").await.status, 200);
+        stage.ask(&narrowed(caveat), "POST", "/v1/gpt").await.assert_problem(
+            403,
+            "caveat_not_met",
+            "another",
+        );
+    }
+}
+
+#[tokio::test]
+async fn head_costs_what_get_costs_unless_it_is_named() {
+    let stage = Stage::start().await;
+    let routes = json!([
+        { "route": "/named", "method": "HEAD", "price_credits": 1 },
+        { "route": "/named,/v1/*", "method": "GET", "price_credits": 3 },
+        { "route": "/*", "price_credits": 2 },
+    ]);
+    assert_eq!(stage.set_prices(&stage.root, routes).await.status, 200);
+    for (method, target, price) in
+        [("HEAD", "/v1/x", "3"), ("GET", "/v1/x", "3"), ("POST", "/v1/x", "2"), ("HEAD", "/named", "1")]
+    {
+        let passed = stage.ask(&stage.agent, method, target).await;
+        assert_eq!(
+            passed.header("x-subgrant-price-credits"),
+            Some(price),
+            "{method} {target}: {}",
+            passed.body
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_catch_all_that_is_cheaper_than_what_it_takes_in_is_warned_of() {
+    let stage = Stage::start().await;
+    let warned = async |routes: &[(&str, Option<&str>, u64)]| {
+        let routes = routes.iter().map(
+            |(route, method, price)| json!({ "route": route, "method": method, "price_credits": price }),
+        );
+        let answer = stage.set_prices(&stage.root, routes.collect()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let warnings = answer.body["warnings"].as_array().cloned().unwrap_or_default();
+        for warning in &warnings {
+            assert_eq!(warning["code"], "cheaper_catch_all", "{warning}");
+        }
+        let text = |warning: &Value, field: &str| warning[field].as_str().unwrap_or_default().to_owned();
+        let told = warnings.iter().map(|warning| (text(warning, "pointer"), text(warning, "detail")));
+        told.collect::<Vec<_>>()
+    };
+    for quiet in [
+        vec![("/v1/health", None, 0), ("/v1/reports/*", Some("GET,HEAD"), 5), ("/v1/*", None, 20)],
+        vec![("/v1/*", Some("POST"), 50), ("/v1/*", None, 1)],
+        vec![("/v1/x", Some("POST"), 50), ("/v1/*", Some("GET"), 1)],
+        vec![("/v1/x", None, 5), ("/v2/*", None, 1), ("/v1/*", None, 5)],
+        vec![],
+    ] {
+        assert_eq!(warned(&quiet).await, [], "{quiet:?}");
+    }
+    let one = warned(&[("/v1/gpt%3Arun", None, 50), ("/v1/a", None, 60), ("/v1/*,/v3", None, 1)]).await;
+    assert_eq!(one.len(), 1);
+    assert!(one[0].0 == "/routes/2" && one[0].1.contains("/routes/1"), "the dearest is named: {one:?}");
+    let hidden = warned(&[("/*", None, 1), ("/v1/*", Some("GET"), 2)]).await;
+    assert!(hidden[0].0 == "/routes/0" && hidden[0].1.contains("tried first"), "{hidden:?}");
+    assert_eq!(stage.prices().await.as_array().map(Vec::len), Some(2), "they count all the same");
+}
+
 #[tokio::test]
 async fn nothing_is_sold_at_a_service_that_was_deleted() {
     let stage = Stage::start().await;
     assert_eq!(stage.root.delete(&format!("/service/{}", stage.service)).await.status, 204);
-    stage.ask(&stage.agent, "GET", "/v1/reports/1").await.assert_problem(404, "not_found", "deleted");
+    stage.ask(&stage.agent, "GET", "/v1/reports/1").await.assert_problem(401, "revoked", "deleted");
     stage.set_prices(&stage.root, json!([])).await.assert_problem(404, "not_found", "deleted");
     assert_eq!(stage.spent().await, 0);
 }

@@ -421,15 +421,17 @@ impl Caller {
             | "POST /api/cloud/authorize/{service_id}"
             | "PUT /api/cloud/authorize/{service_id}"
             | "PATCH /api/cloud/authorize/{service_id}"
-            | "DELETE /api/cloud/authorize/{service_id}" => {
-                let (method, _) = operation.split_once(' ').expect("a method and a path");
-                let method: Method = method.parse().expect("a method");
+            | "DELETE /api/cloud/authorize/{service_id}"
+            | "GET /api/cloud/authorize/{service_id}/forward/{path}" => {
+                let (method, path) = operation.split_once(" /api/cloud").expect("a method and a path");
+                let (method, path) =
+                    (method.parse::<Method>().expect("a method"), path.replace("{path}", "v1"));
+                let theirs = path.replace("{service_id}", &other.service_id);
                 if self.cookie.is_some() {
-                    let refused = self.send(method, &format!("/authorize/{}", other.service_id), None).await;
+                    let refused = self.send(method, &theirs, None).await;
                     return refused.assert_problem(403, "action_not_permitted", "a session pays for nothing");
                 }
-                let ids = [other.service_id.as_str(), "svc_01jd0000000000000000000001"];
-                self.assert_unknown(method, "/authorize/{id}", ids, None).await;
+                self.send(method, &theirs, None).await.assert_problem(401, "missing", "no service's key");
             }
             "GET /api/cloud/service/{id}" | "DELETE /api/cloud/service/{id}" => {
                 let ids = [other.service_id.as_str(), "svc_01jd0000000000000000000001"];

@@ -26,6 +26,8 @@ enum By {
     Reader,
     /// The same delegation's token, narrowed to spending.
     Spender,
+    /// A gateway, which shows the service's key, and is shown the delegation's token.
+    Gateway,
     /// A delegation that was revoked.
     Revoked,
     /// A delegation that was frozen.
@@ -39,8 +41,8 @@ enum By {
 }
 
 use By::{
-    Admin, Frozen, Nobody, NobodyAtClosed, NobodyAtDraining, Owner, Reader, Revoked, Root, Spender, Team,
-    Viewer,
+    Admin, Frozen, Gateway, Nobody, NobodyAtClosed, NobodyAtDraining, Owner, Reader, Revoked, Root, Spender,
+    Team, Viewer,
 };
 
 /// Operation, who asks, on what (in place of the path's parameters, one after the other, or a query), with which body, and how it is refused.
@@ -245,12 +247,17 @@ const TABLE: &[Row] = &[
         422,
         "validation",
     ),
-    ("get_authorize_service_id", Team, "{unknown service}", "", 404, "not_found"),
-    ("get_authorize_service_id", Team, "{service}", "", 400, "invalid_forwarded_header"),
+    ("get_authorize_service_id", Team, "{service}", "", 401, "missing"),
+    ("get_authorize_service_id", Gateway, "{unknown service}", "", 401, "forged"),
+    ("get_authorize_service_id", Gateway, "{service}", "", 400, "invalid_forwarded_header"),
     ("post_authorize_service_id", Owner, "{service}", "", 403, "action_not_permitted"),
-    ("put_authorize_service_id", Revoked, "{service}", "", 401, "revoked"),
-    ("patch_authorize_service_id", Frozen, "{service}", "", 403, "frozen"),
+    ("put_authorize_service_id", Revoked, "{service}", "", 401, "missing"),
+    ("patch_authorize_service_id", Frozen, "{service}", "", 401, "missing"),
     ("delete_authorize_service_id", Nobody, "{service}", "", 401, "missing"),
+    ("get_authorize_service_id_forward_path", Team, "{service} v1", "", 401, "missing"),
+    ("get_authorize_service_id_forward_path", Gateway, "{unknown service} v1", "", 401, "forged"),
+    ("get_authorize_service_id_forward_path", Gateway, "{service} v1", "", 403, "no_price"),
+    ("get_authorize_service_id_forward_path", Owner, "{service} v1", "", 403, "action_not_permitted"),
     ("get_audit", Team, "", "", 403, "action_not_permitted"),
     ("get_ledger_proof", Team, "", "", 403, "action_not_permitted"),
     ("get_event", Spender, "", "", 403, "action_not_permitted"),
@@ -385,7 +392,8 @@ impl Stage {
         let forged =
             format!("{}.{}", used.split_once('.').expect("an invitation names its tenant").0, "0".repeat(64));
         let owner_id = owner.get("/session").await.text("/user/id");
-        let service = root.post("/service", &json!({ "name": "reports" })).await.text("/id");
+        let service = root.post("/service", &json!({ "name": "reports" })).await;
+        let (service, service_key) = (service.text("/id"), service.text("/verification_key"));
         let words = vec![
             ("{large}", format!("\"{}\"", "x".repeat(2 * 1024 * 1024))),
             ("{root}", tenant.root_id),
@@ -398,6 +406,7 @@ impl Stage {
             ("{viewer}", viewer_id),
             ("{unknown session}", "ses_01jd0000000000000000000001".to_owned()),
             ("{service}", service),
+            ("{service key}", service_key),
             ("{unknown service}", "svc_01jd0000000000000000000001".to_owned()),
             ("{unknown user}", "usr_01jd0000000000000000000001".to_owned()),
             ("{used invitation}", used),
@@ -416,7 +425,7 @@ impl Stage {
             NobodyAtClosed => self.closed.api.clone(),
             NobodyAtDraining => self.draining.api.clone(),
             Root => self.root.clone(),
-            Team => self.team.clone(),
+            Team | Gateway => self.team.clone(),
             Reader => narrowed("actions = read"),
             Spender => narrowed("actions = spend"),
             Revoked => self.revoked.clone(),
@@ -442,6 +451,10 @@ impl Stage {
         };
         // A change needs a condition, and nothing else minds one.
         let json = request.header("Content-Type", "application/json").header("If-Match", "*");
+        let json = match by {
+            Gateway => json.header("X-Subgrant-Service-Key", self.spoken("{service key}")),
+            _ => json,
+        };
         Reply::of(if body.is_empty() { json } else { json.body(body) }).await
     }
 

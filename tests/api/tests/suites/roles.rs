@@ -114,6 +114,7 @@ const TABLE: &[(&str, Who, &str, &str)] = &[
     ("put_authorize_service_id", NoSession, "{service}", ""),
     ("patch_authorize_service_id", NoSession, "{service}", ""),
     ("delete_authorize_service_id", NoSession, "{service}", ""),
+    ("get_authorize_service_id_forward_path", NoSession, "{service} v1", ""),
     // The tree and its money.
     ("post_delegation", Managers, "", r#"{"label": "x", "budget_credits": 1}"#),
     ("patch_delegation_id", Managers, "{delegation}", r#"{"label": "y"}"#),

@@ -1,12 +1,13 @@
 //! What handlers are given.
 
+mod gateway;
 mod if_match;
 mod principal;
 mod query;
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{HeaderName, header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use std::{
     convert::Infallible,
@@ -17,10 +18,9 @@ use subgrant_service::Browser;
 
 use super::problem::Problem;
 
+pub(crate) use gateway::{GATEWAYS, Gateway, RequestName};
 pub(crate) use if_match::IfMatch;
-pub(crate) use principal::{
-    Asking, Authenticated, GatewayToken, Spending, Verifying, check_same_origin, session_cookie,
-};
+pub(crate) use principal::{Asking, Authenticated, Spending, Verifying, check_same_origin, session_cookie};
 pub(crate) use query::{PathId, PathIds, Query};
 
 /// From where and in which request.
@@ -62,20 +62,25 @@ impl<S: Send + Sync> FromRequestParts<S> for Origin {
 #[derive(Debug, Clone)]
 pub(crate) struct IdempotencyHeader(pub(crate) Option<String>);
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
 impl<S: Send + Sync> FromRequestParts<S> for IdempotencyHeader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
-        let Some(value) = values.next() else { return Ok(Self(None)) };
-        let bytes = value.as_bytes();
-        let is_key = (1..=255).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
-        if !is_key || values.next().is_some() {
-            let detail = "The header Idempotency-Key must hold 1 to 255 visible ASCII characters, once.";
-            return Err(Problem::new(axum::http::StatusCode::BAD_REQUEST, "invalid_idempotency_key", detail));
-        }
-        Ok(Self(Some(String::from_utf8_lossy(bytes).into_owned())))
+        let key = visible_once(&parts.headers, "Idempotency-Key").map_err(|detail| {
+            Problem::new(axum::http::StatusCode::BAD_REQUEST, "invalid_idempotency_key", detail)
+        })?;
+        Ok(Self(key))
     }
+}
+
+/// The value of a header that is there at most once, of 1–255 visible ASCII characters, or what is wrong with it.
+fn visible_once(headers: &HeaderMap, name: &str) -> Result<Option<String>, String> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let bytes = value.as_bytes();
+    let is_good = (1..=255).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+    if !is_good || values.next().is_some() {
+        return Err(format!("The header {name} must hold 1 to 255 visible ASCII characters, once."));
+    }
+    Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
 }

@@ -89,24 +89,8 @@ async fn asking_service(parts: &Parts, state: &HttpState) -> Result<Option<Calle
     Ok(Some(state.app.authenticate_service(&key).await?))
 }
 
-/// The bearer token that a gateway was shown, not looked into yet. A session pays for nothing at a gateway.
-pub(crate) struct GatewayToken(pub(crate) String);
-
-impl FromRequestParts<HttpState> for GatewayToken {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Self::Rejection> {
-        if let Some(token) = bearer_token(&parts.headers)? {
-            return Ok(Self(token.to_owned()));
-        }
-        Authenticated::from_request_parts(parts, state).await?;
-        let detail = "Requests at a gateway are paid for with a token: Authorization: Bearer <token>.";
-        Err(Problem::new(StatusCode::FORBIDDEN, "action_not_permitted", detail))
-    }
-}
-
 /// The token of the header `Authorization`. `None`: there is no such header.
-fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+pub(super) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let malformed = |detail: &str| Problem::unauthorized("malformed", detail);
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };

@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use serde::Deserialize;
 use subgrant_api as api;
 use subgrant_domain::{Credits, ServiceId};
-use subgrant_service::PricedRoute;
+use subgrant_service::{CheaperCatchAll, PricedRoute, cheaper_catch_alls};
 use subgrant_token::Caveat;
 use utoipa::IntoParams;
 
@@ -52,6 +52,8 @@ pub(in crate::http) async fn show(
 }
 
 /// Says what requests at a service cost, in place of what was said before. Owners, admins and the root token may.
+///
+/// The answer warns of a route with `*` at its end that costs less than one whose paths it takes in.
 #[utoipa::path(
     put,
     path = "/route",
@@ -60,7 +62,7 @@ pub(in crate::http) async fn show(
     security(("token" = []), ("session" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
     responses(
-        (status = 200, description = "What they cost now", body = api::ServiceRoutes),
+        (status = 200, description = "What they cost now", body = api::ReplacedRoutes),
         Problems, Refusals, BodyProblems
     )
 )]
@@ -68,12 +70,26 @@ pub(in crate::http) async fn replace(
     State(state): State<HttpState>,
     Authenticated(principal): Authenticated,
     Keyed(key, JsonBody(body)): Keyed<JsonBody<api::ServiceRoutes>>,
-) -> Result<Answer<api::ServiceRoutes>, Problem> {
+) -> Result<Answer<api::ReplacedRoutes>, Problem> {
     let routes = priced(&body.routes)?;
     let service = service(&body.service_id)?;
     let outcome = state.app.set_prices(&principal, service, &routes, key).await?;
-    let routes = routes.into_iter().map(document).collect();
-    Ok(Answer::ok(outcome.map(|()| api::ServiceRoutes { service_id: service.to_string(), routes })))
+    let warnings = cheaper_catch_alls(&routes)?.into_iter().map(warning).collect();
+    let (service_id, routes) = (service.to_string(), routes.into_iter().map(document).collect());
+    Ok(Answer::ok(outcome.map(|()| api::ReplacedRoutes { service_id, routes, warnings })))
+}
+
+fn warning(CheaperCatchAll { position, within }: CheaperCatchAll) -> api::RouteWarning {
+    let why = if position < within {
+        "it is tried first, so that its lower price is paid for them"
+    } else {
+        "one that is spelled differently, such as in other case or with a slash at the end, has the lower price"
+    };
+    api::RouteWarning {
+        pointer: format!("/routes/{position}"),
+        code: "cheaper_catch_all".to_owned(),
+        detail: format!("costs less than /routes/{within}, whose paths it takes in: {why}"),
+    }
 }
 
 /// What is no id names no service.

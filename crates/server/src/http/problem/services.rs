@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use subgrant_api::FieldError;
-use subgrant_service::{AuthorizeError, FeedError, Principal, RegisterError};
+use subgrant_service::{AuthorizeError, FeedError, GatewayError, Principal, RegisterError};
 
 use super::{Problem, of_spend};
 
@@ -34,6 +34,20 @@ impl From<FeedError> for Problem {
     }
 }
 
+impl From<GatewayError> for Problem {
+    fn from(error: GatewayError) -> Self {
+        match error {
+            GatewayError::Access(error) => error.into(),
+            GatewayError::NotTheKey => {
+                Self::unauthorized("forged", "The X-Subgrant-Service-Key is not the key of this service.")
+            }
+            GatewayError::ServiceDeleted => {
+                Self::unauthorized("revoked", "The service was deleted, and its key with it.")
+            }
+        }
+    }
+}
+
 /// Why a request may not pass a gateway, with what the token's holder may know.
 pub(crate) fn of_authorize(error: AuthorizeError, principal: &Principal) -> Problem {
     match error {
@@ -41,6 +55,10 @@ pub(crate) fn of_authorize(error: AuthorizeError, principal: &Principal) -> Prob
         AuthorizeError::NoPrice => {
             let detail = "The service has no price for this request, so that it cannot be had.";
             Problem::new(StatusCode::FORBIDDEN, "no_price", detail)
+        }
+        AuthorizeError::NameTaken => {
+            let detail = "The X-Subgrant-Request-Id was another request's, or came with another token, a short time ago.";
+            Problem::new(StatusCode::CONFLICT, "request_id_reused", detail)
         }
     }
 }

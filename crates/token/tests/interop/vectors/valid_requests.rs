@@ -8,7 +8,7 @@ use crate::support::l402_identifier;
 const NOW: &str = "2026-12-01T00:00:00Z";
 
 pub(super) fn vectors() -> Vec<Value> {
-    vec![routes(), unsafe_paths(), addresses(), expiry(), audience(), l402()]
+    vec![routes(), delimiters(), unsafe_paths(), addresses(), expiry(), audience(), l402()]
 }
 
 /// A request at [`NOW`] with these fields, and how it is judged: `allowed`, or the code of the failure.
@@ -44,6 +44,36 @@ fn routes() -> Value {
     .vector()
 }
 
+/// The delimiters `:@!$&'()*+,=` mean the same escaped and not, on both sides.
+fn delimiters() -> Value {
+    let paths = |paths: &[&str], outcome| {
+        paths.iter().map(|path| judged(json!({ "path": path }), outcome)).collect::<Vec<_>>()
+    };
+    let allowed = [
+        "/v1/gpt:run",
+        "/v1/gpt%3Arun",
+        "/v1/gpt%3arun",
+        "/v1/a!b",
+        "/v1/a%21b",
+        "/v1/c,d",
+        "/v1/c%2Cd",
+        "/v1/e*",
+        "/v1/e%2a",
+        "/v1/~f/$&'()+=@",
+        "/v1/%7ef/%24%26%27%28%29%2B%3D%40",
+    ];
+    let refused = ["/v1/gpt", "/v1/gpt:", "/v1/GPT:run", "/v1/gpt:run/", "/v1/a", "/v1/c", "/v1/ef"];
+    Valid {
+        requests: [paths(&allowed, "allowed"), paths(&refused, "route")].concat(),
+        ..Valid::new(
+            "delimiters have one normal form",
+            MadeBy::Pymacaroons,
+            &["route = /v1/gpt%3Arun,/v1/a!b,/v1/c%2Cd,/v1/e%2A,/v1/~f/$*"],
+        )
+    }
+    .vector()
+}
+
 fn unsafe_paths() -> Value {
     let paths = [
         "/v1/../admin",
@@ -67,6 +97,9 @@ fn unsafe_paths() -> Value {
         "/v1/%4",
         "/v1/a#b",
         "/v1/a%3fb",
+        "/v1/a%20",
+        "/v1/a%20/b",
+        "/v1/a%253Ab",
         "v1/a",
         "http://host/v1/a",
         "",
