@@ -1,7 +1,5 @@
 //! Which path leads where.
 
-use std::sync::Arc;
-
 use axum::{
     Router,
     extract::State,
@@ -22,7 +20,6 @@ const BASE: &str = "/api/cloud";
 
 /// The whole server, as one service.
 pub fn service(state: HttpState) -> HttpService {
-    let (options, requests) = (Arc::clone(&state.options), Arc::clone(&state.requests));
     let (api, document) = api_router().split_for_parts();
     let json = document.to_json().expect("the document is plain data");
     let specification = move || {
@@ -37,23 +34,26 @@ pub fn service(state: HttpState) -> HttpService {
         .route(&format!("{BASE}/docs"), get(|| async { Redirect::permanent("/docs/") }))
         .merge(docs)
         .fallback(page)
-        .with_state(state);
-    HttpService::new(options, requests, routes)
+        .with_state(state.clone());
+    HttpService::new(state, routes)
 }
 
 /// `/metrics` alone, for an address of its own.
 pub fn metrics_service(state: HttpState) -> HttpService {
-    let (options, requests) = (Arc::clone(&state.options), Arc::clone(&state.requests));
     let show =
         async |State(state): State<HttpState>, headers: HeaderMap| handlers::metrics::text(&state, &headers);
-    HttpService::new(options, requests, Router::new().route("/metrics", get(show)).with_state(state))
+    HttpService::new(state.clone(), Router::new().route("/metrics", get(show)).with_state(state))
 }
 
-/// Every route that requests are told apart by.
-pub(super) fn templates() -> impl Iterator<Item = String> {
-    let documented = openapi::document().paths.paths.into_keys();
+/// Every route that requests are told apart by, and whether it has a call that takes no credential.
+pub(super) fn templates() -> impl Iterator<Item = (String, bool)> {
+    let documented = openapi::document().paths.paths.into_iter().map(|(path, item)| {
+        let calls = [item.get, item.put, item.post, item.patch, item.delete, item.head, item.options];
+        let is_for_anybody = calls.into_iter().flatten().any(|call| call.security.is_none());
+        (path, is_for_anybody)
+    });
     let others = ["/api/cloud/openapi.json", "/api/cloud/docs", "/docs", "/docs/{*file}"];
-    documented.chain(others.map(str::to_owned))
+    documented.chain(others.map(|path| (path.to_owned(), true)))
 }
 
 /// What no other route answers: the dashboard, or nothing.
