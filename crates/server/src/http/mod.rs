@@ -60,6 +60,8 @@ pub struct HttpOptions {
     pub handler_timeout: Duration,
     /// How long the body of a request may take to arrive.
     pub body_timeout: Duration,
+    /// How long the reader of an export may take for each piece of it, some hundred kilobytes.
+    pub piece_timeout: Duration,
     /// The largest body, in bytes.
     pub max_body_bytes: usize,
     /// The largest body of a batch of debits, in bytes.
@@ -89,6 +91,7 @@ impl Default for HttpOptions {
             public_origin: None,
             handler_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(15),
+            piece_timeout: Duration::from_secs(30),
             max_body_bytes: 1024 * 1024,
             max_batch_bytes: 24 * 1024 * 1024,
             max_bytes_in_flight: 256 * 1024 * 1024,

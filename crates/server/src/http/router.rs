@@ -3,7 +3,8 @@
 use axum::{
     Router,
     extract::State,
-    http::{HeaderMap, HeaderValue, Method, Uri},
+    http::{HeaderMap, HeaderValue, Method, Uri, header},
+    middleware::map_response,
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -32,10 +33,24 @@ pub fn service(state: HttpState) -> HttpService {
         .merge(api)
         .route(&format!("{BASE}/openapi.json"), get(specification))
         .route(&format!("{BASE}/docs"), get(|| async { Redirect::permanent("/docs/") }))
-        .merge(docs)
+        .merge(Router::from(docs).layer(map_response(protected)))
         .fallback(page)
         .with_state(state.clone());
     HttpService::new(state, routes)
+}
+
+/// What the page of the documentation may load, and that no other page may frame it.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+    img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+
+/// Adds what protects the page of the documentation, from which requests can be tried.
+async fn protected(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(DOCS_POLICY));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
 }
 
 /// `/metrics` alone, for an address of its own.
