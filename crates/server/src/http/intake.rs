@@ -114,8 +114,7 @@ impl Intake<'_> {
                 return Ok(());
             }
         }
-        let detail = "The bodies of other requests take all the room that there is. Try again soon.";
-        Err(Problem::unavailable("overloaded", detail))
+        Err(no_room())
     }
 
     /// Refuses a caller whose credential is missing or not genuine.
@@ -128,9 +127,7 @@ impl Intake<'_> {
         }
         let tenant = tenant_of(self.state, self.parts).await?;
         if !self.held.belong_to(tenant) {
-            let detail = "The bodies of other requests of this organisation take all the room that it may have.";
-            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", detail);
-            return Err(problem.retry_after(1));
+            return Err(no_room());
         }
         self.is_verified = true;
         Ok(())
@@ -140,6 +137,11 @@ impl Intake<'_> {
 fn too_large(max_bytes: usize) -> Problem {
     let detail = format!("The body may have at most {max_bytes} bytes.");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+}
+
+fn no_room() -> Problem {
+    let detail = "The bodies of other requests take all the room that there is for yours. Try again soon.";
+    Problem::unavailable("overloaded", detail)
 }
 
 fn carries_credential(headers: &HeaderMap) -> bool {
