@@ -48,6 +48,8 @@ pub(crate) struct Connection {
     /// When the answers of HTTP/2's streams were last asked for more.
     answers: Mutex<Vec<Weak<AtomicU64>>>,
     closing: Notify,
+    is_closing: AtomicBool,
+    is_stalled: AtomicBool,
 }
 
 impl Connection {
@@ -65,6 +67,8 @@ impl Connection {
             head_bytes: AtomicUsize::new(0),
             answers: Mutex::default(),
             closing: Notify::new(),
+            is_closing: AtomicBool::new(false),
+            is_stalled: AtomicBool::new(false),
         }
     }
 
@@ -137,8 +141,11 @@ impl Connection {
         asked_at.store(self.now(), Relaxed);
     }
 
-    /// Whether the client has had its time.
+    /// Whether the client has had its time, and was not told so yet.
     pub(super) fn overdue(&self, limits: &ConnectionLimits) -> Option<Overdue> {
+        if self.is_closing.load(Relaxed) {
+            return None;
+        }
         let now = self.now();
         let is_over = |since: u64, limit: Duration| {
             since != NEVER && u128::from(now.saturating_sub(since)) >= limit.as_millis()
@@ -162,7 +169,18 @@ impl Connection {
 
     /// Asks the connection's task to end it.
     pub(super) fn close(&self) {
+        self.is_closing.store(true, Relaxed);
         self.closing.notify_one();
+    }
+
+    /// The same where the client takes nothing, not even a farewell.
+    pub(super) fn cut_off(&self) {
+        self.is_stalled.store(true, Relaxed);
+        self.close();
+    }
+
+    pub(super) fn is_stalled(&self) -> bool {
+        self.is_stalled.load(Relaxed)
     }
 
     pub(super) async fn closing(&self) {

@@ -106,12 +106,15 @@ impl Connections {
         };
         let overdue: Vec<_> = self.open().all.values().filter_map(overdue).collect();
         for (connection, why) in overdue {
+            match why {
+                Overdue::Stalled => connection.cut_off(),
+                Overdue::Head | Overdue::Idle => connection.close(),
+            }
             self.closed.count(match why {
                 Overdue::Head => HEAD,
                 Overdue::Idle => IDLE,
                 Overdue::Stalled => STALLED,
             });
-            connection.close();
         }
     }
 

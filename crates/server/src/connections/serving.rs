@@ -115,6 +115,9 @@ async fn attend(
     tokio::select! {
         _ = serving.as_mut() => return,
         () = place.connection.closing() => {
+            if place.connection.is_stalled() {
+                return;
+            }
             serving.as_mut().graceful_shutdown();
             let _ = timeout(FAREWELL, serving).await;
             return;
