@@ -27,7 +27,8 @@ impl Proxy {
     pub async fn start(subgrant: &str) -> Self {
         let directory = std::env::temp_dir().join(format!("subgrant-proxy-{}", Uuid::now_v7().simple()));
         fs::create_dir(&directory).expect("a directory can be made");
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port is free");
+        let free =
+            TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port is free");
         let port = free.port();
         let (_, rest) = DOCUMENTED.split_once("```nginx\n").expect("the documents have such a block");
         let documented = rest.split_once("```").expect("it ends").0;
@@ -38,7 +39,8 @@ impl Proxy {
         // No certificate is at hand; what the server is told does not depend on one.
         let plain = documented.lines().filter(|line| !line.trim_start().starts_with("ssl_"));
         let documented: String = plain.flat_map(|line| [line, "\n"]).collect();
-        let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|name| format!("{name}_temp_path {name};"));
+        let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|name| format!("{name}_temp_path {name};"));
         let configuration = format!(
             "daemon off; pid nginx.pid; error_log stderr;\nevents {{}}\nhttp {{ access_log off; {}\n{documented} }}\n",
             paths.concat()

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 /// Far longer than anything takes: a test that waits in vain fails, and does not hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An open connection.
 pub struct Raw {
@@ -47,7 +47,8 @@ impl Raw {
                 let place = self.received.windows(mark.len()).position(|window| window == mark.as_bytes());
                 if let Some(place) = place {
                     let rest = self.received.split_off(place + mark.len());
-                    return String::from_utf8_lossy(&std::mem::replace(&mut self.received, rest)).into_owned();
+                    return String::from_utf8_lossy(&std::mem::replace(&mut self.received, rest))
+                        .into_owned();
                 }
                 let text = String::from_utf8_lossy(&self.received).into_owned();
                 let read = self.stream.read_buf(&mut self.received).await;
@@ -64,9 +65,8 @@ impl Raw {
 
     /// Reads until the server closes the connection, in order or not, and returns everything.
     pub async fn to_end(mut self) -> String {
-        let read = async {
-            while self.stream.read_buf(&mut self.received).await.is_ok_and(|bytes| bytes > 0) {}
-        };
+        let read =
+            async { while self.stream.read_buf(&mut self.received).await.is_ok_and(|bytes| bytes > 0) {} };
         timeout(PATIENCE, read).await.expect("the server closes the connection");
         String::from_utf8_lossy(&self.received).into_owned()
     }

@@ -18,9 +18,14 @@ const MOST_FILES: u64 = 65_536;
 /// What is known of clients and proxies, and how much they may take.
 #[derive(Args)]
 pub(super) struct NetworkArgs {
-    /// A network of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count: 10.0.0.0/8, 192.0.2.7, 2001:db8::/32.
+    /// A network of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count: `10.0.0.0/8`, `192.0.2.7`, `2001:db8::/32`.
     /// May be given several times. From anybody else these headers mean nothing.
-    #[arg(long = "trusted-proxy", env = "SUBGRANT_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',')]
+    #[arg(
+        long = "trusted-proxy",
+        env = "SUBGRANT_TRUSTED_PROXY",
+        value_name = "CIDR",
+        value_delimiter = ','
+    )]
     trusted_proxies: Vec<TrustedProxy>,
     /// The most connections of clients at once; by default what the limit of open files permits, up to 8,192.
     #[arg(long, env = "SUBGRANT_MAX_CLIENTS")]
@@ -99,7 +104,10 @@ mod tests {
 
     #[test]
     fn the_origin_of_a_url_is_scheme_and_host() {
-        assert_eq!(origin_of("HTTPS://Credits.acme.example/x?y"), Some("https://credits.acme.example".into()));
+        assert_eq!(
+            origin_of("HTTPS://Credits.acme.example/x?y"),
+            Some("https://credits.acme.example".into())
+        );
         assert_eq!(origin_of("http://127.0.0.1:8402"), Some("http://127.0.0.1:8402".into()));
         for url in ["credits.acme.example", "https://", ""] {
             assert_eq!(origin_of(url), None, "{url}");

@@ -66,7 +66,9 @@ impl Connections {
         let (network, is_proxy) = (network(peer), self.proxies.include(peer));
         let mut open = self.open();
         let of_network = open.by_network.get(&network).copied().unwrap_or_default();
-        let is_free = (is_proxy || of_network < self.limits.most_per_address || self.displace(&mut open, Some(network)))
+        let is_free = (is_proxy
+            || of_network < self.limits.most_per_address
+            || self.displace(&mut open, Some(network)))
             && (open.all.len() + open.displaced < self.limits.most + CLOSING)
             && (open.all.len() < self.limits.most || self.displace(&mut open, None));
         if !is_free {
@@ -90,7 +92,8 @@ impl Connections {
             let share = open.by_network.get(&one.network).copied().unwrap_or_default();
             (!one.is_proxy, share, quiet)
         };
-        let Some((&id, _, _)) = quiet.max_by_key(|(id, one, quiet)| (rank(one, *quiet), Reverse(**id))) else {
+        let Some((&id, _, _)) = quiet.max_by_key(|(id, one, quiet)| (rank(one, *quiet), Reverse(**id)))
+        else {
             return false;
         };
         open.forget(id).inspect(|connection| connection.close());
@@ -101,9 +104,8 @@ impl Connections {
 
     /// Closes connections whose clients have had their time.
     pub(super) fn sweep(&self) {
-        let overdue = |connection: &Arc<Connection>| {
-            Some((Arc::clone(connection), connection.overdue(&self.limits)?))
-        };
+        let overdue =
+            |connection: &Arc<Connection>| Some((Arc::clone(connection), connection.overdue(&self.limits)?));
         let overdue: Vec<_> = self.open().all.values().filter_map(overdue).collect();
         for (connection, why) in overdue {
             match why {

@@ -21,11 +21,7 @@ pub(crate) trait Pieces: Send + 'static {
 /// Sends the pieces as they are made. They are made in a task of their own: a reader that goes away, or does not take one
 /// within `patience`, ends it between two pieces, and never within a statement. What fails breaks the answer off, so that
 /// nobody takes it for whole.
-pub(crate) fn download(
-    mut pieces: impl Pieces,
-    content_type: &'static str,
-    patience: Duration,
-) -> Response {
+pub(crate) fn download(mut pieces: impl Pieces, content_type: &'static str, patience: Duration) -> Response {
     let (mut sender, body) = Channel::<Bytes, BoxError>::new(2);
     tokio::spawn(async move {
         loop {

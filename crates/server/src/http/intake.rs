@@ -39,7 +39,8 @@ pub(super) async fn read_body(
         "/api/cloud/spend/batch" => state.options.max_batch_bytes,
         _ => state.options.max_body_bytes,
     };
-    let mut intake = Intake { state, route, parts: &parts, body, held, is_verified: false, max_bytes, seen: 0 };
+    let mut intake =
+        Intake { state, route, parts: &parts, body, held, is_verified: false, max_bytes, seen: 0 };
     let read = timeout(state.options.body_timeout, intake.collect()).await;
     let Intake { body, held, seen, .. } = intake;
     let refused = match read {

@@ -152,13 +152,7 @@ fn problem_of(response: &Response) -> Option<Problem> {
 
 /// Lets a route answer in a task of its own. A caller that goes away, or a time limit, ends the waiting and not the
 /// work: a transaction is never cut off in the middle. What the request holds is held for as long as there is work.
-async fn detach(
-    state: &HttpState,
-    routes: Router,
-    request: Request,
-    held: Held,
-    trace: &Trace,
-) -> Response {
+async fn detach(state: &HttpState, routes: Router, request: Request, held: Held, trace: &Trace) -> Response {
     let work = async move {
         let response = routes.oneshot(request).await;
         drop(held);

@@ -64,7 +64,10 @@ pub fn metrics_service(state: HttpState) -> HttpService {
 pub(super) fn templates() -> impl Iterator<Item = (String, bool)> {
     let documented = openapi::document().paths.paths.into_iter().map(|(path, item)| {
         let calls = [item.get, item.put, item.post, item.patch, item.delete, item.head, item.options];
-        let is_for_anybody = calls.into_iter().flatten().any(|call| call.security.is_none_or(|credentials| credentials.is_empty()));
+        let is_for_anybody = calls
+            .into_iter()
+            .flatten()
+            .any(|call| call.security.is_none_or(|credentials| credentials.is_empty()));
         (path, is_for_anybody)
     });
     let others = ["/api/cloud/openapi.json", "/api/cloud/docs", "/docs", "/docs/{*file}"];

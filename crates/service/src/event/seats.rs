@@ -103,7 +103,9 @@ impl Seats {
         }
         sitter.subtrees.iter().enumerate().all(|(above, subtree)| {
             let taken = self.by_subtree.get(subtree).copied().unwrap_or_default();
-            taken < share(most.checked_shr(u32::try_from(above + 1).unwrap_or(u32::MAX)).unwrap_or(0)).max(most / 25)
+            taken
+                < share(most.checked_shr(u32::try_from(above + 1).unwrap_or(u32::MAX)).unwrap_or(0))
+                    .max(most / 25)
         })
     }
 
@@ -162,11 +164,14 @@ mod tests {
         let leaf = team.child(fresh_id()).unwrap();
         let alone = (0..100).filter(|_| sit(&mut seats, &token(&leaf), 100)).count();
         assert_eq!(alone, 20);
-        let below = (0..100).filter(|_| sit(&mut seats, &token(&leaf.child(fresh_id()).unwrap()), 100)).count();
+        let below =
+            (0..100).filter(|_| sit(&mut seats, &token(&leaf.child(fresh_id()).unwrap()), 100)).count();
         assert_eq!(alone + below, 25, "a quarter, however many delegations it makes");
-        let siblings = (0..100).filter(|_| sit(&mut seats, &token(&team.child(fresh_id()).unwrap()), 100)).count();
+        let siblings =
+            (0..100).filter(|_| sit(&mut seats, &token(&team.child(fresh_id()).unwrap()), 100)).count();
         assert_eq!(siblings, 25, "the branch has half");
-        let others = (0..100).filter(|_| sit(&mut seats, &token(&root.child(fresh_id()).unwrap()), 100)).count();
+        let others =
+            (0..100).filter(|_| sit(&mut seats, &token(&root.child(fresh_id()).unwrap()), 100)).count();
         assert_eq!(others, 25, "and all tokens three quarters");
         let owner = (0..100).filter(|_| sit(&mut seats, &token(&root), 100)).count();
         assert_eq!(owner, 25);

@@ -11,7 +11,9 @@ use subgrant_tests::{Api, Raw, TestServer};
 async fn try_begin(api: &Api, path: &str) -> (Raw, String) {
     let mut reader = Raw::narrow(&api.origin).await;
     let token = api.token().expect("a token");
-    reader.send(format!("GET /api/cloud{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n")).await;
+    reader
+        .send(format!("GET /api/cloud{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"))
+        .await;
     let head = reader.head().await;
     (reader, head)
 }
@@ -62,7 +64,10 @@ async fn readers_that_take_nothing_keep_nobody_waiting_and_are_cut_off() {
     }
     for reader in silent {
         let told = reader.to_end().await;
-        assert!(!told.contains(r#""type":"end""#) && !told.ends_with("0\r\n\r\n"), "it is broken off, and not whole");
+        assert!(
+            !told.contains(r#""type":"end""#) && !told.ends_with("0\r\n\r\n"),
+            "it is broken off, and not whole"
+        );
     }
     drop((silent_too, later));
 }

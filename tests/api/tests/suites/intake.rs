@@ -19,7 +19,8 @@ fn head(path: &str, length: usize, further: &str) -> String {
 
 /// What a process has in memory, in MiB.
 fn resident(server: &Running) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("the process is there");
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("the process is there");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
     line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") / 1024
 }
@@ -81,8 +82,10 @@ async fn large_bodies_of_known_callers_are_read_with_and_without_a_length() {
     send(&server.api, body(5_000)).await.assert_problem(401, "missing", "large, without a token");
     assert_eq!(send(&server.api.with_token(&forged), body(5_000)).await.status, 401);
 
-    let (bearer, forged) =
-        (format!("Authorization: Bearer {}\r\n", tenant.root_token), format!("Authorization: Bearer {forged}\r\n"));
+    let (bearer, forged) = (
+        format!("Authorization: Bearer {}\r\n", tenant.root_token),
+        format!("Authorization: Bearer {forged}\r\n"),
+    );
     for (credential, body, status) in [
         (bearer.as_str(), body(10), 200),
         (&bearer, body(5_000), 200),
@@ -107,7 +110,8 @@ async fn who_asks_for_leave_to_send_gets_it_or_a_refusal() {
     let server = TestServer::start().await;
     let tenant = server.sign_up().await;
     let body = json!({ "items": vec![json!({ "amount_credits": 1 }); 10_000] }).to_string();
-    let asking = |further: &str| head("/spend/batch", body.len(), &format!("Expect: 100-continue\r\n{further}"));
+    let asking =
+        |further: &str| head("/spend/batch", body.len(), &format!("Expect: 100-continue\r\n{further}"));
     let token = format!("Authorization: Bearer {}\r\n", tenant.root_token);
 
     let mut stranger = Raw::connect(&server.api.origin).await;

@@ -85,7 +85,8 @@ async fn sign_ins_sessions_and_the_audit_log_know_the_client_and_not_the_proxy()
     assert_eq!(audit.text("/data/0/source_ip"), "198.51.100.8");
     let attempts = "SELECT count(*) FROM sign_in_attempts";
     let pool = server.database.superuser().await;
-    let subjects = async || sqlx::query_scalar::<_, i64>(attempts).fetch_one(&pool).await.expect("attempts are counted");
+    let subjects =
+        async || sqlx::query_scalar::<_, i64>(attempts).fetch_one(&pool).await.expect("attempts are counted");
     let before = subjects().await;
     for client in ["203.0.113.1", "203.0.113.2", "203.0.113.3"] {
         assert_eq!(Reply::of(sign_in("wrong", client)).await.status, 401);
@@ -171,7 +172,8 @@ async fn metrics_are_for_this_machine_and_not_for_what_a_proxy_passes_on() {
         request.send().await.expect("the server answers").status().as_u16()
     };
     assert_eq!(ask(&server, &[]).await, 200);
-    for name in ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "Via", "X-Real-IP"] {
+    for name in ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "Via", "X-Real-IP"]
+    {
         assert_eq!(ask(&server, &[(name, "127.0.0.1")]).await, 404, "{name}");
     }
     let open = start(HttpOptions { metrics_for: MetricsFor::Anybody, ..HttpOptions::default() }).await;

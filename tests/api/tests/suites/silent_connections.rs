@@ -46,8 +46,10 @@ async fn every_kind_of_silence_ends() {
     assert!(idle.head().await.starts_with("HTTP/1.1 200"));
     idle.to_end().await;
     let mut slow = Raw::connect(origin).await;
-    slow.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /livez HTTP/1.1\r\n").await;
-    assert_eq!(slow.to_end().await.matches("HTTP/1.1 200").count(), 1, "the second head never ends");
+    slow.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(slow.head().await.starts_with("HTTP/1.1 200"));
+    slow.send("GET /livez HTTP/1.1\r\n").await;
+    assert!(!slow.to_end().await.contains("HTTP/1.1 200"), "the second head never ends");
     let mut idle = Raw::connect(origin).await;
     idle.send([PREFACE, REQUEST].concat()).await;
     idle.to_end().await;
@@ -77,7 +79,8 @@ async fn whoever_takes_nothing_of_an_answer_is_cut_off() {
     assert_eq!(root.post("/spend/batch", &batch).await.status, 200);
     let mut reader = Raw::narrow(&server.api.origin).await;
     let token = root.token().expect("a token");
-    let head = format!("GET /api/cloud/ledger/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let head =
+        format!("GET /api/cloud/ledger/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
     reader.send(head).await;
     assert!(reader.head().await.starts_with("HTTP/1.1 200"));
     let stalled = [r#"reason="stalled""#];
@@ -88,14 +91,58 @@ async fn whoever_takes_nothing_of_an_answer_is_cut_off() {
     assert!(!told.contains(r#""type":"end""#), "it was cut off");
 }
 
+/// A whole request of HTTP/2 with a token, from a client that makes no room for any answer's body.
+fn without_room(path: &str, token: &str) -> Vec<u8> {
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).expect("a small frame").to_be_bytes();
+        [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
+    };
+    let (bearer, path_length) = (format!("Bearer {token}"), u8::try_from(path.len()).expect("a short path"));
+    let mut fields =
+        [&[0x82, 0x86, 0x04, path_length], path.as_bytes(), b"\x01\x04test\x0f\x08\x7f"].concat();
+    // The length of the token's field, in groups of seven bits.
+    let mut rest = bearer.len() - 127;
+    while rest >= 128 {
+        fields.push(u8::try_from(rest % 128).expect("seven bits") | 0x80);
+        rest /= 128;
+    }
+    fields.push(u8::try_from(rest).expect("seven bits"));
+    fields.extend(bearer.as_bytes());
+    let settings = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    [&PREFACE[..24], &settings, &frame(1, 5, 1, &fields)].concat()
+}
+
+#[tokio::test]
+async fn whoever_makes_no_room_on_a_stream_of_http2_is_cut_off() {
+    let server = start(short()).await;
+    let root = server.api.with_token(&server.sign_up().await.root_token);
+    let mut reader = Raw::connect(&server.api.origin).await;
+    reader.send(without_room("/api/cloud/ledger/export", root.token().expect("a token"))).await;
+    reader.to_end().await;
+    let scrape = Scrape::of(&server.api).await;
+    assert_eq!(
+        scrape.count("subgrant_connections_closed_total", &[r#"reason="stalled""#]),
+        1,
+        "{}",
+        scrape.text
+    );
+    let exports = r#"route="/api/cloud/ledger/export",status="200""#;
+    assert_eq!(scrape.count("subgrant_http_requests_total", &[exports]), 1, "it was answered");
+}
+
 #[tokio::test]
 async fn where_all_connections_are_in_use_whoever_comes_is_refused_at_once() {
-    let server = start(ConnectionLimits { most: 2, most_per_address: 2, ..ConnectionLimits::default() }).await;
+    let server =
+        start(ConnectionLimits { most: 2, most_per_address: 2, ..ConnectionLimits::default() }).await;
     let root = server.api.with_token(&server.sign_up().await.root_token);
     let token = root.token().expect("a token").to_owned();
     let watch = async || {
         let mut stream = Raw::connect(&server.api.origin).await;
-        stream.send(format!("GET /api/cloud/event HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n")).await;
+        stream
+            .send(format!(
+                "GET /api/cloud/event HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+            ))
+            .await;
         assert!(stream.head().await.starts_with("HTTP/1.1 200"));
         stream
     };
@@ -104,7 +151,8 @@ async fn where_all_connections_are_in_use_whoever_comes_is_refused_at_once() {
     let refused = Raw::connect(&server.api.origin).await.to_end().await;
     assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("retry-after: 1\r\n"), "{refused:?}");
     drop(streams);
-    let again = async || root.request_at(Method::GET, "/livez").send().await.is_ok_and(|reply| reply.status() == 200);
+    let again =
+        async || root.request_at(Method::GET, "/livez").send().await.is_ok_and(|reply| reply.status() == 200);
     while !again().await {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -114,7 +162,8 @@ async fn where_all_connections_are_in_use_whoever_comes_is_refused_at_once() {
 async fn more_silent_connections_than_files_keep_nobody_out() {
     let database = TestDatabase::create().await;
     let args = ["--listen", "127.0.0.1:0", "--database-url", &database.url, "--master-key", KEY];
-    let limited = ["-c", r#"ulimit -n 256 && exec "$0" "$@""#, env!("CARGO_BIN_EXE_subgrant-under-test"), "serve"];
+    let limited =
+        ["-c", r#"ulimit -n 256 && exec "$0" "$@""#, env!("CARGO_BIN_EXE_subgrant-under-test"), "serve"];
     let server = Program::new("/bin/sh", limited).args(args).start();
     let mut silent = Vec::new();
     for _ in 0..300 {
@@ -122,7 +171,8 @@ async fn more_silent_connections_than_files_keep_nobody_out() {
     }
     for _ in 0..20 {
         let api = Api::new(server.origin.clone());
-        let answer = tokio::time::timeout(Duration::from_secs(30), api.request_at(Method::GET, "/readyz").send());
+        let answer =
+            tokio::time::timeout(Duration::from_secs(30), api.request_at(Method::GET, "/readyz").send());
         let answer = answer.await.expect("nobody is kept waiting").expect("and nobody is kept out");
         assert_eq!(answer.status(), 200);
     }

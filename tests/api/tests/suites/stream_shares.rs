@@ -39,12 +39,17 @@ async fn a_leaf_takes_its_share_and_the_owner_and_its_siblings_find_theirs() {
     assert_eq!(taken.len(), 5, "a quarter, two levels below the root");
     let _sibling = sibling.watch(None).await;
     let _team = team.watch(None).await;
-    let _owner = owner.watch(None).await;
+    let of_owner = owner.watch(None).await;
 
     // All others together take all that there is, and each owner still finds one.
-    drop(_owner);
+    drop(of_owner);
     let others = [take_all(&viewer).await, take_all(&sibling).await, take_all(&team).await];
-    assert_eq!(others.iter().map(Vec::len).sum::<usize>() + taken.len() + 2, 14, "{others:?}", others = others.each_ref().map(Vec::len));
+    assert_eq!(
+        others.iter().map(Vec::len).sum::<usize>() + taken.len() + 2,
+        14,
+        "{others:?}",
+        others = others.each_ref().map(Vec::len)
+    );
     let rest = take_all(&root).await;
     assert!(!rest.is_empty());
     let (mut seen, _) = owner.watch(None).await;

@@ -44,9 +44,10 @@ async fn a_byte_order_mark_at_the_beginning_means_nothing() {
     let json = "application/json";
     assert_eq!(marked("/spend", json, r#"{"amount_credits": 1}"#).await.status, 201);
     let item = r#"{"amount_credits": 1}"#;
-    for (kind, body) in
-        [("application/x-ndjson", format!("{item}\n{item}")), (json, format!(r#"{{"items": [{item}, {item}]}}"#))]
-    {
+    for (kind, body) in [
+        ("application/x-ndjson", format!("{item}\n{item}")),
+        (json, format!(r#"{{"items": [{item}, {item}]}}"#)),
+    ] {
         let reply = marked("/spend/batch", kind, &body).await;
         let statuses = ["/data/0/status", "/data/1/status"].map(|pointer| reply.number(pointer));
         assert_eq!(statuses, [201, 201], "{kind}: {}", reply.body);

@@ -18,8 +18,9 @@ pub(crate) fn check_same_origin(options: &HttpOptions, parts: &Parts) -> Result<
         return Ok(());
     }
     let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let host = text(header::HOST).or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
-    let (origin, site) = (text(header::ORIGIN).and_then(|origin| origin.split_once("://")), text(SEC_FETCH_SITE));
+    let host = text(header::HOST).or_else(|| parts.uri.authority().map(axum::http::uri::Authority::as_str));
+    let (origin, site) =
+        (text(header::ORIGIN).and_then(|origin| origin.split_once("://")), text(SEC_FETCH_SITE));
     let is_same = match (origin, host) {
         (Some((scheme, of_page)), Some(host)) => {
             // Where a browser compares, it has compared schemes and ports as well.

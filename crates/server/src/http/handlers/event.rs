@@ -97,7 +97,8 @@ impl From<SubscribeError> for Problem {
                 detail: "is not the id of an event".to_owned(),
             }]),
             SubscribeError::TooMany => {
-                let detail = "You, or your organisation, have too many streams open. Close one, or try again later.";
+                let detail =
+                    "You, or your organisation, have too many streams open. Close one, or try again later.";
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_streams", detail).retry_after(5)
             }
             SubscribeError::Closing => Self::unavailable("draining", "The server is shutting down."),
