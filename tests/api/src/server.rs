@@ -28,8 +28,6 @@ pub struct TestServer {
     pub database: TestDatabase,
     master_key: MasterKey,
     state: HttpState,
-    /// Stops the server when the test ends.
-    _running: watch::Sender<bool>,
 }
 
 /// A tenant that was signed up over HTTP.
@@ -93,10 +91,11 @@ impl TestServer {
         let address = listener.local_addr().expect("a bound socket has an address");
         let connections = Arc::new(Connections::new(limits, http.trusted_proxies.clone()));
         let state = HttpState::new(app.clone(), http, &connections);
-        let (running, stop) = watch::channel(false);
+        // Nobody stops it before the test ends.
+        let (_, stop) = watch::channel(false);
         tokio::spawn(serve(listener, service(state.clone()), connections, stop, Duration::ZERO));
         let api = Api::new(format!("http://{address}"));
-        Self { api, app, database, master_key, state, _running: running }
+        Self { api, app, database, master_key, state }
     }
 
     /// A server that mails to `smtp`, whose webhooks may lead to this machine, and that sends what its outbox holds until

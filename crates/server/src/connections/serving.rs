@@ -130,9 +130,11 @@ async fn attend(
     }
 }
 
-/// Whoever could tell may be gone as well.
+/// Returns when it is told to stop; never, if whoever could tell is gone.
 async fn told_to(stop: &mut Stop) {
-    let _ = stop.wait_for(|is_stopping| *is_stopping).await;
+    if stop.wait_for(|is_stopping| *is_stopping).await.is_err() {
+        std::future::pending().await
+    }
 }
 
 /// Tells a client that there is no room, as far as it can be told without waiting.

@@ -1,10 +1,12 @@
 //! Whose request it is where a proxy stands in front, and whom the server believes.
 
 use reqwest::{Method, RequestBuilder};
-use serde_json::json;
+use serde_json::{Value, json};
 use subgrant_server::http::{HttpOptions, MetricsFor, TrustedProxies};
 use subgrant_service::AppOptions;
-use subgrant_tests::{Api, PASSWORD, Proxy, Reply, Tenant, TestServer, attenuate};
+use subgrant_tests::{Api, PASSWORD, Program, Proxy, Reply, Tenant, TestDatabase, TestServer, attenuate};
+
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 fn trusting(networks: &[&str]) -> HttpOptions {
     let networks = networks.iter().map(|text| text.parse().expect("a network"));
@@ -50,6 +52,31 @@ async fn a_trusted_proxys_word_decides_where_a_token_may_be_used() {
     let here = || spend(&server.api, &tenant, "source_ip = 127.0.0.1");
     assert_eq!(Reply::of(here()).await.status, 201, "the proxy asks for itself");
     assert_eq!(Reply::of(forwarded(here(), &["203.0.113.9"])).await.status, 403, "a token for this machine");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_is_told_of_proxies_by_options_or_by_its_environment() {
+    let database = TestDatabase::create().await;
+    let program = |args: &[&str]| Program::new(env!("CARGO_BIN_EXE_subgrant-under-test"), args.to_owned());
+    let database = ["--database-url", &database.url, "--master-key", KEY];
+    let create = ["tenant", "create", "--name", "A", "--email", "a@acme.example"];
+    let tenant: Value = serde_json::from_str(&program(&create).args(database).run().stdout).expect("JSON");
+    let token = tenant["root_token"].as_str().expect("a token");
+    let token = attenuate(token, &[b"source_ip = 198.51.100.0/24"]);
+    let serve = program(&["serve", "--listen", "127.0.0.1:0"]).args(database);
+    for (serve, status) in [
+        (serve.clone(), 403),
+        (serve.clone().env("SUBGRANT_TRUSTED_PROXY", "10.0.0.0/8,127.0.0.1"), 201),
+        (serve.clone().args(["--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "127.0.0.0/8"]), 201),
+    ] {
+        let server = serve.start();
+        let api = Api::new(server.origin.clone()).with_token(&token);
+        let spend = api.request(Method::POST, "/spend").json(&json!({ "amount_credits": 1 }));
+        assert_eq!(Reply::of(forwarded(spend, &["198.51.100.7, 10.1.1.1"])).await.status, status, "{serve:?}");
+        assert!(server.stop().success());
+    }
+    let output = serve.args(["--trusted-proxy", "everybody"]).run();
+    assert!(!output.status.success() && output.stderr.contains("10.0.0.0/8"), "{}", output.stderr);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ mod same_origin;
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderName, header, request::Parts},
+    http::{Extensions, HeaderName, header, request::Parts},
 };
 use std::{convert::Infallible, net::IpAddr};
 use subgrant_domain::RequestId;
@@ -46,11 +46,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Origin {
         let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         let user_agent = user_agent.map(|text| text[..text.len().min(MAX_USER_AGENT)].to_owned());
         Ok(Self {
-            source_ip: parts.extensions.get::<Client>().and_then(|client| client.address),
+            source_ip: source_ip(&parts.extensions),
             user_agent,
             request_id: parts.extensions.get::<RequestId>().copied(),
         })
     }
+}
+
+/// From where a request came: whose it is, where proxies stand in front.
+pub(crate) fn source_ip(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<Client>().and_then(|client| client.address)
 }
 
 /// The header `Idempotency-Key`, if there is one: 1–255 visible ASCII characters.
