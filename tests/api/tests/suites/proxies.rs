@@ -72,7 +72,11 @@ async fn the_program_is_told_of_proxies_by_options_or_by_its_environment() {
         let server = serve.start();
         let api = Api::new(server.origin.clone()).with_token(&token);
         let spend = api.request(Method::POST, "/spend").json(&json!({ "amount_credits": 1 }));
-        assert_eq!(Reply::of(forwarded(spend, &["198.51.100.7, 10.1.1.1"])).await.status, status, "{serve:?}");
+        assert_eq!(
+            Reply::of(forwarded(spend, &["198.51.100.7, 10.1.1.1"])).await.status,
+            status,
+            "{serve:?}"
+        );
         assert!(server.stop().success());
     }
     let output = serve.args(["--trusted-proxy", "everybody"]).run();
