@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
-use subgrant_server::http::HttpOptions;
+use subgrant_server::{connections::ConnectionLimits, http::HttpOptions};
 use subgrant_service::AppOptions;
 use subgrant_tests::{Api, PASSWORD, Program, Raw, Reply, Running, Scrape, TestDatabase, TestServer};
 
@@ -182,4 +182,28 @@ async fn bytes_in_flight_have_a_bound_and_strangers_and_tenants_a_share_of_it() 
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(root.post("/spend/batch", &items).await.status, 200);
+}
+
+#[tokio::test]
+async fn large_heads_that_never_end_have_the_same_bound() {
+    let patient = ConnectionLimits { head: Duration::from_mins(10), ..ConnectionLimits::default() };
+    let http = HttpOptions { max_bytes_in_flight: MIB, ..HttpOptions::default() };
+    let server = TestServer::start_limited(patient, http, AppOptions::default()).await;
+    let in_flight = async || Scrape::of(&server.api).await.count("subgrant_http_bytes_in_flight", &[]);
+    let head = format!("GET /livez HTTP/1.1\r\nX-Long: {}", "x".repeat(200 * 1024));
+    let mut first = Raw::connect(&server.api.origin).await;
+    first.send(&head).await;
+    while in_flight().await < 200 * 1024 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut second = Raw::connect(&server.api.origin).await;
+    second.send(&head).await;
+    assert_eq!(second.to_end().await, "", "strangers have a quarter of it");
+    let mut modest = Raw::connect(&server.api.origin).await;
+    modest.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(modest.head().await.starts_with("HTTP/1.1 200 "), "a head of usual size needs nothing of it");
+    drop(first);
+    while in_flight().await > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

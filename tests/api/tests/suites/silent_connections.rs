@@ -131,6 +131,26 @@ async fn whoever_makes_no_room_on_a_stream_of_http2_is_cut_off() {
 }
 
 #[tokio::test]
+async fn whoever_opens_and_resets_streams_without_end_is_cut_off() {
+    let long = Duration::from_mins(10);
+    let server = start(ConnectionLimits { head: long, idle: long, ..ConnectionLimits::default() }).await;
+    let mut flood = PREFACE.to_vec();
+    for stream in (1..2_000_u32).step_by(2).map(u32::to_be_bytes) {
+        flood.extend(
+            [&REQUEST[..5], &stream, &REQUEST[9..], b"\x00\x00\x04\x03\x00", &stream, b"\x00\x00\x00\x08"]
+                .concat(),
+        );
+    }
+    let mut connection = Raw::connect(&server.api.origin).await;
+    connection.send(flood).await;
+    connection.to_end().await;
+    assert_eq!(
+        server.api.request_at(Method::GET, "/livez").send().await.expect("nobody else notices").status(),
+        200
+    );
+}
+
+#[tokio::test]
 async fn where_all_connections_are_in_use_whoever_comes_is_refused_at_once() {
     let server =
         start(ConnectionLimits { most: 2, most_per_address: 2, ..ConnectionLimits::default() }).await;
