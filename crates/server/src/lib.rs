@@ -6,6 +6,7 @@
 //! Deliberately absent: rules, SQL.
 
 pub mod cli;
+pub mod connections;
 pub mod delivery;
 pub mod http;
 

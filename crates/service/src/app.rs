@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     AttemptLimits, MailRoute, MasterKey, Metrics, credential::Credential, engine::Engine, event::Hub,
-    master_key::UnsealError,
+    exports::Exports, master_key::UnsealError,
 };
 
 /// How an [`App`] is set up.
@@ -36,6 +36,10 @@ pub struct AppOptions {
     pub stream_buffer: usize,
     /// How long the reader of a stream may take nothing while that many wait.
     pub stream_patience: Duration,
+    /// The most exports at once. Each keeps a connection to the database.
+    pub max_exports: usize,
+    /// The most of one tenant.
+    pub max_exports_per_tenant: usize,
     /// How often a password may be guessed.
     pub attempts: AttemptLimits,
     /// Where mail goes.
@@ -55,6 +59,8 @@ impl Default for AppOptions {
             event_page: 1_000,
             stream_buffer: 64,
             stream_patience: Duration::from_secs(10),
+            max_exports: 6,
+            max_exports_per_tenant: 2,
             attempts: AttemptLimits::default(),
             mail: MailRoute::Nowhere,
             proof_measure: 20_000,
@@ -74,8 +80,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// Password hashing is made to be slow and memory-hungry; this bounds how much of it runs at once.
     pub(crate) password_hashing: Semaphore,
-    /// An export of the ledger keeps a connection as long as its reader takes.
-    pub(crate) exports: Arc<Semaphore>,
+    pub(crate) exports: Arc<Exports>,
     pub(crate) master_key: MasterKey,
     /// Tells whoever sends that there is something to send. A hint: what nobody was told of is found by looking.
     pub(crate) outbox: Notify,
@@ -118,6 +123,7 @@ pub enum ServiceError {
 impl App {
     /// Sets the service up on an open database.
     pub fn new(database: Database, master_key: MasterKey, options: AppOptions) -> Self {
+        let exports = Arc::new(Exports::new(options.max_exports, options.max_exports_per_tenant));
         Self(Arc::new(Shared {
             database,
             engine: Engine::new(options.queue_capacity, options.batch_size),
@@ -125,7 +131,7 @@ impl App {
             metrics: Metrics::new(),
             options,
             password_hashing: Semaphore::new(2),
-            exports: Arc::new(Semaphore::new(2)),
+            exports,
             master_key,
             outbox: Notify::new(),
             root_keys: Cache::new(10_000),

@@ -22,7 +22,7 @@ pub enum Caller {
 
 impl Caller {
     /// The tenant, and nothing of any other.
-    pub(crate) fn tenant(&self) -> TenantId {
+    pub fn tenant(&self) -> TenantId {
         match self {
             Self::Principal(principal) => principal.tenant,
             Self::Service { tenant, .. } => *tenant,

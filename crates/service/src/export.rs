@@ -7,9 +7,11 @@ use subgrant_store::{
     delegations::Place,
     ledger::{self, NodeSpent},
 };
-use tokio::sync::OwnedSemaphorePermit;
 
-use crate::{AccessError, App, Principal, ServiceError};
+use crate::{
+    AccessError, App, Principal, ServiceError,
+    exports::{ExportPermit, ExportsBusy},
+};
 
 /// How many entries or delegations a piece has at most.
 const PAGE: i64 = 2_000;
@@ -26,8 +28,7 @@ pub struct LedgerExport {
     /// The newest one's hash.
     pub head_hash: EntryHash,
     progress: Progress,
-    // Each export keeps a connection; this bounds how many there are.
-    _permit: OwnedSemaphorePermit,
+    _permit: ExportPermit,
 }
 
 enum Progress {
@@ -45,19 +46,35 @@ pub enum ExportPiece {
     Delegations(Vec<(DelegationId, Option<DelegationId>, u64)>),
 }
 
+/// Why there is no export.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The caller may not see it.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// There are too many just now.
+    #[error(transparent)]
+    Busy(#[from] ExportsBusy),
+}
+
+impl From<subgrant_store::StoreError> for ExportError {
+    fn from(error: subgrant_store::StoreError) -> Self {
+        Self::Access(error.into())
+    }
+}
+
 impl App {
     /// Begins an export of everything. For the tenant's root.
-    pub async fn export_ledger(&self, principal: &Principal) -> Result<LedgerExport, AccessError> {
+    pub async fn export_ledger(&self, principal: &Principal) -> Result<LedgerExport, ExportError> {
         let read = self.read(principal).await?;
         principal.require_for_tenant(Action::Read)?;
         drop(read);
-        Ok(self.export_ledger_of(principal.tenant).await?)
+        self.export_ledger_of(principal.tenant).await
     }
 
     /// The same for an operator, who is asked for no credential.
-    pub async fn export_ledger_of(&self, tenant: TenantId) -> Result<LedgerExport, ServiceError> {
-        let permit = self.shared().exports.clone().acquire_owned().await;
-        let permit = permit.map_err(|_| ServiceError::Inconsistent("exports were closed".to_owned()))?;
+    pub async fn export_ledger_of(&self, tenant: TenantId) -> Result<LedgerExport, ExportError> {
+        let permit = self.shared().exports.begin(tenant)?;
         let mut tx = self.database().begin_read(tenant).await?;
         let head = ledger::head(&mut tx).await?;
         Ok(LedgerExport {

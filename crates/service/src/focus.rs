@@ -8,11 +8,12 @@ use std::collections::{HashMap, VecDeque};
 use jiff::Timestamp;
 use subgrant_domain::{Action, AttributeText, DelegationId, Month, NodePath, Period, TenantId};
 use subgrant_store::{TenantTx, audit, ledger, rollups::corrections, settings::Settings};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     AccessError, App, Bound, GroupBy, Principal, ReportError, ReportLine, ServiceError, SpendReportRequest,
-    period::Calendar, report,
+    exports::{ExportPermit, ExportsBusy},
+    period::Calendar,
+    report,
 };
 
 /// How many charges a piece has at most.
@@ -42,8 +43,7 @@ pub struct FocusExport {
     next_day: Timestamp,
     former_labels: FormerLabels,
     ready: VecDeque<Charge>,
-    // Each export keeps a connection; this bounds how many there are.
-    _permit: OwnedSemaphorePermit,
+    _permit: ExportPermit,
 }
 
 /// What was spent or given back on one day.
@@ -84,6 +84,9 @@ pub enum FocusError {
     /// The caller may not see it.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// There are too many just now.
+    #[error(transparent)]
+    Busy(#[from] ExportsBusy),
     /// The month has not begun.
     #[error("the month begins at {starts_at}")]
     NotBegun {
@@ -110,8 +113,7 @@ impl App {
         let read = self.read(principal).await?;
         principal.require(Action::Read)?;
         drop(read);
-        let permit = self.shared().exports.clone().acquire_owned().await;
-        let permit = permit.map_err(|_| ServiceError::Inconsistent("exports were closed".to_owned()))?;
+        let permit = self.shared().exports.begin(principal.tenant)?;
         let mut tx = self.database().begin_read(principal.tenant).await?;
         let (calendar, head) = (Calendar::read(&mut tx).await?, ledger::head(&mut tx).await?);
         let (starts_at, ends_at) = calendar.bounds(month);

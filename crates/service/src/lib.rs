@@ -20,6 +20,7 @@ mod delegation;
 mod engine;
 mod event;
 mod export;
+mod exports;
 mod focus;
 mod freeze;
 mod hold;
@@ -76,7 +77,8 @@ pub use event::{
     Delivery, EventContent, EventView, FeedCursor, FeedError, Revocation, RevocationDelivery, RevocationKind,
     RevocationPage, SpentBy, Start, SubscribeError,
 };
-pub use export::{ExportPiece, LedgerExport};
+pub use export::{ExportError, ExportPiece, LedgerExport};
+pub use exports::ExportsBusy;
 pub use focus::{Charge, ChargeKind, FocusError, FocusExport};
 pub use freeze::{Freeze, FreezeError};
 pub use hold_list::{HoldListRequest, HoldPage};

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test itself does")]
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, to_bytes},
@@ -11,7 +11,10 @@ use axum::{
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool, postgres::PgConnectOptions};
 use subgrant_domain::{Allocation, AttributeText, ChildRequest, Credits, TenantId};
-use subgrant_server::http::{HttpOptions, HttpService, HttpState, service};
+use subgrant_server::{
+    connections::{ConnectionLimits, Connections},
+    http::{HttpOptions, HttpService, HttpState, TrustedProxies, service},
+};
 use subgrant_service::{App, AppOptions, MasterKey, MintRequest, Principal};
 use subgrant_store::{Database, DatabaseOptions};
 use tokio::{
@@ -47,7 +50,8 @@ impl Rig {
         let observer = database.superuser().await;
         let (key, url) = (MasterKey::generate(), relayed(&database.url).await);
         let app = Self::app(&url, max_connections, &key).await;
-        let service = service(HttpState::new(app.clone(), HttpOptions::default()));
+        let connections = Connections::new(ConnectionLimits::default(), TrustedProxies::default());
+        let service = service(HttpState::new(app.clone(), HttpOptions::default(), &Arc::new(connections)));
         let body =
             json!({ "organization": "Acme", "email": "owner@acme.example", "password": "correct horse" });
         let (status, headers, body) = send(&service, post("/signup", None, &body)).await;

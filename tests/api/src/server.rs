@@ -1,14 +1,20 @@
 //! A server per test, on a port of its own.
 
-use std::{sync::atomic::AtomicU32, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
 
 use serde_json::json;
 use subgrant_server::{
+    connections::{ConnectionLimits, Connections, serve},
     delivery::{self, Caller, Mailer, Senders, WebhookTargets},
     http::{HttpOptions, HttpState, service},
 };
 use subgrant_service::{App, AppOptions, MailRoute, MasterKey};
 use subgrant_store::{Database, DatabaseOptions};
+
+use tokio::sync::watch;
 
 use crate::{Api, SmtpServer, TestDatabase};
 
@@ -47,7 +53,12 @@ impl TestServer {
 
     /// The same with other options.
     pub async fn start_with(http: HttpOptions, app: AppOptions) -> Self {
-        Self::launch(TestDatabase::create().await, MasterKey::generate(), http, app).await
+        Self::start_limited(ConnectionLimits::default(), http, app).await
+    }
+
+    /// The same with other limits of connections as well.
+    pub async fn start_limited(limits: ConnectionLimits, http: HttpOptions, app: AppOptions) -> Self {
+        Self::launch(TestDatabase::create().await, MasterKey::generate(), limits, http, app).await
     }
 
     /// Another server process, as it were, on the same database: nothing is shared but PostgreSQL.
@@ -58,12 +69,14 @@ impl TestServer {
     /// The same with other options.
     pub async fn replica_with(&self, app: AppOptions) -> Self {
         let database = TestDatabase { url: self.database.url.clone() };
-        Self::launch(database, self.master_key.clone(), HttpOptions::default(), app).await
+        let limits = ConnectionLimits::default();
+        Self::launch(database, self.master_key.clone(), limits, HttpOptions::default(), app).await
     }
 
     async fn launch(
         database: TestDatabase,
         master_key: MasterKey,
+        limits: ConnectionLimits,
         http: HttpOptions,
         app: AppOptions,
     ) -> Self {
@@ -76,10 +89,13 @@ impl TestServer {
         let app = App::new(pool, master_key.clone(), app);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let state = HttpState::new(app.clone(), http);
-        let service = service(state.clone()).per_connection();
-        tokio::spawn(async move { axum::serve(listener, service).await });
-        Self { api: Api::new(format!("http://{address}")), app, database, master_key, state }
+        let connections = Arc::new(Connections::new(limits, http.trusted_proxies.clone()));
+        let state = HttpState::new(app.clone(), http, &connections);
+        // Nobody stops it before the test ends.
+        let (_, stop) = watch::channel(false);
+        tokio::spawn(serve(listener, service(state.clone()), connections, stop, Duration::ZERO));
+        let api = Api::new(format!("http://{address}"));
+        Self { api, app, database, master_key, state }
     }
 
     /// A server that mails to `smtp`, whose webhooks may lead to this machine, and that sends what its outbox holds until

@@ -4,6 +4,7 @@
 
 mod ledger;
 mod migrate;
+mod network;
 mod report;
 mod serve;
 mod tenant;

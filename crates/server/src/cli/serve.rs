@@ -1,37 +1,30 @@
 //! `subgrant serve`.
 
 use std::{
-    io,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
-use axum_server::{Handle, Server};
 use clap::{Args, builder::BoolishValueParser};
-use hyper_util::rt::TokioTimer;
 use subgrant_service::{App, AppOptions, MailRoute};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    task::JoinHandle,
+    sync::watch,
 };
 use tracing_subscriber::EnvFilter;
 
-use super::{CliError, DatabaseArgs, secret};
+use super::{CliError, DatabaseArgs, network::NetworkArgs, secret};
 use crate::{
     background,
+    connections::{self, Connections},
     delivery::{self, Caller, Mailer, Senders, WebhookTargets},
     demo,
     http::{self, HttpOptions, HttpState},
     launch::Launched,
     telemetry::{LogFormat, Telemetry},
 };
-
-/// How long a client may take to send its headers.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The most bytes of a request's head; beyond it the answer is 431.
-const MAX_HEAD_BYTES: usize = 256 * 1024;
 
 /// How long requests that are under way may take when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,7 +35,8 @@ pub(super) struct Serve {
     /// Where to listen.
     #[arg(long, env = "SUBGRANT_LISTEN", default_value = "127.0.0.1:8402")]
     listen: SocketAddr,
-    /// Where to answer `/metrics` and nothing else; without this it is answered where everything else is.
+    /// Where to answer `/metrics` and nothing else; without this it is answered where everything else is, to processes of this
+    /// machine.
     #[arg(long, env = "SUBGRANT_METRICS_LISTEN")]
     metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
@@ -59,6 +53,8 @@ pub(super) struct Serve {
     /// How many children that were made offline one delegation may have in the ledger; further ones are refused.
     #[arg(long, env = "SUBGRANT_MAX_OFFLINE_CHILDREN", default_value_t = AppOptions::default().max_offline_children)]
     max_offline_children: u64,
+    #[command(flatten)]
+    network: NetworkArgs,
     #[command(flatten)]
     mail: MailArgs,
     /// Let webhooks lead to this machine and to private networks, by `http` as well. Always so with `--data-dir`.
@@ -149,33 +145,34 @@ impl Serve {
                 demo::ensure(&app).await.map_err(|error| CliError::new(format!("the demo: {error}")))?;
             println!("{}", demo.instructions(&format!("http://localhost:{}", address.port())));
         }
-        let state = HttpState::new(
-            app.clone(),
-            HttpOptions {
-                open_signup: !self.closed_signup,
-                webhook_targets: targets,
-                metrics_elsewhere: for_metrics.is_some(),
-                ..HttpOptions::default()
-            },
-        );
+        let limits = self.network.connection_limits(self.database.max_connections);
+        let connections = Arc::new(Connections::new(limits, self.network.trusted_proxies()));
+        let http = self.network.http_options(for_metrics.is_some(), self.public_url.as_deref());
+        let http = HttpOptions { open_signup: !self.closed_signup, webhook_targets: targets, ..http };
+        let state = HttpState::new(app.clone(), http, &connections);
         let housekeeping = tokio::spawn(background::keep_house(app.clone()));
         let alerts = tokio::spawn(background::watch_alerts(app.clone()));
         let caller = Caller::new(targets);
         let caller = caller.inspect_err(|error| tracing::warn!(%error, "webhooks cannot be called")).ok();
         let delivery = tokio::spawn(delivery::run(app, Senders { mailer, caller }));
-        let metrics = for_metrics.map(|listener| serve_metrics(listener, state.clone())).transpose()?;
-        let handle = Handle::new();
-        let stopping = tokio::spawn(stop_on_signal(signals, handle.clone(), state.clone()));
+        let (stop, stopping) = watch::channel(false);
+        // Until the very end, so that a server that stops can still be watched.
+        let (_never, running) = watch::channel(false);
+        let metrics = for_metrics.map(|listener| {
+            let (http, connections) = (http::metrics_service(state.clone()), Arc::clone(&connections));
+            eprintln!("Metrics on http://{}/metrics", address_of(&listener)?);
+            let listener = accepting(listener)?;
+            Ok(tokio::spawn(connections::serve(listener, http, connections, running, Duration::ZERO)))
+        });
+        let metrics = metrics.transpose()?;
+        let watching = tokio::spawn(stop_on_signal(signals, stop, state.clone()));
         eprintln!("Listening on http://{address} (stop with Ctrl-C)");
-        let server = server_on(listener)?.handle(handle);
-        let ended = server.serve(http::service(state).per_connection()).await;
-        housekeeping.abort();
-        alerts.abort();
-        delivery.abort();
-        stopping.abort();
-        // Up to here, so that a server that stops can still be watched.
-        metrics.inspect(JoinHandle::abort);
-        ended.map_err(|error| CliError::new(format!("the server failed: {error}")))
+        let listener = accepting(listener)?;
+        connections::serve(listener, http::service(state), connections, stopping, DRAIN_TIMEOUT).await;
+        for task in [housekeeping, alerts, delivery, watching].into_iter().chain(metrics) {
+            task.abort();
+        }
+        Ok(())
     }
 
     fn start_telemetry(&self) -> Result<Telemetry, CliError> {
@@ -185,21 +182,10 @@ impl Serve {
     }
 }
 
-/// Answers `/metrics` until the task is aborted.
-fn serve_metrics(listener: TcpListener, state: HttpState) -> Result<JoinHandle<io::Result<()>>, CliError> {
-    let address = address_of(&listener)?;
-    eprintln!("Metrics on http://{address}/metrics");
-    let server = server_on(listener)?;
-    Ok(tokio::spawn(server.serve(http::metrics_service(state).per_connection())))
-}
-
-/// Limits what a client may send before a request begins.
-fn server_on(listener: TcpListener) -> Result<Server<SocketAddr>, CliError> {
-    let server = axum_server::from_tcp(listener);
-    let mut server = server.map_err(|error| CliError::new(format!("cannot listen: {error}")))?;
-    let mut http = server.http_builder().http1();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
-    Ok(server)
+/// The socket as the runtime has it.
+fn accepting(listener: TcpListener) -> Result<tokio::net::TcpListener, CliError> {
+    let listener = tokio::net::TcpListener::from_std(listener);
+    listener.map_err(|error| CliError::new(format!("cannot listen: {error}")))
 }
 
 fn address_of(listener: &TcpListener) -> Result<SocketAddr, CliError> {
@@ -245,9 +231,9 @@ impl Signals {
 }
 
 /// On a signal: stop accepting, let what is under way finish.
-async fn stop_on_signal(mut signals: Signals, handle: Handle<SocketAddr>, state: HttpState) {
+async fn stop_on_signal(mut signals: Signals, stop: watch::Sender<bool>, state: HttpState) {
     signals.received().await;
     eprintln!("Stopping: waiting for requests that are under way");
     state.start_draining();
-    handle.graceful_shutdown(Some(DRAIN_TIMEOUT));
+    stop.send_replace(true);
 }

@@ -60,11 +60,16 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
     }
 }
 
-/// The whole body, whatever it is.
+/// What some editors and spreadsheets begin every text with.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// The whole body, whatever it is, without a byte-order mark.
 pub(crate) async fn body_bytes(body: Body) -> Result<Bytes, Problem> {
     // It is here already, within its limits of size and time.
     let read = axum::body::to_bytes(body, usize::MAX).await;
-    read.map_err(|_| unparsable("The body could not be read."))
+    let bytes = read.map_err(|_| unparsable("The body could not be read."))?;
+    let is_marked = bytes.starts_with(BYTE_ORDER_MARK);
+    Ok(if is_marked { bytes.slice(BYTE_ORDER_MARK.len()..) } else { bytes })
 }
 
 /// The whole body of a request that says that it is JSON.

@@ -6,7 +6,6 @@
 use std::{
     convert::Infallible,
     future::Future,
-    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -14,44 +13,49 @@ use std::{
 };
 
 use axum::{
-    BoxError, Router, ServiceExt,
+    BoxError, Router,
     body::{Body, Bytes, HttpBody},
-    extract::{Request, connect_info::IntoMakeServiceWithConnectInfo},
+    extract::Request,
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use http_body_util::BodyExt;
 use subgrant_domain::RequestId;
 use tower::{Service, util::ServiceExt as _};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
-    HttpOptions, Requests, extract::GATEWAYS, problem::Problem, requests::method_name, trace::Trace,
+    HttpState,
+    budget::{Budget, Held},
+    forwarded::Client,
+    intake,
+    problem::Problem,
+    requests::{Route, method_name},
+    trace::Trace,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// How much of an oversized body is read and thrown away, so that the caller gets to read the answer.
-const DRAIN_BYTES: usize = 32 * 1024 * 1024;
-
 /// The whole server, as one service.
 #[derive(Clone)]
 pub struct HttpService {
-    options: Arc<HttpOptions>,
-    requests: Arc<Requests>,
+    state: Arc<HttpState>,
     routes: Router,
 }
 
 impl HttpService {
     /// Around routes that know the state already.
-    pub(super) fn new(options: Arc<HttpOptions>, requests: Arc<Requests>, routes: Router) -> Self {
-        Self { options, requests, routes }
+    pub(super) fn new(state: HttpState, routes: Router) -> Self {
+        Self { state: Arc::new(state), routes }
     }
 
-    /// A service for each connection, which knows the caller's address.
-    pub fn per_connection(self) -> IntoMakeServiceWithConnectInfo<Self, SocketAddr> {
-        ServiceExt::<Request>::into_make_service_with_connect_info(self)
+    /// Answers one request. Whose it is, its extensions tell: a [`axum::extract::ConnectInfo`], if it came over a network.
+    pub(crate) async fn handle(self, request: Request) -> Response {
+        identify(&self.state, self.routes, request).await
+    }
+
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.state.budget
     }
 }
 
@@ -69,26 +73,23 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Self { options, requests, routes } = self.clone();
-        let request = request.map(Body::new);
-        Box::pin(async move { Ok(identify(&options, &requests, routes, request).await) })
+        let answer = self.clone().handle(request.map(Body::new));
+        Box::pin(async move { Ok(answer.await) })
     }
 }
 
 /// Gives the request its id, renders every problem with it, and counts the answer.
-async fn identify(
-    options: &HttpOptions,
-    requests: &Requests,
-    routes: Router,
-    mut request: Request,
-) -> Response {
+async fn identify(state: &HttpState, routes: Router, mut request: Request) -> Response {
+    let requests = &state.requests;
     let id = RequestId::from_uuid(Uuid::now_v7());
+    let client = Client::of(&state.options.trusted_proxies, request.extensions(), request.headers());
     request.extensions_mut().insert(id);
+    request.extensions_mut().insert(client);
     let (method, route) = (request.method().clone(), requests.route(request.uri().path()));
     let template = requests.template(route);
     let trace = Trace::begin(request.headers(), request.uri(), method_name(&method), template);
     let started = Instant::now();
-    let mut response = answer(options, routes, request, id, &trace).await;
+    let mut response = answer(state, routes, request, (id, route), &trace).await;
     let id = id.to_string();
     if let Some(problem) = problem_of(&response) {
         let allow = response.headers().get(header::ALLOW).cloned();
@@ -107,10 +108,10 @@ async fn identify(
 
 /// Lets a route answer, and writes the log line; every other line of the request has the same names beside it.
 async fn answer(
-    options: &HttpOptions,
+    state: &HttpState,
     routes: Router,
     request: Request,
-    id: RequestId,
+    (id, route): (RequestId, Route),
     trace: &Trace,
 ) -> Response {
     let (method, path, trace_id) = (request.method(), request.uri().path(), trace.id());
@@ -118,8 +119,8 @@ async fn answer(
     let span = tracing::info_span!("request", %id, %method, path, trace_id);
     let started = Instant::now();
     async {
-        let response = match read_body(options, request).await {
-            Ok(request) => detach(options, routes, request, trace).await,
+        let response = match intake::read_body(state, route, request).await {
+            Ok((request, held)) => detach(state, routes, request, held, trace).await,
             Err(problem) => problem.into_response(),
         };
         let elapsed_ms = started.elapsed().as_millis();
@@ -150,11 +151,15 @@ fn problem_of(response: &Response) -> Option<Problem> {
 }
 
 /// Lets a route answer in a task of its own. A caller that goes away, or a time limit, ends the waiting and not the
-/// work: a transaction is never cut off in the middle.
-async fn detach(options: &HttpOptions, routes: Router, request: Request, trace: &Trace) -> Response {
-    let work = routes.oneshot(request).in_current_span().instrument(trace.span().clone());
-    let task = tokio::spawn(work);
-    match tokio::time::timeout(options.handler_timeout, task).await {
+/// work: a transaction is never cut off in the middle. What the request holds is held for as long as there is work.
+async fn detach(state: &HttpState, routes: Router, request: Request, held: Held, trace: &Trace) -> Response {
+    let work = async move {
+        let response = routes.oneshot(request).await;
+        drop(held);
+        response
+    };
+    let task = tokio::spawn(work.in_current_span().instrument(trace.span().clone()));
+    match tokio::time::timeout(state.options.handler_timeout, task).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(never))) => match never {},
         Ok(Err(panic)) => {
@@ -167,69 +172,4 @@ async fn detach(options: &HttpOptions, routes: Router, request: Request, trace: 
             Problem::unavailable("timeout", detail).into_response()
         }
     }
-}
-
-/// Reads the whole body, within its limits of size and time, before anything else looks at the request.
-async fn read_body(options: &HttpOptions, request: Request) -> Result<Request, Problem> {
-    let (parts, body) = request.into_parts();
-    if parts.uri.path().starts_with(GATEWAYS) {
-        throw_away(options, body, parts.headers.contains_key(header::EXPECT));
-        return Ok(Request::from_parts(parts, Body::empty()));
-    }
-    let expects_continue = parts.headers.contains_key(header::EXPECT);
-    let max_bytes = match parts.uri.path() {
-        "/api/cloud/spend/batch" => options.max_batch_bytes,
-        _ => options.max_body_bytes,
-    };
-    let read = collect(body, max_bytes, expects_continue);
-    let Ok(bytes) = tokio::time::timeout(options.body_timeout, read).await else {
-        let detail = "The body did not arrive in time.";
-        return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail));
-    };
-    Ok(Request::from_parts(parts, Body::from(bytes?)))
-}
-
-/// Lets a body arrive, within the same limits, that nobody waits for: a gateway may pass on the client's, or its length alone.
-/// Were it left unread, the connection would break while the gateway still sends, and take the answer with it.
-fn throw_away(options: &HttpOptions, mut body: Body, expects_continue: bool) {
-    if body.is_end_stream() || expects_continue {
-        return;
-    }
-    let all = async move {
-        let mut seen = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            seen += frame.data_ref().map_or(0, Bytes::len);
-            if seen > DRAIN_BYTES {
-                break;
-            }
-        }
-    };
-    tokio::spawn(tokio::time::timeout(options.body_timeout, all));
-}
-
-async fn collect(mut body: Body, max_bytes: usize, expects_continue: bool) -> Result<Bytes, Problem> {
-    let announced = HttpBody::size_hint(&body).lower();
-    let too_large = || {
-        let detail = format!("The body may have at most {max_bytes} bytes.");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
-    };
-    // Who waits for leave to send reads the refusal at once; who sends already must be heard out.
-    if expects_continue && announced > max_bytes as u64 {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::new();
-    let mut seen = 0;
-    while let Some(frame) = body.frame().await {
-        let unreadable =
-            |_| Problem::new(StatusCode::BAD_REQUEST, "unparsable", "The body could not be read.");
-        let Ok(data) = frame.map_err(unreadable)?.into_data() else { continue };
-        seen += data.len();
-        if seen > DRAIN_BYTES {
-            break;
-        }
-        if seen <= max_bytes {
-            bytes.extend_from_slice(&data);
-        }
-    }
-    if seen > max_bytes { Err(too_large()) } else { Ok(bytes.into()) }
 }

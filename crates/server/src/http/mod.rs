@@ -2,13 +2,16 @@
 
 mod accept;
 mod body;
+mod budget;
 mod convert;
 mod download;
 mod event_stream;
 mod expiry;
 mod extract;
+mod forwarded;
 mod handlers;
 mod idempotency;
+mod intake;
 mod middleware;
 mod openapi;
 mod problem;
@@ -26,15 +29,18 @@ use std::{
     time::Duration,
 };
 
-use crate::delivery::WebhookTargets;
+use crate::{connections::Connections, delivery::WebhookTargets};
 use subgrant_metrics::Registry;
 use subgrant_service::App;
 
+pub(crate) use budget::{Budget, Held};
 pub(crate) use download::Pieces;
+pub use forwarded::{TrustedProxies, TrustedProxy};
 pub use middleware::HttpService;
 pub use openapi::document;
 pub use router::{metrics_service, service};
 
+use budget::BytesInFlight;
 use requests::Requests;
 
 /// How requests are handled.
@@ -44,16 +50,35 @@ pub struct HttpOptions {
     pub open_signup: bool,
     /// Where webhooks may lead.
     pub webhook_targets: WebhookTargets,
-    /// Whether `/metrics` is answered at an address of its own, and not here.
-    pub metrics_elsewhere: bool,
+    /// Who is told by `/metrics`.
+    pub metrics_for: MetricsFor,
+    /// Whose word about their clients counts.
+    pub trusted_proxies: TrustedProxies,
+    /// Scheme and host under which browsers reach this server, where it is known: `https://credits.acme.example`.
+    pub public_origin: Option<String>,
     /// How long a caller waits for a handler. The handler's work goes on, so that nothing is half-done.
     pub handler_timeout: Duration,
     /// How long the body of a request may take to arrive.
     pub body_timeout: Duration,
+    /// How long the reader of an export may take for each piece of it, some hundred kilobytes.
+    pub piece_timeout: Duration,
     /// The largest body, in bytes.
     pub max_body_bytes: usize,
     /// The largest body of a batch of debits, in bytes.
     pub max_batch_bytes: usize,
+    /// The most bytes of requests that are not answered yet. Beyond it the answer is 503.
+    pub max_bytes_in_flight: usize,
+}
+
+/// Who is told by `/metrics` at the address of everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsFor {
+    /// Nobody: it has an address of its own.
+    Nobody,
+    /// Processes of the same machine that ask for themselves.
+    ThisMachine,
+    /// Anybody.
+    Anybody,
 }
 
 impl Default for HttpOptions {
@@ -61,11 +86,15 @@ impl Default for HttpOptions {
         Self {
             open_signup: true,
             webhook_targets: WebhookTargets::default(),
-            metrics_elsewhere: false,
+            metrics_for: MetricsFor::ThisMachine,
+            trusted_proxies: TrustedProxies::default(),
+            public_origin: None,
             handler_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(15),
+            piece_timeout: Duration::from_secs(30),
             max_body_bytes: 1024 * 1024,
             max_batch_bytes: 24 * 1024 * 1024,
+            max_bytes_in_flight: 256 * 1024 * 1024,
         }
     }
 }
@@ -76,16 +105,21 @@ pub struct HttpState {
     pub(crate) app: App,
     pub(crate) options: Arc<HttpOptions>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) budget: Arc<Budget>,
     requests: Arc<Requests>,
     draining: Arc<AtomicBool>,
 }
 
 impl HttpState {
-    /// The state of a server that accepts requests.
-    pub fn new(app: App, options: HttpOptions) -> Self {
+    /// The state of a server that accepts requests, which come over these connections.
+    pub fn new(app: App, options: HttpOptions, connections: &Arc<Connections>) -> Self {
         let requests = Arc::new(Requests::new(router::templates()));
-        let registry = Arc::new(registry(&app, &requests));
-        Self { app, options: Arc::new(options), registry, requests, draining: Arc::default() }
+        let budget = Arc::new(Budget::new(options.max_bytes_in_flight));
+        let mut registry = registry(&app, &requests);
+        registry.register_collector(Box::new(Arc::clone(connections)));
+        registry.register_collector(Box::new(BytesInFlight(Arc::clone(&budget))));
+        let (options, registry) = (Arc::new(options), Arc::new(registry));
+        Self { app, options, registry, budget, requests, draining: Arc::default() }
     }
 
     /// From now on the readiness probe fails, so that no new work is sent here; streams end.

@@ -25,6 +25,8 @@ const STATUSES: std::ops::Range<u16> = 100..600;
 pub(super) struct Requests {
     matcher: matchit::Router<Route>,
     templates: Vec<String>,
+    /// For each template, whether it has a call that takes no credential.
+    for_anybody: Vec<bool>,
     /// For each template its methods, made when they are first used.
     counted: Vec<[OnceLock<Counted>; METHODS.len()]>,
 }
@@ -40,15 +42,16 @@ struct Counted {
 }
 
 impl Requests {
-    /// For these routes, in the form `/delegation/{id}`.
-    pub(super) fn new(templates: impl IntoIterator<Item = String>) -> Self {
-        let templates: Vec<_> = std::iter::once(OTHER_ROUTE.to_owned()).chain(templates).collect();
+    /// For these routes, in the form `/delegation/{id}`, each with whether it has a call that takes no credential.
+    pub(super) fn new(templates: impl IntoIterator<Item = (String, bool)>) -> Self {
+        let (templates, for_anybody): (Vec<_>, _) =
+            std::iter::once((OTHER_ROUTE.to_owned(), true)).chain(templates).unzip();
         let mut matcher = matchit::Router::new();
         for (place, template) in templates.iter().enumerate().skip(1) {
             matcher.insert(template, Route(place)).expect("routes differ, as axum has found");
         }
         let counted = templates.iter().map(|_| Default::default()).collect();
-        Self { matcher, templates, counted }
+        Self { matcher, templates, for_anybody, counted }
     }
 
     /// The route that a path belongs to.
@@ -59,6 +62,11 @@ impl Requests {
     /// The template of a route, unless it is none.
     pub(super) fn template(&self, route: Route) -> Option<&str> {
         (route.0 > 0).then(|| self.templates[route.0].as_str())
+    }
+
+    /// Whether somebody without a credential may have business there.
+    pub(super) fn is_for_anybody(&self, route: Route) -> bool {
+        self.for_anybody[route.0]
     }
 
     /// Takes note of an answer, and of how long it took.
@@ -138,7 +146,8 @@ mod tests {
     use super::*;
 
     fn requests() -> Requests {
-        Requests::new(["/api/cloud/delegation/{id}", "/api/cloud/delegation/self"].map(str::to_owned))
+        let templates = ["/api/cloud/delegation/{id}", "/api/cloud/delegation/self"];
+        Requests::new(templates.map(|path| (path.to_owned(), false)))
     }
 
     #[test]

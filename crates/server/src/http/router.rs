@@ -1,12 +1,11 @@
 //! Which path leads where.
 
-use std::sync::Arc;
-
 use axum::{
     Router,
     extract::State,
     handler::Handler,
-    http::{HeaderMap, HeaderValue, Method, Uri},
+    http::{HeaderMap, HeaderValue, Method, Uri, header},
+    middleware::map_response,
     response::{IntoResponse, Redirect, Response},
     routing::{any, get},
 };
@@ -23,7 +22,6 @@ const BASE: &str = "/api/cloud";
 
 /// The whole server, as one service.
 pub fn service(state: HttpState) -> HttpService {
-    let (options, requests) = (Arc::clone(&state.options), Arc::clone(&state.requests));
     let (api, document) = api_router().split_for_parts();
     let json = document.to_json().expect("the document is plain data");
     let specification = move || {
@@ -36,26 +34,45 @@ pub fn service(state: HttpState) -> HttpService {
         .merge(api)
         .route(&format!("{BASE}/openapi.json"), get(specification))
         .route(&format!("{BASE}/docs"), get(|| async { Redirect::permanent("/docs/") }))
-        .merge(docs)
+        .merge(Router::from(docs).layer(map_response(protected)))
         .fallback(page)
-        .with_state(state);
-    HttpService::new(options, requests, routes)
+        .with_state(state.clone());
+    HttpService::new(state, routes)
+}
+
+/// What the page of the documentation may load, and that no other page may frame it.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+    img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+
+/// Adds what protects the page of the documentation, from which requests can be tried.
+async fn protected(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(DOCS_POLICY));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
 }
 
 /// `/metrics` alone, for an address of its own.
 pub fn metrics_service(state: HttpState) -> HttpService {
-    let (options, requests) = (Arc::clone(&state.options), Arc::clone(&state.requests));
     let show =
         async |State(state): State<HttpState>, headers: HeaderMap| handlers::metrics::text(&state, &headers);
-    HttpService::new(options, requests, Router::new().route("/metrics", get(show)).with_state(state))
+    HttpService::new(state.clone(), Router::new().route("/metrics", get(show)).with_state(state))
 }
 
-/// Every route that requests are told apart by.
-pub(super) fn templates() -> impl Iterator<Item = String> {
-    let documented = openapi::document().paths.paths.into_keys();
-    let documented = documented.map(|path| path.replace("/forward/{path}", "/forward/{*path}"));
+/// Every route that requests are told apart by, and whether it has a call that takes no credential.
+pub(super) fn templates() -> impl Iterator<Item = (String, bool)> {
+    let documented = openapi::document().paths.paths.into_iter().map(|(path, item)| {
+        let calls = [item.get, item.put, item.post, item.patch, item.delete, item.head, item.options];
+        let is_for_anybody = calls
+            .into_iter()
+            .flatten()
+            .any(|call| call.security.is_none_or(|credentials| credentials.is_empty()));
+        (path.replace("/forward/{path}", "/forward/{*path}"), is_for_anybody)
+    });
     let others = ["/api/cloud/openapi.json", "/api/cloud/docs", "/docs", "/docs/{*file}"];
-    documented.chain(others.map(str::to_owned))
+    documented.chain(others.map(|path| (path.to_owned(), true)))
 }
 
 /// What no other route answers: the dashboard, or nothing.

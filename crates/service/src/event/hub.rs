@@ -9,8 +9,11 @@ use std::{
 use subgrant_domain::TenantId;
 use tokio::sync::{Notify, broadcast, watch};
 
-use super::page::{self, Mark, Page};
-use crate::{App, ServiceError};
+use super::{
+    page::{self, Mark, Page},
+    seats::{Seat, Seats},
+};
+use crate::{App, Caller, ServiceError};
 
 /// How long another process's change may stay unnoticed.
 const POLL: Duration = Duration::from_millis(250);
@@ -33,6 +36,7 @@ struct Reader {
     pages: broadcast::Sender<Arc<Page>>,
     /// How far it has read. Whoever subscribes under this lock misses nothing that comes after.
     position: Mutex<Mark>,
+    seats: Arc<Mutex<Seats>>,
 }
 
 /// What a new watcher begins with.
@@ -40,6 +44,8 @@ pub(super) struct Joined {
     pub(super) pages: broadcast::Receiver<Arc<Page>>,
     /// Up to here the watcher reads for itself.
     pub(super) handover: Mark,
+    /// To be kept for as long as it watches.
+    pub(super) seat: Seat,
 }
 
 impl Hub {
@@ -69,24 +75,24 @@ impl Hub {
         self.closing.subscribe()
     }
 
-    /// Joins a tenant's watchers, starting the tenant's reader at `newest` where there is none. `None`: there are
-    /// `limit` of them.
-    pub(super) fn join(&self, app: &App, tenant: TenantId, newest: Mark) -> Option<Joined> {
+    /// Joins the watchers of the caller's tenant, starting its reader at `newest` where there is none. `None`: there is no
+    /// seat for the caller.
+    pub(super) fn join(&self, app: &App, caller: &Caller, newest: Mark) -> Option<Joined> {
+        let tenant = caller.tenant();
         let mut readers = self.readers.lock().expect("nothing panics under this lock");
         let reader = readers.entry(tenant).or_insert_with(|| {
             let reader = Arc::new(Reader {
                 wake: Notify::new(),
                 pages: broadcast::Sender::new(PAGES),
                 position: Mutex::new(newest),
+                seats: Arc::default(),
             });
             tokio::spawn(read(app.clone(), tenant, Arc::clone(&reader)));
             reader
         });
-        if reader.pages.receiver_count() >= app.shared().options.max_streams {
-            return None;
-        }
+        let seat = Seats::take(&reader.seats, caller, app.shared().options.max_streams)?;
         let position = reader.position.lock().expect("nothing panics under this lock");
-        Some(Joined { pages: reader.pages.subscribe(), handover: *position })
+        Some(Joined { pages: reader.pages.subscribe(), handover: *position, seat })
     }
 
     /// Forgets a reader that nobody needs any more; says whether it is forgotten.

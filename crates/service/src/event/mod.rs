@@ -8,6 +8,7 @@ mod hub;
 mod page;
 mod revocation;
 mod revocation_stream;
+mod seats;
 mod subscription;
 
 use serde_json::Value;

@@ -44,7 +44,7 @@ pub enum SubscribeError {
     /// The resume point is no event's id.
     #[error("this is not the id of an event")]
     NoEvent,
-    /// The tenant has as many streams as it may have.
+    /// The caller, or the tenant, has as many streams as it may have.
     #[error("too many streams are open")]
     TooMany,
     /// The server is stopping.
@@ -152,7 +152,7 @@ impl App {
                 if is_resumable(mark, newest) { (mark, false) } else { (newest, true) }
             }
         };
-        let joined = hub.join(self, caller.tenant(), newest).ok_or(SubscribeError::TooMany)?;
+        let joined = hub.join(self, caller, newest).ok_or(SubscribeError::TooMany)?;
         let (sink, deliveries) = mpsc::channel(self.shared().options.stream_buffer);
         let id = first.position.id(first.at);
         let greeting = if is_reset { Delivery::Reset(id) } else { Delivery::Ready(id) };
@@ -200,7 +200,7 @@ impl Watcher {
     }
 
     async fn watch(&mut self, greeting: Delivery, joined: Joined) -> Result<(), Over> {
-        let Joined { mut pages, handover } = joined;
+        let Joined { mut pages, handover, seat: _seat } = joined;
         self.send(greeting).await?;
         while self.mark.position < handover.position {
             let Some(page) = self.next_page().await? else { break };

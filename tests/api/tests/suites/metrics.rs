@@ -11,7 +11,7 @@ use std::{
 use reqwest::Method;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
-use subgrant_server::http::HttpOptions;
+use subgrant_server::http::{HttpOptions, MetricsFor};
 use subgrant_tests::{Api, Program, Receiver, Reply, Scrape, SmtpServer, TestDatabase, TestServer};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -274,7 +274,7 @@ async fn a_ledger_that_is_not_intact_shows_until_it_is_and_no_other_tenants_proo
 
 #[tokio::test]
 async fn metrics_can_be_moved_to_an_address_of_their_own() {
-    let options = HttpOptions { metrics_elsewhere: true, ..HttpOptions::default() };
+    let options = HttpOptions { metrics_for: MetricsFor::Nobody, ..HttpOptions::default() };
     let server = TestServer::start_with(options, subgrant_service::AppOptions::default()).await;
     let reply = Reply::of(server.api.request_at(Method::GET, "/metrics")).await;
     reply.assert_problem(404, "not_found", "/metrics");

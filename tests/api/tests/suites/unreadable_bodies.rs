@@ -34,6 +34,27 @@ async fn an_array_is_no_object_with_its_names_left_out() {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_at_the_beginning_means_nothing() {
+    let server = TestServer::start().await;
+    let root = server.api.with_token(&server.sign_up().await.root_token);
+    let marked = async |path: &str, kind: &str, body: &str| {
+        let request = root.request(Method::POST, path).header("Content-Type", kind);
+        Reply::of(request.body(format!("\u{feff}{body}"))).await
+    };
+    let json = "application/json";
+    assert_eq!(marked("/spend", json, r#"{"amount_credits": 1}"#).await.status, 201);
+    let item = r#"{"amount_credits": 1}"#;
+    for (kind, body) in [
+        ("application/x-ndjson", format!("{item}\n{item}")),
+        (json, format!(r#"{{"items": [{item}, {item}]}}"#)),
+    ] {
+        let reply = marked("/spend/batch", kind, &body).await;
+        let statuses = ["/data/0/status", "/data/1/status"].map(|pointer| reply.number(pointer));
+        assert_eq!(statuses, [201, 201], "{kind}: {}", reply.body);
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_cannot_be_read_is_refused() {
     let server = TestServer::start().await;
     let root = server.api.with_token(&server.sign_up().await.root_token);
@@ -47,7 +68,7 @@ async fn a_body_that_cannot_be_read_is_refused() {
         b"{} {}",
         b"{}x",
         b"{\"label\": \"\xff\xfe\"}",
-        b"\xef\xbb\xbf{}",
+        b"\xef\xbb\xbf\xef\xbb\xbf{}",
         b"{'a': 1}",
         b"{\"a\": 1,}",
         b"\0",

@@ -4,24 +4,23 @@ mod gateway;
 mod if_match;
 mod principal;
 mod query;
+mod same_origin;
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
-    http::{HeaderMap, header, request::Parts},
+    extract::FromRequestParts,
+    http::{Extensions, HeaderMap, header, request::Parts},
 };
-use std::{
-    convert::Infallible,
-    net::{IpAddr, SocketAddr},
-};
+use std::{convert::Infallible, net::IpAddr};
 use subgrant_domain::RequestId;
 use subgrant_service::Browser;
 
-use super::problem::Problem;
+use super::{forwarded::Client, problem::Problem};
 
 pub(crate) use gateway::{GATEWAYS, Gateway, RequestName};
 pub(crate) use if_match::IfMatch;
-pub(crate) use principal::{Asking, Authenticated, Spending, Verifying, check_same_origin, session_cookie};
+pub(crate) use principal::{Asking, Authenticated, Spending, Verifying, session_cookie};
 pub(crate) use query::{PathId, PathIds, Query};
+pub(crate) use same_origin::{SameOrigin, check_same_origin};
 
 /// From where and in which request.
 #[derive(Debug, Clone)]
@@ -48,14 +47,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Origin {
         // A header's text is visible ASCII, so that any byte ends a character.
         let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         let user_agent = user_agent.map(|text| text[..text.len().min(MAX_USER_AGENT)].to_owned());
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         Ok(Self {
-            // An IPv4 client of a dual-stack socket is the same client.
-            source_ip: peer.map(|ConnectInfo(address)| address.ip().to_canonical()),
+            source_ip: source_ip(&parts.extensions),
             user_agent,
             request_id: parts.extensions.get::<RequestId>().copied(),
         })
     }
+}
+
+/// From where a request came: whose it is, where proxies stand in front.
+pub(crate) fn source_ip(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<Client>().and_then(|client| client.address)
 }
 
 /// The header `Idempotency-Key`, if there is one: 1–255 visible ASCII characters.

@@ -2,12 +2,12 @@
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use subgrant_service::{Asked, Caller, Principal, SessionSecret, Usage};
 use subgrant_token::{VERIFICATION_KEY_PREFIX, VerificationKey};
 
-use super::Origin;
+use super::{Origin, check_same_origin};
 use crate::http::{HttpState, problem::Problem, respond::SESSION_COOKIE};
 
 /// The principal of a request that carries a good credential. Of a token, that it may be used for whatever is not spending:
@@ -45,7 +45,7 @@ async fn authenticated(parts: &mut Parts, state: &HttpState, usage: Usage<'_>) -
         let detail = "Send a token: Authorization: Bearer <token>.";
         return Err(Problem::unauthorized("missing", detail));
     };
-    check_same_origin(&parts.method, &parts.headers)?;
+    check_same_origin(&state.options, parts)?;
     // In a box, so that a request with a token does not carry the room for this around.
     Ok(Box::pin(state.app.authenticate_session(&session, source_ip, request_id)).await?)
 }
@@ -114,18 +114,4 @@ pub(crate) fn session_cookie(headers: &HeaderMap) -> Option<SessionSecret> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, _)| *name == SESSION_COOKIE).and_then(|(_, value)| SessionSecret::parse(value))
-}
-
-/// A browser sends cookies wherever a page of another site tells it to; the `Origin` tells them apart.
-pub(crate) fn check_same_origin(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
-    if method.is_safe() {
-        return Ok(());
-    }
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let origin = text(header::ORIGIN).and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    if origin.is_some() && origin == text(header::HOST) {
-        return Ok(());
-    }
-    let detail = "With a session cookie, unsafe methods need an Origin header that names this server.";
-    Err(Problem::new(StatusCode::FORBIDDEN, "cross_origin", detail))
 }

@@ -105,7 +105,7 @@ fn fault(fault: Fault) -> api::LedgerFault {
 /// Exports the whole ledger with every delegation's balance, as of one instant: one JSON object per line.
 ///
 /// The lines are described in `docs/ledger-format.md`; `subgrant ledger verify` checks them offline. An export that does not
-/// end with a line of the type `end` was cut off. Only for the root's token or a session.
+/// end with a line of the type `end` was cut off: whoever reads too slowly is. Only for the root's token or a session.
 #[utoipa::path(
     get,
     path = "/ledger/export",
@@ -113,6 +113,7 @@ fn fault(fault: Fault) -> api::LedgerFault {
     security(("token" = []), ("session" = [])),
     responses(
         (status = 200, description = "One `ExportLine` per line", body = api::ExportLine, content_type = "application/x-ndjson"),
+        (status = 429, description = "The organisation has too many exports under way: see `Retry-After`", body = api::Problem, content_type = "application/problem+json"),
         Problems, Refusals
     )
 )]
@@ -121,7 +122,7 @@ pub(in crate::http) async fn export(
     Authenticated(principal): Authenticated,
 ) -> Result<Response, Problem> {
     let lines = Lines::of(state.app.export_ledger(&principal).await?);
-    Ok(download(lines, "application/x-ndjson"))
+    Ok(download(lines, "application/x-ndjson", state.options.piece_timeout))
 }
 
 /// Which entries to list.

@@ -48,7 +48,7 @@ pub(in crate::http) struct EventQuery {
     responses(
         (status = 200, description = "A stream that lasts", body = api::Event, content_type = "text/event-stream"),
         (status = 422, description = "The resume point is no event's id", body = api::Problem, content_type = "application/problem+json"),
-        (status = 429, description = "The tenant has too many streams open: see `Retry-After`", body = api::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The caller, or the tenant, has too many streams open: see `Retry-After`", body = api::Problem, content_type = "application/problem+json"),
         Problems, Refusals
     )
 )]
@@ -97,7 +97,8 @@ impl From<SubscribeError> for Problem {
                 detail: "is not the id of an event".to_owned(),
             }]),
             SubscribeError::TooMany => {
-                let detail = "The tenant has too many streams open. Close one, or try again later.";
+                let detail =
+                    "You, or your organisation, have too many streams open. Close one, or try again later.";
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_streams", detail).retry_after(5)
             }
             SubscribeError::Closing => Self::unavailable("draining", "The server is shutting down."),

@@ -56,6 +56,7 @@ pub(in crate::http) struct FocusQuery {
     responses(
         (status = 200, description = "The rows", content((String = "text/csv", example = "BilledCost,BillingAccountId,…\r\n"))),
         (status = 406, description = "`text/csv` is not accepted", body = api::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The organisation has too many exports under way: see `Retry-After`", body = api::Problem, content_type = "application/problem+json"),
         (status = 422, description = "There is no such month or version, or the month has not begun", body = api::Problem, content_type = "application/problem+json"),
         Problems, Refusals
     )
@@ -72,7 +73,7 @@ pub(in crate::http) async fn export(
         return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail));
     }
     let rows = FocusTable::of(state.app.export_focus(&principal, month).await?);
-    let response = download(rows, table::CONTENT_TYPE);
+    let response = download(rows, table::CONTENT_TYPE, state.options.piece_timeout);
     Ok(named(response, &format!("focus-{VERSION}-{month}.csv")))
 }
 

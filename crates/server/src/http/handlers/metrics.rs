@@ -1,21 +1,21 @@
 //! For whoever watches the server.
 
 use axum::{
-    extract::State,
+    extract::{Extension, State},
     http::{HeaderMap, HeaderValue, header},
     response::IntoResponse,
 };
 use subgrant_metrics::{openmetrics_text, plain_text};
 
-use crate::http::{HttpState, accept, problem::Problem};
+use crate::http::{HttpState, MetricsFor, accept, forwarded::Client, problem::Problem};
 
 const OPENMETRICS: &str = "application/openmetrics-text";
 const PLAIN: &str = "text/plain";
 
 /// What the server counts about itself, for Prometheus.
 ///
-/// Nothing in it names a tenant, a delegation or a person. Where the operator has moved it to an address of its own, this is
-/// 404.
+/// Nothing in it names a tenant, a delegation or a person. Only processes of the same machine are told, unless the operator has
+/// opened it to everybody, or moved it to an address of its own; to everybody else this is 404.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -23,17 +23,20 @@ const PLAIN: &str = "text/plain";
     responses(
         (status = 200, description = "OpenMetrics 1.0; Prometheus's older text format where `Accept` asks for `text/plain`",
             content((String = "application/openmetrics-text"), (String = "text/plain"))),
-        (status = 404, description = "It has an address of its own")
+        (status = 404, description = "It has an address of its own, or is not for the caller")
     )
 )]
 pub(in crate::http) async fn show(
     State(state): State<HttpState>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
-    if state.options.metrics_elsewhere {
-        return Err(Problem::not_found());
-    }
-    Ok(text(&state, &headers))
+    let is_told = match state.options.metrics_for {
+        MetricsFor::Nobody => false,
+        MetricsFor::ThisMachine => client.is_local,
+        MetricsFor::Anybody => true,
+    };
+    if is_told { Ok(text(&state, &headers)) } else { Err(Problem::not_found()) }
 }
 
 /// In the form that the caller wants.

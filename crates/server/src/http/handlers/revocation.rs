@@ -62,7 +62,7 @@ pub(in crate::http) struct FeedQuery {
         (status = 406, description = "Neither can be had: see `Accept`", body = api::Problem, content_type = "application/problem+json"),
         (status = 410, description = "The cursor is too old: begin anew", body = api::Problem, content_type = "application/problem+json"),
         (status = 422, description = "No cursor of the feed", body = api::Problem, content_type = "application/problem+json"),
-        (status = 429, description = "The tenant has too many streams open: see `Retry-After`", body = api::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The caller, or the tenant, has too many streams open: see `Retry-After`", body = api::Problem, content_type = "application/problem+json"),
         Problems, Refusals
     )
 )]

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use subgrant_api as api;
@@ -14,7 +14,7 @@ use crate::http::{
     HttpState,
     body::JsonBody,
     convert::time,
-    extract::{Origin, check_same_origin, session_cookie},
+    extract::{Origin, SameOrigin, session_cookie},
     openapi::{BodyProblems, Problems, Refusals},
     problem::Problem,
     respond::{SESSION_COOKIE, with_session},
@@ -83,10 +83,11 @@ pub(in crate::http) async fn show(
 )]
 pub(in crate::http) async fn delete(
     State(state): State<HttpState>,
+    SameOrigin(is_same): SameOrigin,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let session = required(&headers)?;
-    check_same_origin(&Method::DELETE, &headers)?;
+    is_same?;
     if !state.app.sign_out(&session).await? {
         return Err(ended());
     }

@@ -1,7 +1,9 @@
 //! Which error of reports, months and exports is which problem.
 
 use axum::http::StatusCode;
-use subgrant_service::{FocusError, MAX_INTERVALS, PeopleError, PeriodError, ReportError};
+use subgrant_service::{
+    ExportError, ExportsBusy, FocusError, MAX_INTERVALS, PeopleError, PeriodError, ReportError,
+};
 
 use super::Problem;
 
@@ -58,9 +60,35 @@ impl From<FocusError> for Problem {
     fn from(error: FocusError) -> Self {
         match error {
             FocusError::Access(error) => error.into(),
+            FocusError::Busy(error) => error.into(),
             FocusError::NotBegun { starts_at } => {
                 Self::field("invalid_month", "?period", format!("has not begun: it begins at {starts_at}"))
             }
         }
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Access(error) => error.into(),
+            ExportError::Busy(error) => error.into(),
+        }
+    }
+}
+
+impl From<ExportsBusy> for Problem {
+    fn from(error: ExportsBusy) -> Self {
+        let (status, detail) = match error {
+            ExportsBusy::Tenant => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "The organisation has too many exports under way: wait for one to end.",
+            ),
+            ExportsBusy::Server => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Other organisations' exports keep the server busy: try again soon.",
+            ),
+        };
+        Self::new(status, "too_many_exports", detail).retry_after(5)
     }
 }
