@@ -13,8 +13,8 @@ use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
 use crate::{
-    AttemptLimits, MailRoute, MasterKey, Metrics, credential::Credential, engine::Engine, event::Hub,
-    master_key::UnsealError,
+    AttemptLimits, HashingOptions, MailRoute, MasterKey, Metrics, credential::Credential, engine::Engine,
+    event::Hub, master_key::UnsealError, password::Hashing,
 };
 
 /// How an [`App`] is set up.
@@ -36,6 +36,8 @@ pub struct AppOptions {
     pub stream_buffer: usize,
     /// How long the reader of a stream may take nothing while that many wait.
     pub stream_patience: Duration,
+    /// How many passwords are hashed at once, and how many may wait.
+    pub hashing: HashingOptions,
     /// How often a password may be guessed.
     pub attempts: AttemptLimits,
     /// Where mail goes.
@@ -55,6 +57,7 @@ impl Default for AppOptions {
             event_page: 1_000,
             stream_buffer: 64,
             stream_patience: Duration::from_secs(10),
+            hashing: HashingOptions::default(),
             attempts: AttemptLimits::default(),
             mail: MailRoute::Nowhere,
             proof_measure: 20_000,
@@ -73,7 +76,7 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
     pub(crate) metrics: Metrics,
     /// Password hashing is made to be slow and memory-hungry; this bounds how much of it runs at once.
-    pub(crate) password_hashing: Semaphore,
+    pub(crate) hashing: Hashing,
     /// An export of the ledger keeps a connection as long as its reader takes.
     pub(crate) exports: Arc<Semaphore>,
     pub(crate) master_key: MasterKey,
@@ -110,6 +113,9 @@ pub enum ServiceError {
     /// The service that a delegation is for was deleted, so that no further token is written for it.
     #[error("the service that the delegation is for was deleted")]
     AudienceDeleted,
+    /// Too much of the same kind is waiting. Nothing was begun.
+    #[error("too much of the same kind is waiting")]
+    Overloaded,
     /// A stored token chain or answer cannot be used.
     #[error("stored data is inconsistent: {0}")]
     Inconsistent(String),
@@ -123,8 +129,8 @@ impl App {
             engine: Engine::new(options.queue_capacity, options.batch_size),
             hub: Hub::new(),
             metrics: Metrics::new(),
+            hashing: Hashing::new(options.hashing),
             options,
-            password_hashing: Semaphore::new(2),
             exports: Arc::new(Semaphore::new(2)),
             master_key,
             outbox: Notify::new(),
@@ -152,7 +158,11 @@ impl App {
     ) -> Result<Option<Arc<TenantKey>>, ServiceError> {
         match self.0.root_keys.get(&(tenant, id)) {
             Some(key) => Ok(Some(key)),
-            None => self.root_key_in(&mut self.0.database.begin_read(tenant).await?, id).await,
+            None => {
+                // Nothing is known yet of who asks, who may name any tenant and key.
+                let mut tx = self.0.database.begin_read_for_stranger(tenant).await?;
+                self.root_key_in(&mut tx, id).await
+            }
         }
     }
 

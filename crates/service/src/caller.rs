@@ -42,7 +42,7 @@ impl App {
     /// The resource server whose key this is.
     pub async fn authenticate_service(&self, key: &VerificationKey) -> Result<Caller, AccessError> {
         let (tenant, service) = (key.tenant(), key.service());
-        let mut tx = self.shared().database.begin_read(tenant).await?;
+        let mut tx = self.shared().database.begin_read_for_stranger(tenant).await?;
         let known = self.service_key_in(&mut tx, service).await?;
         if !known.is_some_and(|known| known.matches(key)) {
             return Err(CredentialError::Forged.into());

@@ -83,6 +83,7 @@ pub use issued::IssuedToken;
 pub use ledger::{LedgerPage, LedgerRequest};
 pub use list::{DelegationPage, ListError, ListRequest, With};
 pub use master_key::{MasterKey, MasterKeyError};
+pub use password::HashingOptions;
 pub use metrics::{COMPLETED, FAILED, GIVEN_UP, Metrics, PUT_OFF, SENT};
 pub use mint::{ExpiryRequest, MintError, MintRequest, Minted};
 pub use outbox::{Mail, MailRoute, Outgoing};

@@ -59,7 +59,7 @@ impl App {
                 if let Some(key) = self.service_keys().get(&(tenant, *service)) {
                     return Ok(Some(Signer::Service(key)));
                 }
-                let mut tx = self.shared().database.begin_read(tenant).await?;
+                let mut tx = self.shared().database.begin_read_for_stranger(tenant).await?;
                 Ok(self.service_key_in(&mut tx, *service).await?.map(Signer::Service))
             }
         }
