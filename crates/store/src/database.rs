@@ -54,7 +54,7 @@ pub struct TenantTx {
     // Ended before the next one may begin.
     tx: Transaction<'static, Postgres>,
     tenant: TenantId,
-    pass: Pass,
+    _pass: Pass,
 }
 
 /// A transaction that holds the tenant's lock: nobody else writes the tenant's balances, settings or ledger until it
@@ -139,7 +139,7 @@ impl Database {
         let asked = Instant::now();
         let begun = self.pool.begin_with(start(begin, tenant)).await;
         self.begin_times.observe(asked.elapsed());
-        Ok(TenantTx { tx: begun?, tenant, pass })
+        Ok(TenantTx { tx: begun?, tenant, _pass: pass })
     }
 
     /// How many transactions wait for their turn.

@@ -31,6 +31,7 @@ pub mod revocations;
 pub mod rollups;
 pub mod root_keys;
 pub mod service_routes;
+pub mod servers;
 pub mod services;
 pub mod sessions;
 pub mod settings;

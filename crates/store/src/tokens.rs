@@ -127,6 +127,32 @@ pub async fn insert(
     Ok(())
 }
 
+/// Registers the canonical tokens of several nodes.
+pub async fn insert_all(
+    tx: &mut LockedTx,
+    registered: &[(&Digest, &Delegation)],
+    issued_at: Timestamp,
+) -> Result<()> {
+    let tenant = tx.tenant_uuid();
+    let digests: Vec<_> = registered.iter().map(|(digest, _)| digest.to_vec()).collect();
+    let ids: Vec<_> = registered.iter().map(|(_, row)| row.node.id().as_uuid()).collect();
+    let counts = registered.iter().map(|(_, row)| crate::error::read(i16::try_from(row.caveats.len())));
+    let counts = counts.collect::<Result<Vec<_>>>()?;
+    sqlx::query!(
+        "INSERT INTO tokens (tenant_id, digest, delegation_id, issued_at, issued_caveats)
+         SELECT $1, digest, id, $2, caveats
+         FROM unnest($3::bytea[], $4::uuid[], $5::smallint[]) AS new (digest, id, caveats)",
+        tenant,
+        issued_at.to_sqlx() as _,
+        &digests,
+        &ids,
+        &counts
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
 /// Ends the life of every token of a node but one, at `at` or earlier.
 pub async fn expire_others(
     tx: &mut LockedTx,

@@ -22,7 +22,7 @@ use crate::{
     background,
     delivery::{self, Caller, Mailer, Senders, WebhookTargets},
     demo,
-    http::{self, HttpOptions, HttpState},
+    http::{self, HttpOptions, HttpState, RateChange, Rates},
     launch::Launched,
     telemetry::{LogFormat, Telemetry},
 };
@@ -59,6 +59,10 @@ pub(super) struct Serve {
     /// How many children that were made offline one delegation may have in the ledger; further ones are refused.
     #[arg(long, env = "SUBGRANT_MAX_OFFLINE_CHILDREN", default_value_t = AppOptions::default().max_offline_children)]
     max_offline_children: u64,
+    /// Another rate for a limit, or for all: NAME=PER_SECOND:BURST or NAME=off, such as address-signups=2:200. May be given
+    /// several times; docs/rate-limits.md has the names.
+    #[arg(long = "rate-limit", env = "SUBGRANT_RATE_LIMITS", value_name = "LIMIT", value_delimiter = ',')]
+    rate_limits: Vec<RateChange>,
     #[command(flatten)]
     mail: MailArgs,
     /// Let webhooks lead to this machine and to private networks, by `http` as well. Always so with `--data-dir`.
@@ -155,9 +159,11 @@ impl Serve {
                 open_signup: !self.closed_signup,
                 webhook_targets: targets,
                 metrics_elsewhere: for_metrics.is_some(),
+                rates: Rates::default().changed(&self.rate_limits),
                 ..HttpOptions::default()
             },
         );
+        let counting = tokio::spawn(http::keep_count(state.clone()));
         let housekeeping = tokio::spawn(background::keep_house(app.clone()));
         let alerts = tokio::spawn(background::watch_alerts(app.clone()));
         let caller = Caller::new(targets);
@@ -168,7 +174,9 @@ impl Serve {
         let stopping = tokio::spawn(stop_on_signal(signals, handle.clone(), state.clone()));
         eprintln!("Listening on http://{address} (stop with Ctrl-C)");
         let server = server_on(listener)?.handle(handle);
-        let ended = server.serve(http::service(state).per_connection()).await;
+        let ended = server.serve(http::service(state.clone()).per_connection()).await;
+        counting.abort();
+        http::leave_count(&state).await;
         housekeeping.abort();
         alerts.abort();
         delivery.abort();

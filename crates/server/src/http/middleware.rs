@@ -22,11 +22,14 @@ use axum::{
 };
 use http_body_util::BodyExt;
 use subgrant_domain::RequestId;
+use subgrant_store::presence::Presence;
 use tower::{Service, util::ServiceExt as _};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{HttpOptions, Requests, problem::Problem, requests::method_name, trace::Trace};
+use super::{
+    HttpOptions, HttpState, extract::source_ip, problem::Problem, requests::method_name, trace::Trace,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -36,15 +39,14 @@ const DRAIN_BYTES: usize = 32 * 1024 * 1024;
 /// The whole server, as one service.
 #[derive(Clone)]
 pub struct HttpService {
-    options: Arc<HttpOptions>,
-    requests: Arc<Requests>,
+    state: Arc<HttpState>,
     routes: Router,
 }
 
 impl HttpService {
     /// Around routes that know the state already.
-    pub(super) fn new(options: Arc<HttpOptions>, requests: Arc<Requests>, routes: Router) -> Self {
-        Self { options, requests, routes }
+    pub(super) fn new(state: HttpState, routes: Router) -> Self {
+        Self { state: Arc::new(state), routes }
     }
 
     /// A service for each connection, which knows the caller's address.
@@ -67,26 +69,26 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Self { options, requests, routes } = self.clone();
+        let Self { state, routes } = self.clone();
         let request = request.map(Body::new);
-        Box::pin(async move { Ok(identify(&options, &requests, routes, request).await) })
+        Box::pin(async move { Ok(identify(&state, routes, request).await) })
     }
 }
 
 /// Gives the request its id, renders every problem with it, and counts the answer.
-async fn identify(
-    options: &HttpOptions,
-    requests: &Requests,
-    routes: Router,
-    mut request: Request,
-) -> Response {
+async fn identify(state: &HttpState, routes: Router, mut request: Request) -> Response {
+    let requests = &state.requests;
     let id = RequestId::from_uuid(Uuid::now_v7());
     request.extensions_mut().insert(id);
     let (method, route) = (request.method().clone(), requests.route(request.uri().path()));
     let template = requests.template(route);
     let trace = Trace::begin(request.headers(), request.uri(), method_name(&method), template);
     let started = Instant::now();
-    let mut response = answer(options, routes, request, id, &trace).await;
+    let address = source_ip(request.extensions());
+    let mut response = answer(state, routes, request, (id, template), &trace).await;
+    if response.status() == StatusCode::UNAUTHORIZED {
+        state.limits.refused(address);
+    }
     let id = id.to_string();
     if let Some(problem) = problem_of(&response) {
         let allow = response.headers().get(header::ALLOW).cloned();
@@ -105,10 +107,10 @@ async fn identify(
 
 /// Lets a route answer, and writes the log line; every other line of the request has the same names beside it.
 async fn answer(
-    options: &HttpOptions,
+    state: &HttpState,
     routes: Router,
     request: Request,
-    id: RequestId,
+    (id, template): (RequestId, Option<&str>),
     trace: &Trace,
 ) -> Response {
     let (method, path, trace_id) = (request.method(), request.uri().path(), trace.id());
@@ -116,8 +118,8 @@ async fn answer(
     let span = tracing::info_span!("request", %id, %method, path, trace_id);
     let started = Instant::now();
     async {
-        let response = match read_body(options, request).await {
-            Ok(request) => detach(options, routes, request, trace).await,
+        let response = match take_in(state, template, request).await {
+            Ok(request) => detach(&state.options, routes, request, trace).await,
             Err(problem) => problem.into_response(),
         };
         let elapsed_ms = started.elapsed().as_millis();
@@ -150,8 +152,10 @@ fn problem_of(response: &Response) -> Option<Problem> {
 /// Lets a route answer in a task of its own. A caller that goes away, or a time limit, ends the waiting and not the
 /// work: a transaction is never cut off in the middle.
 async fn detach(options: &HttpOptions, routes: Router, request: Request, trace: &Trace) -> Response {
-    let work = routes.oneshot(request).in_current_span().instrument(trace.span().clone());
-    let task = tokio::spawn(work);
+    // Until this function is left, by an answer or because its caller has gone, somebody waits for the work.
+    let presence = Presence::begin();
+    let work = presence.attend(routes.oneshot(request));
+    let task = tokio::spawn(work.in_current_span().instrument(trace.span().clone()));
     match tokio::time::timeout(options.handler_timeout, task).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(never))) => match never {},
@@ -165,6 +169,17 @@ async fn detach(options: &HttpOptions, routes: Router, request: Request, trace: 
             Problem::unavailable("timeout", detail).into_response()
         }
     }
+}
+
+/// Takes a request in that is within the rate limits, body and all.
+async fn take_in(state: &HttpState, template: Option<&str>, request: Request) -> Result<Request, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let address = source_ip(&parts.extensions);
+    let call = (&parts.method, template);
+    let judged = state.limits.at_the_door(&state.app, call, address, &parts.headers, &mut parts.extensions);
+    // Of the body nothing is read but what has come already.
+    judged?;
+    read_body(&state.options, Request::from_parts(parts, body)).await
 }
 
 /// Reads the whole body, within its limits of size and time, before anything else looks at the request.

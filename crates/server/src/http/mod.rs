@@ -9,6 +9,7 @@ mod expiry;
 mod extract;
 mod handlers;
 mod idempotency;
+mod limits;
 mod middleware;
 mod openapi;
 mod problem;
@@ -31,10 +32,12 @@ use subgrant_metrics::Registry;
 use subgrant_service::App;
 
 pub(crate) use download::Pieces;
+pub use limits::{Limit, RateChange, Rates, keep_count, leave_count};
 pub use middleware::HttpService;
 pub use openapi::document;
 pub use router::{metrics_service, service};
 
+use limits::{LimitsCollector, RateLimits};
 use requests::Requests;
 
 /// How requests are handled.
@@ -54,6 +57,8 @@ pub struct HttpOptions {
     pub max_body_bytes: usize,
     /// The largest body of a batch of debits, in bytes.
     pub max_batch_bytes: usize,
+    /// How often who may ask for what.
+    pub rates: Rates,
 }
 
 impl Default for HttpOptions {
@@ -66,6 +71,7 @@ impl Default for HttpOptions {
             body_timeout: Duration::from_secs(15),
             max_body_bytes: 1024 * 1024,
             max_batch_bytes: 24 * 1024 * 1024,
+            rates: Rates::default(),
         }
     }
 }
@@ -76,6 +82,7 @@ pub struct HttpState {
     pub(crate) app: App,
     pub(crate) options: Arc<HttpOptions>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) limits: Arc<RateLimits>,
     requests: Arc<Requests>,
     draining: Arc<AtomicBool>,
 }
@@ -84,8 +91,9 @@ impl HttpState {
     /// The state of a server that accepts requests.
     pub fn new(app: App, options: HttpOptions) -> Self {
         let requests = Arc::new(Requests::new(router::templates()));
-        let registry = Arc::new(registry(&app, &requests));
-        Self { app, options: Arc::new(options), registry, requests, draining: Arc::default() }
+        let limits = RateLimits::new(options.rates.clone());
+        let registry = Arc::new(registry(&app, &requests, &limits));
+        Self { app, options: Arc::new(options), registry, limits, requests, draining: Arc::default() }
     }
 
     /// From now on the readiness probe fails, so that no new work is sent here; streams end.
@@ -100,10 +108,11 @@ impl HttpState {
 }
 
 /// Everything that `/metrics` shows.
-fn registry(app: &App, requests: &Arc<Requests>) -> Registry {
+fn registry(app: &App, requests: &Arc<Requests>, limits: &Arc<RateLimits>) -> Registry {
     let mut registry = Registry::with_prefix("subgrant");
     registry.register_collector(Box::new(requests::Build));
     registry.register_collector(Box::new(Arc::clone(requests)));
     registry.register_collector(app.collector());
+    registry.register_collector(Box::new(LimitsCollector(Arc::clone(limits))));
     registry
 }

@@ -13,6 +13,7 @@ pub(crate) use mapping::{of_mint, of_spend, of_update};
 pub(crate) use services::of_authorize;
 
 mod finance;
+mod limits;
 mod mapping;
 mod services;
 

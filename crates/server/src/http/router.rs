@@ -1,7 +1,5 @@
 //! Which path leads where.
 
-use std::sync::Arc;
-
 use axum::{
     Router,
     extract::State,
@@ -22,7 +20,6 @@ const BASE: &str = "/api/cloud";
 
 /// The whole server, as one service.
 pub fn service(state: HttpState) -> HttpService {
-    let (options, requests) = (Arc::clone(&state.options), Arc::clone(&state.requests));
     let (api, document) = api_router().split_for_parts();
     let json = document.to_json().expect("the document is plain data");
     let specification = move || {
@@ -37,16 +34,15 @@ pub fn service(state: HttpState) -> HttpService {
         .route(&format!("{BASE}/docs"), get(|| async { Redirect::permanent("/docs/") }))
         .merge(docs)
         .fallback(page)
-        .with_state(state);
-    HttpService::new(options, requests, routes)
+        .with_state(state.clone());
+    HttpService::new(state, routes)
 }
 
 /// `/metrics` alone, for an address of its own.
 pub fn metrics_service(state: HttpState) -> HttpService {
-    let (options, requests) = (Arc::clone(&state.options), Arc::clone(&state.requests));
     let show =
         async |State(state): State<HttpState>, headers: HeaderMap| handlers::metrics::text(&state, &headers);
-    HttpService::new(options, requests, Router::new().route("/metrics", get(show)).with_state(state))
+    HttpService::new(state.clone(), Router::new().route("/metrics", get(show)).with_state(state))
 }
 
 /// Every route that requests are told apart by.

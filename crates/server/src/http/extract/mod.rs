@@ -6,7 +6,7 @@ mod query;
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{HeaderName, header, request::Parts},
+    http::{Extensions, HeaderName, header, request::Parts},
 };
 use std::{
     convert::Infallible,
@@ -18,7 +18,9 @@ use subgrant_service::Browser;
 use super::problem::Problem;
 
 pub(crate) use if_match::IfMatch;
-pub(crate) use principal::{Asking, Authenticated, GatewayToken, check_same_origin, session_cookie};
+pub(crate) use principal::{
+    Asking, Authenticated, GatewayToken, bearer_token, check_same_origin, session_cookie,
+};
 pub(crate) use query::{PathId, PathIds, Query};
 
 /// From where and in which request.
@@ -46,14 +48,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Origin {
         // A header's text is visible ASCII, so that any byte ends a character.
         let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         let user_agent = user_agent.map(|text| text[..text.len().min(MAX_USER_AGENT)].to_owned());
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         Ok(Self {
-            // An IPv4 client of a dual-stack socket is the same client.
-            source_ip: peer.map(|ConnectInfo(address)| address.ip().to_canonical()),
+            source_ip: source_ip(&parts.extensions),
             user_agent,
             request_id: parts.extensions.get::<RequestId>().copied(),
         })
     }
+}
+
+/// From where a request came.
+pub(crate) fn source_ip(extensions: &Extensions) -> Option<IpAddr> {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+    // An IPv4 client of a dual-stack socket is the same client.
+    peer.map(|ConnectInfo(address)| address.ip().to_canonical())
 }
 
 /// The header `Idempotency-Key`, if there is one: 1–255 visible ASCII characters.

@@ -4,7 +4,7 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
 };
-use subgrant_service::{Caller, Principal, SessionSecret};
+use subgrant_service::{Caller, KnownToken, Principal, SessionSecret};
 use subgrant_token::{VERIFICATION_KEY_PREFIX, VerificationKey};
 
 use super::Origin;
@@ -18,8 +18,13 @@ impl FromRequestParts<HttpState> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Self::Rejection> {
         let Ok(Origin { source_ip, request_id, .. }) = Origin::from_request_parts(parts, state).await;
+        if let Some(known) = parts.extensions.get::<KnownToken>() {
+            return Ok(Self(state.app.authenticate_known(known.clone(), source_ip, request_id)?));
+        }
         if let Some(token) = bearer_token(&parts.headers)? {
-            return Ok(Self(state.app.authenticate_token(token, source_ip, request_id).await?));
+            let principal = state.app.authenticate_token(token, source_ip, request_id).await?;
+            state.limits.admit_principal(&parts.extensions, &principal)?;
+            return Ok(Self(principal));
         }
         let Some(session) = session_cookie(&parts.headers) else {
             let detail = "Send a token: Authorization: Bearer <token>.";
@@ -27,7 +32,11 @@ impl FromRequestParts<HttpState> for Authenticated {
         };
         check_same_origin(&parts.method, &parts.headers)?;
         // In a box, so that a request with a token does not carry the room for this around.
-        Ok(Self(Box::pin(state.app.authenticate_session(&session, source_ip, request_id)).await?))
+        let look_up = state.app.authenticate_session(&session, source_ip, request_id);
+        let principal = Box::pin(look_up).await?;
+        state.limits.remember_session(&parts.headers);
+        state.limits.admit_principal(&parts.extensions, &principal)?;
+        Ok(Self(principal))
     }
 }
 
@@ -42,7 +51,9 @@ impl FromRequestParts<HttpState> for Asking {
         if let Some(text) = bearer.filter(|text| text.starts_with(VERIFICATION_KEY_PREFIX)) {
             let malformed = |error| Problem::unauthorized("malformed", format!("This is no key: {error}."));
             let key = VerificationKey::parse(text).map_err(malformed)?;
-            return Ok(Self(state.app.authenticate_service(&key).await?));
+            let caller = state.app.authenticate_service(&key).await?;
+            state.limits.admit_caller(&parts.extensions, &caller)?;
+            return Ok(Self(caller));
         }
         let Authenticated(principal) = Authenticated::from_request_parts(parts, state).await?;
         Ok(Self(Caller::Principal(principal)))
@@ -66,7 +77,7 @@ impl FromRequestParts<HttpState> for GatewayToken {
 }
 
 /// The token of the header `Authorization`. `None`: there is no such header.
-fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let malformed = |detail: &str| Problem::unauthorized("malformed", detail);
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };

@@ -73,6 +73,7 @@ pub(in crate::http) async fn spend(
     key: IdempotencyHeader,
     Items(items): Items,
 ) -> Result<Json<api::SpendBatchResult>, Problem> {
+    state.limits.admit_items(&principal, items.len())?;
     state.app.check_standing(&principal).await?;
     let mut spenders = Spenders { own: principal, others: HashMap::new() };
     let mut outcomes = Vec::with_capacity(items.len());
