@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use subgrant_domain::{AttributeText, DelegationId, EntryHash, Node, NodePath, RootKeyId, ServiceId};
 
-pub use label::{forget_label, grams_of, index_label};
 use label::index_labels;
+pub use label::{forget_label, grams_of, index_label};
 pub use list::{
     Candidates, Filter, Found, Rows, StatusFilter, count, count_active, first_children, marked, rows,
 };

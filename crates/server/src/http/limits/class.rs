@@ -36,12 +36,18 @@ impl Class {
     pub(super) fn of(method: &Method, template: Option<&str>) -> Self {
         let Some(template) = template else { return Self::Open };
         let Some(path) = template.strip_prefix("/api/cloud") else {
-            return if matches!(template, "/livez" | "/readyz" | "/metrics") { Self::Exempt } else { Self::Open };
+            return if matches!(template, "/livez" | "/readyz" | "/metrics") {
+                Self::Exempt
+            } else {
+                Self::Open
+            };
         };
         let reads = method.is_safe();
         match path {
             "/spend" | "/spend/batch" | "/spend/{id}/refund" if !reads => Self::Spend,
-            "/hold" | "/hold/{id}/capture" | "/hold/{id}/extend" | "/hold/{id}/release" if !reads => Self::Spend,
+            "/hold" | "/hold/{id}/capture" | "/hold/{id}/extend" | "/hold/{id}/release" if !reads => {
+                Self::Spend
+            }
             _ if path.starts_with("/authorize/") => Self::Spend,
             "/signup" | "/invite/accept" | "/password/reset/accept" => Self::SignUp,
             "/session" if *method == Method::POST => Self::Session,

@@ -28,11 +28,11 @@ use subgrant_service::{App, Caller, Principal, Via};
 use uuid::Uuid;
 
 pub(crate) use self::class::Class;
+use self::{bucket::Buckets, rates::Scope};
 pub use self::{
     rates::{Limit, RateChange, Rates},
     servers::{keep_count, leave_count},
 };
-use self::{bucket::Buckets, rates::Scope};
 use super::{
     extract::{bearer_token, session_cookie},
     problem::Problem,
@@ -125,7 +125,11 @@ impl RateLimits {
     }
 
     /// Counts a request whose caller has been verified, unless that was done at the door.
-    pub(super) fn admit_principal(&self, extensions: &Extensions, principal: &Principal) -> Result<(), Problem> {
+    pub(super) fn admit_principal(
+        &self,
+        extensions: &Extensions,
+        principal: &Principal,
+    ) -> Result<(), Problem> {
         let Some(class) = self.uncounted(extensions) else { return Ok(()) };
         self.admit(class, subject_of(principal), principal.tenant, 1.0)
     }

@@ -171,7 +171,9 @@ impl FromStr for RateChange {
         }
         let number = |text: &str| {
             let number = text.parse::<f64>().ok();
-            number.filter(|number| number.is_finite() && *number > 0.0).ok_or_else(|| format!("{text:?}: {form}"))
+            number
+                .filter(|number| number.is_finite() && *number > 0.0)
+                .ok_or_else(|| format!("{text:?}: {form}"))
         };
         let (per_second, burst) = rate.split_once(':').ok_or_else(|| format!("{rate:?}: {form}"))?;
         let (per_second, burst) = (number(per_second)?, number(burst)?);
@@ -220,9 +222,19 @@ mod tests {
         let rates = changed(&["tenant-spends=2500.5:10000", "all=off", "address-signups=0.1:5"]);
         assert_eq!(rates.share(Limit::AddressSignups, 1), Rate { per_second: 0.1, burst: 5.0 });
         assert_eq!(rates.share(Limit::TenantSpends, 1), BOUNDLESS);
-        for text in ["", "tenant-spends", "tenant-spends=5", "tenant-spends=0:5", "tenant-spends=5:0", "x=1:1",
-            "tenant-spends=nan:1", "tenant-spends=inf:1", "tenant-spends=-1:1", "tenant-spends=1:", "=1:1"]
-        {
+        for text in [
+            "",
+            "tenant-spends",
+            "tenant-spends=5",
+            "tenant-spends=0:5",
+            "tenant-spends=5:0",
+            "x=1:1",
+            "tenant-spends=nan:1",
+            "tenant-spends=inf:1",
+            "tenant-spends=-1:1",
+            "tenant-spends=1:",
+            "=1:1",
+        ] {
             assert!(text.parse::<RateChange>().is_err(), "{text}");
         }
     }

@@ -18,7 +18,8 @@ impl Problem {
         (quota, window): (f64, Duration),
         wait: Duration,
     ) -> Self {
-        let detail = format!("Too many requests. The limit {limit} is {rate}. Wait as long as Retry-After says.");
+        let detail =
+            format!("Too many requests. The limit {limit} is {rate}. Wait as long as Retry-After says.");
         // Whoever comes a moment too early is refused again.
         let seconds = wait.as_secs() + 1;
         let policy = format!("\"{limit}\";q={quota:.0};w={}", window.as_secs().max(1));

@@ -48,8 +48,8 @@ impl From<ServiceError> for Problem {
         if let ServiceError::AudienceDeleted = error {
             return super::services::audience_deleted();
         }
-        if let ServiceError::Overloaded | ServiceError::Store(StoreError::Overloaded | StoreError::CallerGone) =
-            error
+        if let ServiceError::Overloaded
+        | ServiceError::Store(StoreError::Overloaded | StoreError::CallerGone) = error
         {
             let detail = "Too many requests of this kind are waiting. Nothing was changed.";
             return Self::unavailable("overloaded", detail);
