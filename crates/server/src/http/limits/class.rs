@@ -17,7 +17,7 @@ pub(crate) enum Class {
     Session,
     /// Mail that strangers ask for.
     Reset,
-    /// Money that moves.
+    /// Money that moves, and whether a token is good.
     Spend,
     /// Looking.
     Read,
@@ -48,6 +48,8 @@ impl Class {
             "/hold" | "/hold/{id}/capture" | "/hold/{id}/extend" | "/hold/{id}/release" if !reads => {
                 Self::Spend
             }
+            // As often as there are requests at a resource server.
+            "/verify" => Self::Spend,
             _ if path.starts_with("/authorize/") => Self::Spend,
             "/signup" | "/invite/accept" | "/password/reset/accept" => Self::SignUp,
             "/session" if *method == Method::POST => Self::Session,
@@ -56,7 +58,6 @@ impl Class {
             "/ledger/export" | "/ledger/proof" | "/export/focus" => Self::Export,
             "/invite" | "/user" | "/password" | "/webhook/{id}/test" if !reads => Self::Mail,
             "/openapi.json" | "/docs" | "/config" => Self::Open,
-            "/verify" => Self::Read,
             _ if reads => Self::Read,
             _ => Self::Write,
         }

@@ -46,7 +46,7 @@ limits! {
     AddressMails = "address-mails", Address;
     /// Credentials that were refused. Only who presents one that is not known yet is kept waiting.
     AddressRefusals = "address-refusals", Address;
-    /// Debits, holds, captures and refunds; each item of a batch.
+    /// Debits, holds, captures and refunds, each item of a batch, and what resource servers and gateways ask.
     TenantSpends = "tenant-spends", Tenant;
     /// What only looks.
     TenantReads = "tenant-reads", Tenant;
@@ -84,9 +84,13 @@ impl Limit {
             Self::AddressSessions => (10.0, 200.0),
             Self::AddressMails => (1.0, 100.0),
             Self::AddressRefusals => (50.0, 1_000.0),
-            Self::TenantSpends | Self::TokenSpends => (spends, spends * 60.0),
-            Self::TenantReads | Self::TokenReads => (500.0, 5_000.0),
-            Self::TenantWrites | Self::TokenWrites => (100.0, 2_000.0),
+            Self::TenantSpends => (spends, spends * 60.0),
+            // Half of the tenant's, so that one agent leaves something to the others.
+            Self::TokenSpends => ((spends / 2.0).max(LEAST_SPENDS), spends * 60.0),
+            Self::TenantReads => (1_000.0, 10_000.0),
+            Self::TokenReads => (500.0, 10_000.0),
+            Self::TenantWrites => (200.0, 4_000.0),
+            Self::TokenWrites => (100.0, 4_000.0),
             Self::TenantReports => (20.0, 200.0),
             Self::TenantExports => (2.0, 60.0),
             Self::TenantMails => (1.0, 100.0),
