@@ -89,6 +89,8 @@ pub(crate) struct Shared {
     /// Tokens that were read and verified, by the digest of their text; of those that the ledger knows, nothing that was
     /// found out then can change.
     credentials: Cache<[u8; 32], Arc<Credential>>,
+    /// Sessions that were good lately, by tenant and digest; whether they still are is looked up each time.
+    sessions: Cache<(TenantId, [u8; 32]), ()>,
 }
 
 /// An unsealed root key with what belongs to it for good.
@@ -138,6 +140,7 @@ impl App {
             service_keys: Cache::new(10_000),
             issued: Cache::new(100_000),
             credentials: Cache::new(20_000),
+            sessions: Cache::new(20_000),
         }))
     }
 
@@ -156,14 +159,12 @@ impl App {
         tenant: TenantId,
         id: RootKeyId,
     ) -> Result<Option<Arc<TenantKey>>, ServiceError> {
-        match self.0.root_keys.get(&(tenant, id)) {
-            Some(key) => Ok(Some(key)),
-            None => {
-                // Nothing is known yet of who asks, who may name any tenant and key.
-                let mut tx = self.0.database.begin_read_for_stranger(tenant).await?;
-                self.root_key_in(&mut tx, id).await
-            }
+        if let Some(key) = self.0.root_keys.get(&(tenant, id)) {
+            return Ok(Some(key));
         }
+        // Nothing is known yet of who asks, who may name any tenant and key.
+        let mut tx = self.0.database.begin_read_for_stranger(tenant).await?;
+        self.root_key_in(&mut tx, id).await
     }
 
     /// The same within a transaction. Whoever holds a lock must read this way: to wait for a second connection while
@@ -208,6 +209,11 @@ impl App {
     /// The credentials of tokens that were seen before.
     pub(crate) fn credentials(&self) -> &Cache<[u8; 32], Arc<Credential>> {
         &self.0.credentials
+    }
+
+    /// Sessions that were good lately.
+    pub(crate) fn known_sessions(&self) -> &Cache<(TenantId, [u8; 32]), ()> {
+        &self.0.sessions
     }
 
     /// What a digest leads to.

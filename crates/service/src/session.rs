@@ -227,8 +227,19 @@ impl App {
         &self,
         session: &SessionSecret,
     ) -> Result<Option<(Tenant, User)>, ServiceError> {
-        let mut tx = self.shared().database.begin_read_for_stranger(session.tenant).await?;
-        let Some(user) = sessions::user_by_digest(&mut tx, &session.digest()).await? else { return Ok(None) };
+        let (database, key) = (&self.shared().database, (session.tenant, session.digest()));
+        let mut tx = if self.is_known_session(session) {
+            database.begin_read(session.tenant).await?
+        } else {
+            database.begin_read_for_stranger(session.tenant).await?
+        };
+        let Some(user) = sessions::user_by_digest(&mut tx, &key.1).await? else { return Ok(None) };
+        self.known_sessions().insert(key, ());
         Ok(tenants::current(&mut tx).await?.map(|tenant| (tenant, user)))
+    }
+
+    /// Whether a session was good lately. Whether it still is, only the database knows.
+    pub fn is_known_session(&self, session: &SessionSecret) -> bool {
+        self.known_sessions().get(&(session.tenant, session.digest())).is_some()
     }
 }

@@ -21,6 +21,9 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Database {
     pool: PgPool,
+    /// For what is nobody's: counts and look-ups on behalf of strangers may wait for each other's rows, and must not do so
+    /// with connections that tenants need. `None`: there are too few to set some apart.
+    directory: Option<PgPool>,
     lanes: Arc<Lanes>,
     begin_times: Arc<Histogram>,
 }
@@ -41,7 +44,7 @@ pub struct PoolUse {
 pub struct DatabaseOptions {
     /// A PostgreSQL URL.
     pub url: String,
-    /// The most connections at once.
+    /// The most connections at once. A quarter of them is for what is no tenant's.
     pub max_connections: u32,
     /// How long a request waits for a free connection, once it is its turn.
     pub acquire_timeout: Duration,
@@ -88,15 +91,19 @@ impl Database {
         let mut first = PgConnection::connect_with(&connect).await?;
         prepare(&mut first).await?;
         first.close().await?;
-        let pool = PgPoolOptions::new()
-            .max_connections(options.max_connections)
-            .acquire_timeout(options.acquire_timeout)
-            .after_connect(|connection, _| Box::pin(prepare(connection)))
-            .after_release(|connection, _| Box::pin(is_outside_transaction(connection)))
-            .connect_with(connect.application_name("subgrant"))
-            .await?;
-        let lanes = Arc::new(Lanes::new(options.shares));
-        Ok(Self { pool, lanes, begin_times: Arc::new(Histogram::new(SECONDS)) })
+        let of_directory = options.max_connections / 4;
+        let pool = |connections: u32| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(options.acquire_timeout)
+                .after_connect(|connection, _| Box::pin(prepare(connection)))
+                .after_release(|connection, _| Box::pin(is_outside_transaction(connection)))
+                .connect_with(connect.clone().application_name("subgrant"))
+        };
+        let tenants = pool(options.max_connections - of_directory).await?;
+        let directory = if of_directory == 0 { None } else { Some(pool(of_directory).await?) };
+        let (lanes, begin_times) = (Arc::new(Lanes::new(options.shares)), Histogram::new(SECONDS));
+        Ok(Self { pool: tenants, directory, lanes, begin_times: Arc::new(begin_times) })
     }
 
     /// Opens a transaction for `tenant` that may write, when it is the turn of its tenant's writers.
@@ -154,8 +161,10 @@ impl Database {
 
     /// How busy the pool is.
     pub fn pool_use(&self) -> PoolUse {
-        let (open, idle) = (self.pool.size() as usize, self.pool.num_idle());
-        let most = self.pool.options().get_max_connections() as usize;
+        let pools = std::iter::once(&self.pool).chain(&self.directory);
+        let sum = |of: fn(&PgPool) -> usize| pools.clone().map(of).sum::<usize>();
+        let (open, idle) = (sum(|pool| pool.size() as usize), sum(PgPool::num_idle));
+        let most = sum(|pool| pool.options().get_max_connections() as usize);
         PoolUse { busy: open.saturating_sub(idle), idle, most }
     }
 
@@ -167,12 +176,15 @@ impl Database {
 
     /// A connection without a tenant: sees the directory and nothing else.
     pub(crate) fn directory(&self) -> &PgPool {
-        &self.pool
+        self.directory.as_ref().unwrap_or(&self.pool)
     }
 
     /// Closes every connection, after the work on it has ended.
     pub async fn close(&self) {
         self.pool.close().await;
+        if let Some(directory) = &self.directory {
+            directory.close().await;
+        }
     }
 }
 

@@ -59,8 +59,8 @@ pub(super) struct Serve {
     /// How many children that were made offline one delegation may have in the ledger; further ones are refused.
     #[arg(long, env = "SUBGRANT_MAX_OFFLINE_CHILDREN", default_value_t = AppOptions::default().max_offline_children)]
     max_offline_children: u64,
-    /// Another rate for a limit, or for all: NAME=PER_SECOND:BURST or NAME=off, such as address-signups=2:200. May be given
-    /// several times; docs/rate-limits.md has the names.
+    /// Another rate for a limit, such as `address-signups=2:200` (two a second, 200 at once) or `address-signups=off`; `all` names
+    /// every limit. May be given several times; `docs/rate-limits.md` has the names.
     #[arg(long = "rate-limit", env = "SUBGRANT_RATE_LIMITS", value_name = "LIMIT", value_delimiter = ',')]
     rate_limits: Vec<RateChange>,
     #[command(flatten)]

@@ -28,7 +28,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
-    HttpOptions, HttpState, extract::source_ip, problem::Problem, requests::method_name, trace::Trace,
+    HttpOptions, HttpState, extract::source_ip, limits::presents_credential, problem::Problem, requests::method_name, trace::Trace,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -84,7 +84,7 @@ async fn identify(state: &HttpState, routes: Router, mut request: Request) -> Re
     let template = requests.template(route);
     let trace = Trace::begin(request.headers(), request.uri(), method_name(&method), template);
     let started = Instant::now();
-    let address = source_ip(request.extensions());
+    let address = source_ip(request.extensions()).filter(|_| presents_credential(request.headers()));
     let mut response = answer(state, routes, request, (id, template), &trace).await;
     if response.status() == StatusCode::UNAUTHORIZED {
         state.limits.refused(address);

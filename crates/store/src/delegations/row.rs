@@ -1,5 +1,7 @@
 //! Between rows and domain types.
 
+use std::fmt::Write as _;
+
 use jiff_sqlx::Timestamp;
 use subgrant_domain::{
     AttributeText, Counter, Credits, DelegationId, Newest, Node, NodePath, RootKeyId, ServiceId, Tally, Terms,
@@ -117,7 +119,10 @@ impl Row {
 /// A new node as a row of JSON.
 pub(super) fn to_json(delegation: &Delegation) -> serde_json::Value {
     let Node { path, terms, .. } = &delegation.node;
-    let place: String = Place::of(path).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let place = Place::of(path).as_bytes().iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a string takes everything");
+        hex
+    });
     serde_json::json!({
         "id": path.id().as_uuid().to_string(),
         "parent_id": path.parent_id().map(|id| id.as_uuid().to_string()),

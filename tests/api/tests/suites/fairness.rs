@@ -319,6 +319,8 @@ async fn strangers_who_name_a_tenant_do_not_stand_in_its_way() {
     let server = start().await;
     let (owner, root, leaf) = tenant(&server).await;
     let leaf_id = leaf.get("/delegation/self").await.text("/id");
+    let dashboard = server.api.with_session(&owner.session);
+    assert_eq!(dashboard.get("/delegation/self").await.status, 200);
     // Nobody can look a key up for as long as this test wants; those that are known need not be.
     let pool = server.database.superuser().await;
     let mut lock = pool.begin().await.expect("a transaction");
@@ -337,10 +339,42 @@ async fn strangers_who_name_a_tenant_do_not_stand_in_its_way() {
     for _ in 0..20 {
         assert_eq!(leaf.spend(1).await.status, 201);
         assert_eq!(leaf.get(&format!("/delegation/{leaf_id}")).await.status, 200);
+        assert_eq!(dashboard.get(&format!("/delegation/{leaf_id}")).await.status, 200);
     }
     assert!(strangers.try_join_next().is_none(), "all strangers are still waiting");
     lock.rollback().await.expect("the connection works");
     while let Some(reply) = strangers.join_next().await {
         assert_eq!(reply.expect("nobody panics").refusal(), (401, "forged"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_who_wait_for_each_other_take_no_connection_that_a_tenant_needs() {
+    let server = start().await;
+    let (_, root, leaf) = tenant(&server).await;
+    // Attempts of one address are counted in one row, for which they wait.
+    let pool = server.database.superuser().await;
+    let mut lock = pool.begin().await.expect("a transaction");
+    let connection: &mut PgConnection = &mut lock;
+    sqlx::query("LOCK TABLE sign_in_attempts").execute(connection).await.expect("the superuser may");
+    let mut strangers = JoinSet::new();
+    for number in 0..100 {
+        let api = server.api.clone();
+        let body = json!({ "email": format!("nobody{number}@flood.example"), "password": "wrong" });
+        strangers.spawn(async move { api.post("/session", &body).await });
+    }
+    let mut waiting = 0_i64;
+    while waiting == 0 {
+        let statement = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+            AND datname = current_database()";
+        waiting = sqlx::query_scalar(statement).fetch_one(&pool).await.expect("the superuser may");
+    }
+    for _ in 0..20 {
+        bystand(&root, &leaf).await;
+    }
+    assert!(strangers.try_join_next().is_none(), "all strangers are still waiting");
+    lock.rollback().await.expect("the connection works");
+    while let Some(reply) = strangers.join_next().await {
+        assert!(matches!(reply.expect("nobody panics").status, 401 | 429 | 503));
     }
 }

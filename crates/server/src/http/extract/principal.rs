@@ -34,7 +34,6 @@ impl FromRequestParts<HttpState> for Authenticated {
         // In a box, so that a request with a token does not carry the room for this around.
         let look_up = state.app.authenticate_session(&session, source_ip, request_id);
         let principal = Box::pin(look_up).await?;
-        state.limits.remember_session(&parts.headers);
         state.limits.admit_principal(&parts.extensions, &principal)?;
         Ok(Self(principal))
     }

@@ -11,7 +11,6 @@ mod servers;
 
 use std::{
     fmt,
-    hash::{BuildHasher, RandomState},
     net::IpAddr,
     sync::{
         Arc,
@@ -20,8 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::http::{Extensions, HeaderMap, Method};
-use quick_cache::sync::Cache;
+use axum::http::{Extensions, HeaderMap, Method, header};
 use subgrant_domain::TenantId;
 use subgrant_metrics::{Collector, Counters, DescriptorEncoder, Page};
 use subgrant_service::{App, Caller, Principal, Via};
@@ -38,11 +36,10 @@ use super::{
     problem::Problem,
 };
 
-/// How many addresses, tenants, tokens and sessions are remembered, about a hundred bytes each.
+/// How many addresses, tenants and tokens are remembered, about a hundred bytes each.
 const MOST_ADDRESSES: usize = 50_000;
 const MOST_TENANTS: usize = 20_000;
 const MOST_TOKENS: usize = 50_000;
-const MOST_SESSIONS: usize = 20_000;
 
 /// A limit, and whom of its scope.
 type Subject = (Limit, u128);
@@ -58,9 +55,6 @@ pub(crate) struct RateLimits {
     addresses: Buckets<Subject>,
     tenants: Buckets<Subject>,
     tokens: Buckets<Subject>,
-    /// Sessions that were good lately, as hashes.
-    sessions: Cache<u64, ()>,
-    hashing: RandomState,
     refused: Counters,
 }
 
@@ -78,8 +72,6 @@ impl RateLimits {
             addresses: Buckets::new(MOST_ADDRESSES),
             tenants: Buckets::new(MOST_TENANTS),
             tokens: Buckets::new(MOST_TOKENS),
-            sessions: Cache::new(MOST_SESSIONS),
-            hashing: RandomState::new(),
             refused: Counters::new(Limit::NAMES),
         })
     }
@@ -116,8 +108,10 @@ impl RateLimits {
             extensions.insert(Counted);
             return Ok(());
         }
+        let session = if bearer.is_none() { session_cookie(headers) } else { None };
         if let Some(network) = network
-            && !(bearer.is_none() && self.is_known_session(headers))
+            && presents_credential(headers)
+            && !session.is_some_and(|session| app.is_known_session(&session))
         {
             self.look(Limit::AddressRefusals, network)?;
         }
@@ -130,13 +124,13 @@ impl RateLimits {
         extensions: &Extensions,
         principal: &Principal,
     ) -> Result<(), Problem> {
-        let Some(class) = self.uncounted(extensions) else { return Ok(()) };
+        let Some(class) = uncounted(extensions) else { return Ok(()) };
         self.admit(class, subject_of(principal), principal.tenant, 1.0)
     }
 
     /// The same for whoever may ask as a resource server.
     pub(super) fn admit_caller(&self, extensions: &Extensions, caller: &Caller) -> Result<(), Problem> {
-        let Some(class) = self.uncounted(extensions) else { return Ok(()) };
+        let Some(class) = uncounted(extensions) else { return Ok(()) };
         match caller {
             Caller::Principal(principal) => self.admit(class, subject_of(principal), principal.tenant, 1.0),
             Caller::Service { tenant, service } => self.admit(class, service.as_uuid(), *tenant, 1.0),
@@ -153,14 +147,7 @@ impl RateLimits {
         self.admit(Class::Spend, subject_of(principal), principal.tenant, further)
     }
 
-    /// Takes note of a session that was good, so that its user is not kept waiting for what others at the same address do.
-    pub(super) fn remember_session(&self, headers: &HeaderMap) {
-        if let Some(hash) = self.session_hash(headers) {
-            self.sessions.insert(hash, ());
-        }
-    }
-
-    /// Takes note of a credential that was refused.
+    /// Takes note of a credential that was answered with 401.
     pub(super) fn refused(&self, address: Option<IpAddr>) {
         if let Some(address) = address {
             let rate = self.rates.share(Limit::AddressRefusals, self.servers());
@@ -172,11 +159,6 @@ impl RateLimits {
 
     fn servers(&self) -> u32 {
         self.servers.load(Ordering::Relaxed)
-    }
-
-    fn uncounted(&self, extensions: &Extensions) -> Option<Class> {
-        let is_counted = extensions.get::<Counted>().is_some();
-        extensions.get::<Class>().copied().filter(|_| !is_counted)
     }
 
     /// The token first, so that what it is refused does not count against its tenant.
@@ -214,14 +196,17 @@ impl RateLimits {
         let rate = self.rates.share(limit, self.servers());
         Problem::rate_limited(limit.name(), &rate.to_string(), (rate.burst, rate.window()), wait)
     }
+}
 
-    fn is_known_session(&self, headers: &HeaderMap) -> bool {
-        self.session_hash(headers).is_some_and(|hash| self.sessions.get(&hash).is_some())
-    }
+/// The class of a request, unless it was counted at the door.
+fn uncounted(extensions: &Extensions) -> Option<Class> {
+    let is_counted = extensions.get::<Counted>().is_some();
+    extensions.get::<Class>().copied().filter(|_| !is_counted)
+}
 
-    fn session_hash(&self, headers: &HeaderMap) -> Option<u64> {
-        session_cookie(headers).map(|session| self.hashing.hash_one(session.to_cookie().as_bytes()))
-    }
+/// Whether there is something to look up.
+pub(super) fn presents_credential(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::AUTHORIZATION) || headers.contains_key(header::COOKIE)
 }
 
 /// All tokens of a delegation count together: its holder can write any number of them.

@@ -82,8 +82,7 @@ impl Limit {
             Self::AddressRequests => (10_000.0 * processors, 600_000.0 * processors),
             Self::AddressSignups => (2.0, 200.0),
             Self::AddressSessions => (10.0, 200.0),
-            Self::AddressMails => (1.0, 100.0),
-            Self::AddressRefusals => (50.0, 1_000.0),
+            Self::AddressRefusals => (200.0, 10_000.0),
             Self::TenantSpends => (spends, spends * 60.0),
             // Half of the tenant's, so that one agent leaves something to the others.
             Self::TokenSpends => ((spends / 2.0).max(LEAST_SPENDS), spends * 60.0),
@@ -93,7 +92,7 @@ impl Limit {
             Self::TokenWrites => (100.0, 4_000.0),
             Self::TenantReports => (20.0, 200.0),
             Self::TenantExports => (2.0, 60.0),
-            Self::TenantMails => (1.0, 100.0),
+            Self::AddressMails | Self::TenantMails => (1.0, 100.0),
         };
         Rate { per_second, burst }
     }
