@@ -28,7 +28,8 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
-    HttpOptions, HttpState, extract::source_ip, limits::presents_credential, problem::Problem, requests::method_name, trace::Trace,
+    HttpOptions, HttpState, extract::source_ip, limits::presents_credential, problem::Problem,
+    requests::method_name, trace::Trace,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
