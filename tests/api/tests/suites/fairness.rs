@@ -75,7 +75,7 @@ fn offline_children(parent: &Api, count: usize) -> Vec<String> {
     let child = |number: usize| {
         let id = DelegationId::from_uuid(Uuid::now_v7());
         let block = [format!("delegation = {id}.{number:024x}"), "budget = 5".to_owned()];
-        attenuate(token, &block.each_ref().map(|text| text.as_bytes()))
+        attenuate(token, &block.each_ref().map(String::as_bytes))
     };
     (0..count).map(child).collect()
 }
