@@ -10,7 +10,7 @@ use std::{
 
 use embedded_postgres::{Cluster, Installation, Options};
 use subgrant_service::MasterKey;
-use subgrant_store::{Database, DatabaseOptions, maintenance};
+use subgrant_store::{Database, DatabaseOptions, Shares, maintenance};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -75,6 +75,7 @@ impl Launched {
             url: url.to_owned(),
             max_connections: options.max_connections,
             acquire_timeout: Duration::from_secs(5),
+            shares: Shares::of(options.max_connections),
         };
         let explain = |error: subgrant_store::StoreError| {
             let why =

@@ -15,7 +15,7 @@ use subgrant_domain::{
 use subgrant_store::{
     LockedTx, TenantTx, audit,
     delegations::{self, Delegation},
-    events,
+    events::{self, NewEvent},
     tokens::{self, Digest, Issued, NewToken, Token},
 };
 use subgrant_token::ChainNode;
@@ -77,15 +77,21 @@ pub(crate) async fn enter(
     ledger_seq: u64,
     now: Timestamp,
 ) -> Result<(), ServiceError> {
-    for Adopted { row, token } in adopted {
-        delegations::insert(tx, row).await?;
-        tokens::insert(tx, token, row.node.id(), now).await?;
-        audit::append(tx, &audit_entry(row)).await?;
-        let told = serde_json::json!({ "budget_credits": row.node.budget, "label": row.label });
-        let told = EventKind::DelegationAdopted.at(ledger_seq, Some(row.node.id()), &told);
-        events::append(tx, &[told], now).await?;
+    if adopted.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let rows: Vec<_> = adopted.iter().map(|adopted| &adopted.row).collect();
+    delegations::insert_all(tx, &rows).await?;
+    let registered: Vec<_> = adopted.iter().map(|adopted| (&adopted.token, adopted.row.node.id())).collect();
+    tokens::insert_all(tx, &registered, now).await?;
+    audit::append_all(tx, &rows.iter().map(|row| audit_entry(row)).collect::<Vec<_>>()).await?;
+    let told: Vec<_> = rows.iter().map(|row| told(row, ledger_seq)).collect();
+    Ok(events::append(tx, &told, now).await?)
+}
+
+fn told(row: &Delegation, ledger_seq: u64) -> NewEvent {
+    let told = serde_json::json!({ "budget_credits": row.node.budget, "label": row.label });
+    EventKind::DelegationAdopted.at(ledger_seq, Some(row.node.id()), &told)
 }
 
 fn audit_entry(row: &Delegation) -> audit::Entry {

@@ -9,12 +9,12 @@ use subgrant_store::{
     tokens::{self, Digest, Issued},
 };
 use subgrant_token::{RootKey, VerificationKey};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
-    AttemptLimits, MailRoute, MasterKey, Metrics, credential::Credential, engine::Engine, event::Hub,
-    exports::Exports, master_key::UnsealError,
+    AttemptLimits, HashingOptions, MailRoute, MasterKey, Metrics, credential::Credential, engine::Engine,
+    event::Hub, exports::Exports, master_key::UnsealError, password::Hashing,
 };
 
 /// How an [`App`] is set up.
@@ -40,6 +40,8 @@ pub struct AppOptions {
     pub max_exports: usize,
     /// The most of one tenant.
     pub max_exports_per_tenant: usize,
+    /// How many passwords are hashed at once, and how many may wait.
+    pub hashing: HashingOptions,
     /// How often a password may be guessed.
     pub attempts: AttemptLimits,
     /// Where mail goes.
@@ -61,6 +63,7 @@ impl Default for AppOptions {
             stream_patience: Duration::from_secs(10),
             max_exports: 6,
             max_exports_per_tenant: 2,
+            hashing: HashingOptions::default(),
             attempts: AttemptLimits::default(),
             mail: MailRoute::Nowhere,
             proof_measure: 20_000,
@@ -79,7 +82,7 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
     pub(crate) metrics: Metrics,
     /// Password hashing is made to be slow and memory-hungry; this bounds how much of it runs at once.
-    pub(crate) password_hashing: Semaphore,
+    pub(crate) hashing: Hashing,
     pub(crate) exports: Arc<Exports>,
     pub(crate) master_key: MasterKey,
     /// Tells whoever sends that there is something to send. A hint: what nobody was told of is found by looking.
@@ -91,6 +94,8 @@ pub(crate) struct Shared {
     /// Tokens that were read and verified, by the digest of their text; of those that the ledger knows, nothing that was
     /// found out then can change.
     credentials: Cache<[u8; 32], Arc<Credential>>,
+    /// Sessions that were good lately, by tenant and digest; whether they still are is looked up each time.
+    sessions: Cache<(TenantId, [u8; 32]), ()>,
 }
 
 /// An unsealed root key with what belongs to it for good.
@@ -115,6 +120,9 @@ pub enum ServiceError {
     /// The service that a delegation is for was deleted, so that no further token is written for it.
     #[error("the service that the delegation is for was deleted")]
     AudienceDeleted,
+    /// Too much of the same kind is waiting. Nothing was begun.
+    #[error("too much of the same kind is waiting")]
+    Overloaded,
     /// A stored token chain or answer cannot be used.
     #[error("stored data is inconsistent: {0}")]
     Inconsistent(String),
@@ -129,8 +137,8 @@ impl App {
             engine: Engine::new(options.queue_capacity, options.batch_size),
             hub: Hub::new(),
             metrics: Metrics::new(),
+            hashing: Hashing::new(options.hashing),
             options,
-            password_hashing: Semaphore::new(2),
             exports,
             master_key,
             outbox: Notify::new(),
@@ -138,6 +146,7 @@ impl App {
             service_keys: Cache::new(10_000),
             issued: Cache::new(100_000),
             credentials: Cache::new(20_000),
+            sessions: Cache::new(20_000),
         }))
     }
 
@@ -156,10 +165,12 @@ impl App {
         tenant: TenantId,
         id: RootKeyId,
     ) -> Result<Option<Arc<TenantKey>>, ServiceError> {
-        match self.0.root_keys.get(&(tenant, id)) {
-            Some(key) => Ok(Some(key)),
-            None => self.root_key_in(&mut self.0.database.begin_read(tenant).await?, id).await,
+        if let Some(key) = self.0.root_keys.get(&(tenant, id)) {
+            return Ok(Some(key));
         }
+        // Nothing is known yet of who asks, who may name any tenant and key.
+        let mut tx = self.0.database.begin_read_for_stranger(tenant).await?;
+        self.root_key_in(&mut tx, id).await
     }
 
     /// The same within a transaction. Whoever holds a lock must read this way: to wait for a second connection while
@@ -204,6 +215,11 @@ impl App {
     /// The credentials of tokens that were seen before.
     pub(crate) fn credentials(&self) -> &Cache<[u8; 32], Arc<Credential>> {
         &self.0.credentials
+    }
+
+    /// Sessions that were good lately.
+    pub(crate) fn known_sessions(&self) -> &Cache<(TenantId, [u8; 32]), ()> {
+        &self.0.sessions
     }
 
     /// What the last of the digests leads to that is registered, and which one that is. One look-up, however many there are.

@@ -154,7 +154,7 @@ impl App {
         let database = &self.shared().database;
         let digest = acceptance.secret.0.digest();
         let tenant = acceptance.secret.0.tenant;
-        let mut read = database.begin_read(tenant).await?;
+        let mut read = database.begin_read_for_stranger(tenant).await?;
         let invitation = usable(&mut read, &digest).await?;
         let owner = tenants::current(&mut read).await?.ok_or(PeopleError::UnknownInvitation)?;
         drop(read);
@@ -195,7 +195,7 @@ impl App {
         let owner = tenants::current(&mut read).await?;
         drop(read);
         let (Some(user), Some(owner)) = (user, owner) else { return Err(PeopleError::InvitationUsed) };
-        if !self.is_password(acceptance.password, user.password_hash.clone()).await? {
+        if !self.is_new_password(acceptance.password, user.password_hash.clone()).await? {
             return Err(PeopleError::InvitationUsed);
         }
         let session = self.open_session(tenant, user.id, &acceptance.browser).await?;

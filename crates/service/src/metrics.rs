@@ -163,6 +163,14 @@ impl Collector for AppCollector {
         page.gauge("database_max_connections", "The most connections to the database", pool.most)?;
         let help = "Time to get a connection and begin a transaction on it";
         page.seconds("database_begin_duration", help, shared.database.begin_times())?;
+        let lanes = shared.database.lane_use();
+        let waiting = [("write", lanes.writers), ("read", lanes.readers), ("stranger", lanes.strangers)];
+        let help = "Transactions that wait for their turn, before they take a connection";
+        page.gauges("database_waiting", help, "lane", &waiting)?;
+        let hashing = shared.hashing.hashing_use();
+        let waiting = [("known", hashing.known), ("new", hashing.new)];
+        let help = "Passwords that wait to be hashed: to sign in, or because they are new";
+        page.gauges("password_hashing_waiting", help, "password", &waiting)?;
         page.gauge("event_streams", "Open streams of events", shared.hub.streams())?;
         shared.metrics.write_work(&mut page)
     }

@@ -116,13 +116,13 @@ impl App {
     pub async fn accept_reset(&self, acceptance: ResetAcceptance) -> Result<(), ResetError> {
         let database = &self.shared().database;
         let (tenant, digest) = (acceptance.secret.0.tenant, acceptance.secret.0.digest());
-        let mut read = database.begin_read(tenant).await?;
+        let mut read = database.begin_read_for_stranger(tenant).await?;
         let reset = usable(&mut read, &digest).await?;
         let owner = tenants::current(&mut read).await?.ok_or(ResetError::Unknown)?;
         let user = tenants::user_by_id(&mut read, reset.user).await?.ok_or(ResetError::Unknown)?;
         drop(read);
         if reset.used_at.is_some() {
-            let is_same = self.is_password(acceptance.password, user.password_hash).await?;
+            let is_same = self.is_new_password(acceptance.password, user.password_hash).await?;
             return if is_same { Ok(()) } else { Err(ResetError::Unknown) };
         }
         let hash = self.hash_password(acceptance.password.clone()).await?;

@@ -116,17 +116,17 @@ impl App {
         let account = tenants::account_by_email(&self.shared().database, email).await?;
         let Some((id, user)) = account else {
             // Who tries addresses learns nothing from the time that the answer takes.
-            self.hash_password(password).await?;
+            self.hash_in_vain(password).await?;
             return Ok(None);
         };
         let inconsistent =
             || ServiceError::Inconsistent(format!("the directory names an unknown account in {id}"));
-        let mut tx = self.shared().database.begin_read(id).await?;
+        let mut tx = self.shared().database.begin_read_for_stranger(id).await?;
         // Between the two look-ups the user may have been removed.
         let user = tenants::user_by_id(&mut tx, user).await?;
         drop(tx);
         let Some(user) = user else {
-            self.hash_password(password).await?;
+            self.hash_in_vain(password).await?;
             return Ok(None);
         };
         if !self.is_password(password, user.password_hash.clone()).await? {
@@ -213,6 +213,9 @@ impl App {
 
     /// Ends a session; says whether there was one.
     pub async fn sign_out(&self, session: &SessionSecret) -> Result<bool, ServiceError> {
+        if self.session_user(session).await?.is_none() {
+            return Ok(false);
+        }
         let mut tx = self.shared().database.begin(session.tenant).await?;
         let ended = sessions::end(&mut tx, &session.digest()).await?;
         tx.commit().await?;
@@ -224,8 +227,19 @@ impl App {
         &self,
         session: &SessionSecret,
     ) -> Result<Option<(Tenant, User)>, ServiceError> {
-        let mut tx = self.shared().database.begin_read(session.tenant).await?;
-        let Some(user) = sessions::user_by_digest(&mut tx, &session.digest()).await? else { return Ok(None) };
+        let (database, key) = (&self.shared().database, (session.tenant, session.digest()));
+        let mut tx = if self.is_known_session(session) {
+            database.begin_read(session.tenant).await?
+        } else {
+            database.begin_read_for_stranger(session.tenant).await?
+        };
+        let Some(user) = sessions::user_by_digest(&mut tx, &key.1).await? else { return Ok(None) };
+        self.known_sessions().insert(key, ());
         Ok(tenants::current(&mut tx).await?.map(|tenant| (tenant, user)))
+    }
+
+    /// Whether a session was good lately. Whether it still is, only the database knows.
+    pub fn is_known_session(&self, session: &SessionSecret) -> bool {
+        self.known_sessions().get(&(session.tenant, session.digest())).is_some()
     }
 }

@@ -109,7 +109,7 @@ impl App {
         let Some((id, user)) = tenants::account_by_email(database, &request.email).await? else {
             return Ok(None);
         };
-        let mut tx = database.begin(id).await?;
+        let mut tx = database.begin_read_for_stranger(id).await?;
         let inconsistent =
             || ServiceError::Inconsistent(format!("the directory names an unknown tenant {id}"));
         let tenant = tenants::current(&mut tx).await?.ok_or_else(inconsistent)?;
@@ -122,10 +122,13 @@ impl App {
         if now.duration_since(tenant.created_at) >= SHOWN_AGAIN {
             return Err(SignupError::EmailTaken);
         }
-        let is_password = self.is_password(request.password.clone(), owner.password_hash.clone()).await?;
+        drop(tx);
+        let is_password = self.is_new_password(request.password.clone(), owner.password_hash.clone()).await?;
         if !is_password || tenant.name != request.organization.as_str() {
             return Err(SignupError::IdempotencyMismatch);
         }
+        let mut tx = database.begin(id).await?;
+        let now = ledger::head(&mut tx).await?.now;
         let session = session::open(&mut tx, user, &request.browser, now).await?;
         let first_key = root_keys::first(&mut tx).await?;
         tx.commit().await?;

@@ -49,6 +49,37 @@ pub async fn append(tx: &mut LockedTx, entry: &Entry) -> Result<()> {
     Ok(())
 }
 
+/// Appends several entries to the audit log.
+pub async fn append_all(tx: &mut LockedTx, entries: &[Entry]) -> Result<()> {
+    let tenant = tx.tenant_uuid();
+    let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
+    let actors: Vec<_> = entries.iter().map(|entry| entry.actor.clone()).collect();
+    let actions: Vec<_> = entries.iter().map(|entry| entry.action.to_owned()).collect();
+    let targets: Vec<_> = entries.iter().map(|entry| entry.target.clone()).collect();
+    let details: Vec<_> = entries.iter().map(|entry| entry.details.clone()).collect();
+    let sources: Vec<_> =
+        entries.iter().map(|entry| entry.source_ip.map(|address| address.to_string())).collect();
+    let requests: Vec<_> =
+        entries.iter().map(|entry| entry.request_id.map(subgrant_domain::Id::as_uuid)).collect();
+    sqlx::query!(
+        "INSERT INTO audit (tenant_id, id, actor, action, target, details, source_ip, request_id)
+         SELECT $1, id, actor, action, target, details::json, source_ip::inet, request_id
+         FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[])
+             AS new (id, actor, action, target, details, source_ip, request_id)",
+        tenant,
+        &ids,
+        &actors,
+        &actions,
+        &targets,
+        &details,
+        &sources as _,
+        &requests as _
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
 /// An entry as it was recorded.
 #[derive(Debug, Clone)]
 pub struct Recorded {

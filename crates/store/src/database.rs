@@ -12,12 +12,19 @@ use sqlx::{
 use subgrant_domain::TenantId;
 use subgrant_metrics::{Histogram, SECONDS};
 
-use crate::Result;
+use crate::{
+    Result,
+    lanes::{Lane, LaneUse, Lanes, Pass, Shares},
+};
 
 /// A pool of connections that act as the unprivileged role.
 #[derive(Clone, Debug)]
 pub struct Database {
     pool: PgPool,
+    /// For what is nobody's: counts and look-ups on behalf of strangers may wait for each other's rows, and must not do so
+    /// with connections that tenants need. `None`: there are too few to set some apart.
+    directory: Option<PgPool>,
+    lanes: Arc<Lanes>,
     begin_times: Arc<Histogram>,
 }
 
@@ -37,16 +44,20 @@ pub struct PoolUse {
 pub struct DatabaseOptions {
     /// A PostgreSQL URL.
     pub url: String,
-    /// The most connections at once.
+    /// The most connections at once. A quarter of them is for what is no tenant's.
     pub max_connections: u32,
-    /// How long a request waits for a free connection.
+    /// How long a request waits for a free connection, once it is its turn.
     pub acquire_timeout: Duration,
+    /// How many of them are for whom.
+    pub shares: Shares,
 }
 
 /// A transaction of one tenant: row-level security shows nothing else.
 pub struct TenantTx {
+    // Ended before the next one may begin.
     tx: Transaction<'static, Postgres>,
     tenant: TenantId,
+    _pass: Pass,
 }
 
 /// A transaction that holds the tenant's lock: nobody else writes the tenant's balances, settings or ledger until it
@@ -59,13 +70,15 @@ pub struct LockedTx {
     is_revised: bool,
 }
 
-/// For statements that are planned once and go by keys: see [`Database::begin_often`].
+/// For statements that are planned once and go by keys: see [`Database::begin_for_engine`].
 const BY_KEY: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; \
                       SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 
 /// Undoes it within a transaction.
 const FOR_VALUES: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on; \
                           SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
+
+const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 /// The role every connection switches to; made by the first migration.
 const ROLE: &str = "subgrant_app";
@@ -78,38 +91,67 @@ impl Database {
         let mut first = PgConnection::connect_with(&connect).await?;
         prepare(&mut first).await?;
         first.close().await?;
-        let pool = PgPoolOptions::new()
-            .max_connections(options.max_connections)
-            .acquire_timeout(options.acquire_timeout)
-            .after_connect(|connection, _| Box::pin(prepare(connection)))
-            .after_release(|connection, _| Box::pin(is_outside_transaction(connection)))
-            .connect_with(connect.application_name("subgrant"))
-            .await?;
-        Ok(Self { pool, begin_times: Arc::new(Histogram::new(SECONDS)) })
+        let of_directory = options.max_connections / 4;
+        let pool = |connections: u32| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(options.acquire_timeout)
+                .after_connect(|connection, _| Box::pin(prepare(connection)))
+                .after_release(|connection, _| Box::pin(is_outside_transaction(connection)))
+                .connect_with(connect.clone().application_name("subgrant"))
+        };
+        let tenants = pool(options.max_connections - of_directory).await?;
+        let directory = if of_directory == 0 { None } else { Some(pool(of_directory).await?) };
+        let (lanes, begin_times) = (Arc::new(Lanes::new(options.shares)), Histogram::new(SECONDS));
+        Ok(Self { pool: tenants, directory, lanes, begin_times: Arc::new(begin_times) })
     }
 
-    /// Opens a transaction for `tenant`.
+    /// Opens a transaction for `tenant` that may write, when it is the turn of its tenant's writers.
+    ///
+    /// Whoever has a transaction of either kind must not wait for another one: all of a tenant's could wait for each other.
     pub async fn begin(&self, tenant: TenantId) -> Result<TenantTx> {
-        self.begin_as("BEGIN", tenant).await
+        self.begin_as("BEGIN", tenant, Lane::Write).await
     }
 
     /// The same for statements that come again and again, and find few rows by their keys whatever is asked for: they are
     /// planned once, to go by the keys however small a table was then. To plan a posting takes longer than to execute it for
     /// a single spend.
     pub async fn begin_often(&self, tenant: TenantId) -> Result<TenantTx> {
-        self.begin_as(&format!("BEGIN; {BY_KEY}"), tenant).await
+        self.begin_as(&format!("BEGIN; {BY_KEY}"), tenant, Lane::Write).await
+    }
+
+    /// The same for the tenant's spend engine, which has one at a time: it waits for none of the tenant's other writers but
+    /// those that are under way.
+    pub async fn begin_for_engine(&self, tenant: TenantId) -> Result<TenantTx> {
+        self.begin_with(&format!("BEGIN; {BY_KEY}"), tenant, Pass::of_engine()).await
     }
 
     /// Opens a read-only transaction for `tenant` in which all statements see the same instant.
     pub async fn begin_read(&self, tenant: TenantId) -> Result<TenantTx> {
-        self.begin_as("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", tenant).await
+        self.begin_as(BEGIN_READ, tenant, Lane::Read).await
     }
 
-    async fn begin_as(&self, begin: &str, tenant: TenantId) -> Result<TenantTx> {
+    /// The same to look a credential up that nobody has proved yet: whoever presents it may name any tenant, and must not
+    /// stand in the way of that tenant's own readers.
+    pub async fn begin_read_for_stranger(&self, tenant: TenantId) -> Result<TenantTx> {
+        self.begin_as(BEGIN_READ, tenant, Lane::Stranger).await
+    }
+
+    async fn begin_as(&self, begin: &str, tenant: TenantId, lane: Lane) -> Result<TenantTx> {
+        let pass = self.lanes.enter(tenant, lane).await?;
+        self.begin_with(begin, tenant, pass).await
+    }
+
+    async fn begin_with(&self, begin: &str, tenant: TenantId, pass: Pass) -> Result<TenantTx> {
         let asked = Instant::now();
         let begun = self.pool.begin_with(start(begin, tenant)).await;
         self.begin_times.observe(asked.elapsed());
-        Ok(TenantTx { tx: begun?, tenant })
+        Ok(TenantTx { tx: begun?, tenant, _pass: pass })
+    }
+
+    /// How many transactions wait for their turn.
+    pub fn lane_use(&self) -> LaneUse {
+        self.lanes.lane_use()
     }
 
     /// How long it took to get a connection and begin a transaction on it.
@@ -119,8 +161,10 @@ impl Database {
 
     /// How busy the pool is.
     pub fn pool_use(&self) -> PoolUse {
-        let (open, idle) = (self.pool.size() as usize, self.pool.num_idle());
-        let most = self.pool.options().get_max_connections() as usize;
+        let pools = std::iter::once(&self.pool).chain(&self.directory);
+        let sum = |of: fn(&PgPool) -> usize| pools.clone().map(of).sum::<usize>();
+        let (open, idle) = (sum(|pool| pool.size() as usize), sum(PgPool::num_idle));
+        let most = sum(|pool| pool.options().get_max_connections() as usize);
         PoolUse { busy: open.saturating_sub(idle), idle, most }
     }
 
@@ -132,12 +176,15 @@ impl Database {
 
     /// A connection without a tenant: sees the directory and nothing else.
     pub(crate) fn directory(&self) -> &PgPool {
-        &self.pool
+        self.directory.as_ref().unwrap_or(&self.pool)
     }
 
     /// Closes every connection, after the work on it has ended.
     pub async fn close(&self) {
         self.pool.close().await;
+        if let Some(directory) = &self.directory {
+            directory.close().await;
+        }
     }
 }
 
@@ -158,7 +205,7 @@ impl TenantTx {
         Ok(self.tx.commit().await?)
     }
 
-    /// In a transaction of [`Database::begin_often`]: plans the statements that follow for what they ask for, because that
+    /// In a transaction of [`Database::begin_for_engine`] or [`Database::begin_often`]: plans the statements that follow for what they ask for, because that
     /// decides how few rows they find.
     pub(crate) async fn plan_for_values(&mut self) -> Result<()> {
         self.connection().execute(FOR_VALUES).await?;
@@ -189,7 +236,7 @@ impl LockedTx {
         self.tx.commit().await
     }
 
-    /// The same, and begins the tenant's next transaction as [`Database::begin_often`] does: one round trip, and a process
+    /// The same, and begins the tenant's next transaction as [`Database::begin_for_engine`] does: one round trip, and a process
     /// of the database that has just seen the same rows.
     pub async fn commit_and_begin_often(mut self) -> Result<TenantTx> {
         self.revise().await?;

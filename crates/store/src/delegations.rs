@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use subgrant_domain::{AttributeText, DelegationId, EntryHash, Node, NodePath, RootKeyId, ServiceId};
 
+use label::index_labels;
 pub use label::{forget_label, grams_of, index_label};
 pub use list::{
     Candidates, Filter, Found, Rows, StatusFilter, count, count_active, first_children, marked, rows,
@@ -158,46 +159,39 @@ pub async fn due_expiries(tx: &mut LockedTx, now: Timestamp, limit: i64) -> Resu
 
 /// Writes a new node.
 pub async fn insert(tx: &mut LockedTx, delegation: &Delegation) -> Result<()> {
+    insert_all(tx, &[delegation]).await
+}
+
+/// Writes several new nodes, parents before their children or together with them.
+pub async fn insert_all(tx: &mut LockedTx, delegations: &[&Delegation]) -> Result<()> {
     let tenant = tx.tenant_uuid();
-    let Node { path, terms, .. } = &delegation.node;
-    let ancestors: Vec<_> = path.ancestors().iter().map(|id| id.as_uuid()).collect();
-    let limits: Vec<_> = terms.limits.iter().map(ToString::to_string).collect();
-    let place = Place::of(path);
+    let rows: Vec<_> = delegations.iter().map(|delegation| row::to_json(delegation)).collect();
     sqlx::query!(
-        "WITH balances AS (
+        "WITH new AS (
+             SELECT * FROM json_to_recordset($2::text::json) AS new (
+                 id uuid, parent_id uuid, path text, ancestor_ids uuid[], depth smallint, label text, cost_center text,
+                 department text, allocation text, budget bigint, carve_returned boolean, actions text,
+                 max_per_spend bigint, limits text[], max_depth integer, caveats text[], root_key_id uuid,
+                 expires_at timestamptz, created_at timestamptz, made_offline boolean, place text,
+                 audience_service_id uuid)
+         ), balances AS (
              INSERT INTO balances (tenant_id, delegation_id, budget, cost_center, department)
-             VALUES ($1, $2, $11, coalesce($8, ''), coalesce($9, '')))
+             SELECT $1, id, budget, coalesce(cost_center, ''), coalesce(department, '') FROM new)
          INSERT INTO delegations (tenant_id, id, parent_id, path, ancestor_ids, depth, label, cost_center, department,
              allocation, carve_returned, actions, max_per_spend, limits, max_depth, caveats, root_key_id,
              expires_at, created_at, made_offline, place, audience_service_id)
-         VALUES ($1, $2, $3, text2ltree($4), $5, $6, $7, $8, $9, $10, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
+         SELECT $1, id, parent_id, text2ltree(path), ancestor_ids, depth, label, cost_center, department,
+             allocation, carve_returned, actions, max_per_spend, limits, max_depth, caveats, root_key_id,
+             expires_at, created_at, made_offline, decode(place, 'hex'), audience_service_id
+         FROM new",
         tenant,
-        path.id().as_uuid(),
-        path.parent_id().map(subgrant_domain::Id::as_uuid),
-        path.to_string(),
-        &ancestors,
-        row::depth(path),
-        delegation.label.as_str(),
-        terms.cost_center.as_ref().map(AttributeText::as_str),
-        terms.department.as_ref().map(AttributeText::as_str),
-        delegation.node.allocation.as_str(),
-        delegation.node.budget.map(row::amount),
-        delegation.node.carve_returned,
-        terms.actions.to_string(),
-        terms.max_per_spend.map(row::amount),
-        &limits,
-        terms.max_depth.map(u32::cast_signed),
-        &delegation.caveats,
-        delegation.root_key.as_uuid(),
-        terms.expires_at.map(ToSqlx::to_sqlx) as _,
-        delegation.created_at.to_sqlx() as _,
-        delegation.made_offline,
-        place.as_bytes(),
-        delegation.audience.map(subgrant_domain::Id::as_uuid),
+        serde_json::Value::from(rows).to_string()
     )
     .execute(tx.connection())
     .await?;
-    index_label(tx, path, &delegation.label).await
+    let labels: Vec<_> =
+        delegations.iter().map(|delegation| (&delegation.node.path, &delegation.label)).collect();
+    index_labels(tx, &labels).await
 }
 
 /// How many children that were made offline each of the given nodes has; those without any are left out.

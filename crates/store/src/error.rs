@@ -12,6 +12,12 @@ pub enum StoreError {
     /// The database cannot be reached, is overloaded, or gave up: trying again later may help.
     #[error("the database is unavailable")]
     Unavailable(#[source] sqlx::Error),
+    /// Too many transactions of the tenant are waiting for their turn. Nothing was begun.
+    #[error("too many transactions of the tenant are waiting")]
+    Overloaded,
+    /// Nobody waits for this any more. Nothing was begun.
+    #[error("the caller has gone")]
+    CallerGone,
     /// A statement failed for a reason that trying again will not mend.
     #[error("a statement failed")]
     Failed(#[source] sqlx::Error),

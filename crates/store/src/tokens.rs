@@ -154,6 +154,39 @@ pub async fn insert(
     Ok(())
 }
 
+/// Registers tokens of several nodes.
+pub async fn insert_all(
+    tx: &mut LockedTx,
+    registered: &[(&NewToken, DelegationId)],
+    issued_at: Timestamp,
+) -> Result<()> {
+    let tenant = tx.tenant_uuid();
+    let digests: Vec<_> = registered.iter().map(|(token, _)| token.digest.to_vec()).collect();
+    let of_services: Vec<_> =
+        registered.iter().map(|(token, _)| token.service_digest.map(|digest| digest.to_vec())).collect();
+    let ids: Vec<_> = registered.iter().map(|(_, id)| id.as_uuid()).collect();
+    let counts = registered.iter().map(|(token, _)| crate::error::read(i16::try_from(token.caveats)));
+    let counts = counts.collect::<Result<Vec<_>>>()?;
+    let labels: Vec<_> =
+        registered.iter().map(|(token, _)| token.first_label.as_ref().map(AttributeText::as_str)).collect();
+    sqlx::query!(
+        "INSERT INTO tokens (tenant_id, digest, service_digest, delegation_id, issued_at, issued_caveats, first_label)
+         SELECT $1, digest, service_digest, id, $2, caveats, label
+         FROM unnest($3::bytea[], $4::bytea[], $5::uuid[], $6::smallint[], $7::text[])
+             AS new (digest, service_digest, id, caveats, label)",
+        tenant,
+        issued_at.to_sqlx() as _,
+        &digests,
+        &of_services as _,
+        &ids,
+        &counts,
+        &labels as _
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
 /// Ends the life of every token of a node but one, at `at` or earlier.
 pub async fn expire_others(
     tx: &mut LockedTx,

@@ -16,7 +16,7 @@ use subgrant_server::{
     http::{HttpOptions, HttpService, HttpState, TrustedProxies, service},
 };
 use subgrant_service::{App, AppOptions, MasterKey, MintRequest, Principal};
-use subgrant_store::{Database, DatabaseOptions};
+use subgrant_store::{Database, DatabaseOptions, Shares};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, UnixStream},
@@ -68,8 +68,8 @@ impl Rig {
     }
 
     async fn app(url: &str, max_connections: u32, key: &MasterKey) -> App {
-        let acquire_timeout = Duration::from_secs(5);
-        let options = DatabaseOptions { url: url.to_owned(), max_connections, acquire_timeout };
+        let (acquire_timeout, shares) = (Duration::from_secs(5), Shares::of(max_connections));
+        let options = DatabaseOptions { url: url.to_owned(), max_connections, acquire_timeout, shares };
         App::new(Database::connect(&options).await.unwrap(), key.clone(), AppOptions::default())
     }
 

@@ -9,10 +9,10 @@ use serde_json::json;
 use subgrant_server::{
     connections::{ConnectionLimits, Connections, serve},
     delivery::{self, Caller, Mailer, Senders, WebhookTargets},
-    http::{HttpOptions, HttpState, service},
+    http::{HttpOptions, HttpState, keep_count, service},
 };
 use subgrant_service::{App, AppOptions, MailRoute, MasterKey};
-use subgrant_store::{Database, DatabaseOptions};
+use subgrant_store::{Database, DatabaseOptions, Shares};
 
 use tokio::sync::watch;
 
@@ -61,6 +61,16 @@ impl TestServer {
         Self::launch(TestDatabase::create().await, MasterKey::generate(), limits, http, app).await
     }
 
+    /// The same on a database whose connections are shared in another way.
+    pub async fn start_with_shares(http: HttpOptions, app: AppOptions, shares: Shares) -> Self {
+        Self::launch_with(TestDatabase::create().await, MasterKey::generate(), http, app, shares).await
+    }
+
+    /// Counts the servers on its database, as a server in a process of its own does, until the task is aborted.
+    pub fn keep_count(&self) -> tokio::task::JoinHandle<()> {
+        tokio::spawn(keep_count(self.state.clone()))
+    }
+
     /// Another server process, as it were, on the same database: nothing is shared but PostgreSQL.
     pub async fn replica(&self) -> Self {
         self.replica_with(AppOptions::default()).await
@@ -80,10 +90,21 @@ impl TestServer {
         http: HttpOptions,
         app: AppOptions,
     ) -> Self {
+        Self::launch_with(database, master_key, http, app, Shares::of(10)).await
+    }
+
+    async fn launch_with(
+        database: TestDatabase,
+        master_key: MasterKey,
+        http: HttpOptions,
+        app: AppOptions,
+        shares: Shares,
+    ) -> Self {
         let options = DatabaseOptions {
             url: database.url.clone(),
             max_connections: 10,
             acquire_timeout: Duration::from_secs(20),
+            shares,
         };
         let pool = Database::connect(&options).await.expect("the test database accepts connections");
         let app = App::new(pool, master_key.clone(), app);

@@ -8,7 +8,7 @@ use subgrant_domain::{AttributeText, Credits, DelegationId, TenantId};
 use subgrant_service::{
     App, AppOptions, Browser, IdempotencyKey, MasterKey, MintRequest, Principal, SignupRequest, SpendRequest,
 };
-use subgrant_store::{Database, DatabaseOptions};
+use subgrant_store::{Database, DatabaseOptions, Shares};
 use subgrant_tests::{Program, Running, Scratch, attenuate, mint_request};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -124,7 +124,7 @@ impl World {
         std::fs::write(&key_file, key.to_hex().as_bytes()).expect("a scratch file can be written");
         let serve = Program::new(
             server.to_str().expect("paths are UTF-8"),
-            ["serve", "--listen", "127.0.0.1:0", "--log", "warn"],
+            ["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--rate-limit", "all=off"],
         )
         .env("SUBGRANT_DATABASE_URL", &url)
         .env("SUBGRANT_MASTER_KEY_FILE", &key_file);
@@ -142,7 +142,8 @@ impl World {
 
 async fn app(url: &str, key: &MasterKey) -> App {
     let acquire_timeout = Duration::from_secs(30);
-    let options = DatabaseOptions { url: url.to_owned(), max_connections: 20, acquire_timeout };
+    let (url, shares) = (url.to_owned(), Shares::of(20));
+    let options = DatabaseOptions { url, max_connections: 20, acquire_timeout, shares };
     let database = Database::connect(&options).await.expect("the server's role exists");
     assert!(key.belongs_to(&database).await.expect("the database answers"), "a fresh database takes any key");
     let options = AppOptions::default();

@@ -21,7 +21,7 @@ use crate::{
     connections::{self, Connections},
     delivery::{self, Caller, Mailer, Senders, WebhookTargets},
     demo,
-    http::{self, HttpOptions, HttpState},
+    http::{self, HttpOptions, HttpState, RateChange, Rates},
     launch::Launched,
     telemetry::{LogFormat, Telemetry},
 };
@@ -53,6 +53,10 @@ pub(super) struct Serve {
     /// How many children that were made offline one delegation may have in the ledger; further ones are refused.
     #[arg(long, env = "SUBGRANT_MAX_OFFLINE_CHILDREN", default_value_t = AppOptions::default().max_offline_children)]
     max_offline_children: u64,
+    /// Another rate for a limit, such as `address-signups=2:200` (two a second, 200 at once) or `address-signups=off`; `all` names
+    /// every limit. May be given several times; `docs/rate-limits.md` has the names.
+    #[arg(long = "rate-limit", env = "SUBGRANT_RATE_LIMITS", value_name = "LIMIT", value_delimiter = ',')]
+    rate_limits: Vec<RateChange>,
     #[command(flatten)]
     network: NetworkArgs,
     #[command(flatten)]
@@ -148,8 +152,14 @@ impl Serve {
         let limits = self.network.connection_limits(self.database.max_connections);
         let connections = Arc::new(Connections::new(limits, self.network.trusted_proxies()));
         let http = self.network.http_options(for_metrics.is_some(), self.public_url.as_deref());
-        let http = HttpOptions { open_signup: !self.closed_signup, webhook_targets: targets, ..http };
+        let http = HttpOptions {
+            open_signup: !self.closed_signup,
+            webhook_targets: targets,
+            rates: Rates::default().changed(&self.rate_limits),
+            ..http
+        };
         let state = HttpState::new(app.clone(), http, &connections);
+        let counting = tokio::spawn(http::keep_count(state.clone()));
         let housekeeping = tokio::spawn(background::keep_house(app.clone()));
         let alerts = tokio::spawn(background::watch_alerts(app.clone()));
         let caller = Caller::new(targets);
@@ -168,7 +178,10 @@ impl Serve {
         let watching = tokio::spawn(stop_on_signal(signals, stop, state.clone()));
         eprintln!("Listening on http://{address} (stop with Ctrl-C)");
         let listener = accepting(listener)?;
-        connections::serve(listener, http::service(state), connections, stopping, DRAIN_TIMEOUT).await;
+        let service = http::service(state.clone());
+        connections::serve(listener, service, connections, stopping, DRAIN_TIMEOUT).await;
+        counting.abort();
+        http::leave_count(&state).await;
         for task in [housekeeping, alerts, delivery, watching].into_iter().chain(metrics) {
             task.abort();
         }

@@ -58,12 +58,23 @@ pub(super) async fn read_body(
             return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail));
         }
     };
-    // Who waits for leave to send reads the refusal at once; who sends already must be heard out. HTTP/2 can stop it.
-    let waits_for_leave = seen == 0 && parts.headers.contains_key(header::EXPECT);
-    if !waits_for_leave && parts.version < Version::HTTP_2 {
+    if seen == 0 {
+        leave_unread(&parts, body);
+    } else if parts.version < Version::HTTP_2 {
         linger(&parts, body);
     }
     Err(refused)
+}
+
+/// Lets the body of a refused request come, of which nothing was read. Who waits for leave to send reads the refusal at
+/// once; who sends already must be heard out. HTTP/2 can stop it.
+pub(super) fn leave_unread(parts: &Parts, body: Body) {
+    if !HttpBody::is_end_stream(&body)
+        && !parts.headers.contains_key(header::EXPECT)
+        && parts.version < Version::HTTP_2
+    {
+        linger(parts, body);
+    }
 }
 
 /// A body on its way in.

@@ -20,6 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use subgrant_domain::RequestId;
+use subgrant_store::presence::Presence;
 use tower::{Service, util::ServiceExt as _};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -27,8 +28,10 @@ use uuid::Uuid;
 use super::{
     HttpState,
     budget::{Budget, Held},
+    extract::source_ip,
     forwarded::Client,
     intake,
+    limits::presents_credential,
     problem::Problem,
     requests::{Route, method_name},
     trace::Trace,
@@ -89,7 +92,11 @@ async fn identify(state: &HttpState, routes: Router, mut request: Request) -> Re
     let template = requests.template(route);
     let trace = Trace::begin(request.headers(), request.uri(), method_name(&method), template);
     let started = Instant::now();
+    let address = source_ip(request.extensions()).filter(|_| presents_credential(request.headers()));
     let mut response = answer(state, routes, request, (id, route), &trace).await;
+    if response.status() == StatusCode::UNAUTHORIZED {
+        state.limits.refused(address);
+    }
     let id = id.to_string();
     if let Some(problem) = problem_of(&response) {
         let allow = response.headers().get(header::ALLOW).cloned();
@@ -119,7 +126,7 @@ async fn answer(
     let span = tracing::info_span!("request", %id, %method, path, trace_id);
     let started = Instant::now();
     async {
-        let response = match intake::read_body(state, route, request).await {
+        let response = match take_in(state, route, request).await {
             Ok((request, held)) => detach(state, routes, request, held, trace).await,
             Err(problem) => problem.into_response(),
         };
@@ -153,11 +160,13 @@ fn problem_of(response: &Response) -> Option<Problem> {
 /// Lets a route answer in a task of its own. A caller that goes away, or a time limit, ends the waiting and not the
 /// work: a transaction is never cut off in the middle. What the request holds is held for as long as there is work.
 async fn detach(state: &HttpState, routes: Router, request: Request, held: Held, trace: &Trace) -> Response {
-    let work = async move {
+    // Until this function is left, by an answer or because its caller has gone, somebody waits for the work.
+    let presence = Presence::begin();
+    let work = presence.attend(async move {
         let response = routes.oneshot(request).await;
         drop(held);
         response
-    };
+    });
     let task = tokio::spawn(work.in_current_span().instrument(trace.span().clone()));
     match tokio::time::timeout(state.options.handler_timeout, task).await {
         Ok(Ok(Ok(response))) => response,
@@ -172,4 +181,17 @@ async fn detach(state: &HttpState, routes: Router, request: Request, held: Held,
             Problem::unavailable("timeout", detail).into_response()
         }
     }
+}
+
+/// Takes a request in that is within the rate limits, body and all.
+async fn take_in(state: &HttpState, route: Route, request: Request) -> Result<(Request, Held), Problem> {
+    let (mut parts, body) = request.into_parts();
+    let address = source_ip(&parts.extensions);
+    let call = (&parts.method, state.requests.template(route));
+    let judged = state.limits.at_the_door(&state.app, call, address, &parts.headers, &mut parts.extensions);
+    if let Err(problem) = judged {
+        intake::leave_unread(&parts, body);
+        return Err(problem);
+    }
+    intake::read_body(state, route, Request::from_parts(parts, body)).await
 }

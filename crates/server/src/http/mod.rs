@@ -12,6 +12,7 @@ mod forwarded;
 mod handlers;
 mod idempotency;
 mod intake;
+mod limits;
 mod middleware;
 mod openapi;
 mod problem;
@@ -36,11 +37,13 @@ use subgrant_service::App;
 pub(crate) use budget::{Budget, Held};
 pub(crate) use download::Pieces;
 pub use forwarded::{TrustedProxies, TrustedProxy};
+pub use limits::{Limit, RateChange, Rates, keep_count, leave_count};
 pub use middleware::HttpService;
 pub use openapi::document;
 pub use router::{metrics_service, service};
 
 use budget::BytesInFlight;
+use limits::{LimitsCollector, RateLimits};
 use requests::Requests;
 
 /// How requests are handled.
@@ -68,6 +71,8 @@ pub struct HttpOptions {
     pub max_batch_bytes: usize,
     /// The most bytes of requests that are not answered yet. Beyond it the answer is 503.
     pub max_bytes_in_flight: usize,
+    /// How often who may ask for what.
+    pub rates: Rates,
 }
 
 /// Who is told by `/metrics` at the address of everything else.
@@ -95,6 +100,7 @@ impl Default for HttpOptions {
             max_body_bytes: 1024 * 1024,
             max_batch_bytes: 24 * 1024 * 1024,
             max_bytes_in_flight: 256 * 1024 * 1024,
+            rates: Rates::default(),
         }
     }
 }
@@ -106,6 +112,7 @@ pub struct HttpState {
     pub(crate) options: Arc<HttpOptions>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) limits: Arc<RateLimits>,
     requests: Arc<Requests>,
     draining: Arc<AtomicBool>,
 }
@@ -115,11 +122,12 @@ impl HttpState {
     pub fn new(app: App, options: HttpOptions, connections: &Arc<Connections>) -> Self {
         let requests = Arc::new(Requests::new(router::templates()));
         let budget = Arc::new(Budget::new(options.max_bytes_in_flight));
-        let mut registry = registry(&app, &requests);
+        let limits = RateLimits::new(options.rates.clone());
+        let mut registry = registry(&app, &requests, &limits);
         registry.register_collector(Box::new(Arc::clone(connections)));
         registry.register_collector(Box::new(BytesInFlight(Arc::clone(&budget))));
         let (options, registry) = (Arc::new(options), Arc::new(registry));
-        Self { app, options, registry, budget, requests, draining: Arc::default() }
+        Self { app, options, registry, budget, limits, requests, draining: Arc::default() }
     }
 
     /// From now on the readiness probe fails, so that no new work is sent here; streams end.
@@ -134,10 +142,11 @@ impl HttpState {
 }
 
 /// Everything that `/metrics` shows.
-fn registry(app: &App, requests: &Arc<Requests>) -> Registry {
+fn registry(app: &App, requests: &Arc<Requests>, limits: &Arc<RateLimits>) -> Registry {
     let mut registry = Registry::with_prefix("subgrant");
     registry.register_collector(Box::new(requests::Build));
     registry.register_collector(Box::new(Arc::clone(requests)));
     registry.register_collector(app.collector());
+    registry.register_collector(Box::new(LimitsCollector(Arc::clone(limits))));
     registry
 }

@@ -14,6 +14,7 @@ pub(crate) use services::of_authorize;
 
 mod denials;
 mod finance;
+mod limits;
 mod mapping;
 mod services;
 

@@ -52,7 +52,7 @@ pub(super) async fn begin(
 ) -> Result<TenantTx, StoreError> {
     match ahead {
         Some(tx) => Ok(tx),
-        None => app.shared().database.begin_often(tenant).await,
+        None => app.shared().database.begin_for_engine(tenant).await,
     }
 }
 

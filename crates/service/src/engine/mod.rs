@@ -16,7 +16,7 @@ use std::{
 
 use jiff::SignedDuration;
 use subgrant_domain::{Credits, HoldId, LedgerEntry, NodePath, SpendLimits, TenantId, Tree};
-use subgrant_store::{audit, holds::Note};
+use subgrant_store::{audit, holds::Note, tokens::Digest};
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
@@ -38,6 +38,10 @@ use crate::{
 
 /// How many items are decided, or answered, before others get their turn: some hundred microseconds.
 const AT_A_TIME: usize = 50;
+
+/// How many delegations that were made offline are entered with one transaction: others of the tenant wait for its lock
+/// meanwhile.
+const MOST_ADOPTED: usize = 100;
 
 /// Why a debit was not decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +77,13 @@ impl Item {
     /// What the caller's token adds to the limits stored with the nodes.
     fn limits(&self) -> &SpendLimits {
         self.credential.as_ref().map_or(&NO_LIMITS, |credential| &credential.limits)
+    }
+
+    /// How many levels of the path the ledger did not know when the token was read, and what tells such tokens apart.
+    fn unknown_levels(&self) -> Option<(Digest, usize)> {
+        let credential = self.credential.as_ref().filter(|credential| !credential.is_registered())?;
+        let digest = credential.token.last_digest()?;
+        Some((*digest.as_bytes(), credential.path.depth() - credential.registered))
     }
 
     /// The part of the path that is in the tree: all of it, unless a node is yet to be entered. What the ledger knew when the

@@ -11,7 +11,7 @@ use subgrant_store::{LockedTx, TenantTx, idempotency::Key};
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 
 use super::{
-    AT_A_TIME, Command,
+    AT_A_TIME, Command, MOST_ADOPTED,
     commit::{Ended, Failure, Start, begin},
     draft::Draft,
     open::open,
@@ -157,7 +157,9 @@ impl Worker {
     }
 
     /// Takes the lock, reads what is missing, decides, and sends that on its way.
-    async fn begin(&mut self, commands: Vec<Command>, look_up: LookUp) {
+    async fn begin(&mut self, mut commands: Vec<Command>, look_up: LookUp) {
+        let later = commands.split_off(one_transaction(&commands));
+        self.held_back.splice(0..0, later);
         let keys = commands.iter().filter_map(|command| command.item.key.as_ref()).map(|key| &key.key);
         let keys: HashSet<_> = match look_up {
             LookUp::All => keys.cloned().collect(),
@@ -224,6 +226,20 @@ impl Worker {
             failure => give_up(&self.app, &failure, commands),
         }
     }
+}
+
+/// How many of the commands are decided with one transaction: fewer than all, where too many of them are the first of
+/// delegations that were made offline.
+fn one_transaction(commands: &[Command]) -> usize {
+    let (mut seen, mut unknown) = (HashSet::new(), 0);
+    let is_one_too_many = |command: &Command| {
+        let Some((digest, levels)) = command.item.unknown_levels() else { return false };
+        if seen.insert(digest) {
+            unknown += levels;
+        }
+        unknown > MOST_ADOPTED
+    };
+    commands.iter().position(is_one_too_many).unwrap_or(commands.len()).max(1).min(commands.len())
 }
 
 fn give_up(app: &App, failure: &Failure, commands: Vec<Command>) {

@@ -80,6 +80,9 @@ fn of_access(error: &AccessError) -> &'static str {
         AccessError::Credential(CredentialError::Service(ServiceError::Store(StoreError::Unavailable(
             _,
         )))) => "unavailable",
+        AccessError::Credential(CredentialError::Service(
+            ServiceError::Overloaded | ServiceError::Store(StoreError::Overloaded | StoreError::CallerGone),
+        )) => OVERLOADED,
         AccessError::Credential(CredentialError::Service(_)) => "internal",
         AccessError::NotPermitted(_) => "action_not_permitted",
         AccessError::Superseded => "superseded",

@@ -35,6 +35,28 @@ pub async fn index_label(tx: &mut LockedTx, path: &NodePath, label: &AttributeTe
     Ok(())
 }
 
+/// The same for several nodes.
+pub(super) async fn index_labels(tx: &mut LockedTx, nodes: &[(&NodePath, &AttributeText)]) -> Result<()> {
+    let tenant = tx.tenant_uuid();
+    let (mut all, mut places) = (Vec::new(), Vec::new());
+    for (path, label) in nodes {
+        for gram in grams(label.as_str()) {
+            all.push(gram);
+            places.push(Place::of(path).as_bytes().to_vec());
+        }
+    }
+    sqlx::query!(
+        "INSERT INTO label_grams (tenant_id, gram, place)
+         SELECT $1, gram, place FROM unnest($2::text[], $3::bytea[]) AS new (gram, place) ON CONFLICT DO NOTHING",
+        tenant,
+        &all,
+        &places
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
 /// Takes a node's former label out of the index of labels. Whoever changes a label calls this, then [`index_label`].
 pub async fn forget_label(tx: &mut LockedTx, path: &NodePath, label: &AttributeText) -> Result<()> {
     let tenant = tx.tenant_uuid();

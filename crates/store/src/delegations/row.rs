@@ -1,12 +1,14 @@
 //! Between rows and domain types.
 
+use std::fmt::Write as _;
+
 use jiff_sqlx::Timestamp;
 use subgrant_domain::{
     AttributeText, Counter, Credits, DelegationId, Newest, Node, NodePath, RootKeyId, ServiceId, Tally, Terms,
 };
 use uuid::Uuid;
 
-use super::Delegation;
+use super::{Delegation, Place};
 use crate::{Result, StoreError, error::read};
 
 /// A row of `delegations`, as selected.
@@ -115,6 +117,39 @@ impl Row {
             created_at: self.created_at.to_jiff(),
         })
     }
+}
+
+/// A new node as a row of JSON.
+pub(super) fn to_json(delegation: &Delegation) -> serde_json::Value {
+    let Node { path, terms, .. } = &delegation.node;
+    let place = Place::of(path).as_bytes().iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a string takes everything");
+        hex
+    });
+    serde_json::json!({
+        "id": path.id().as_uuid().to_string(),
+        "parent_id": path.parent_id().map(|id| id.as_uuid().to_string()),
+        "path": path.to_string(),
+        "ancestor_ids": path.ancestors().iter().map(|id| id.as_uuid().to_string()).collect::<Vec<_>>(),
+        "depth": depth(path),
+        "label": delegation.label.as_str(),
+        "cost_center": terms.cost_center.as_ref().map(AttributeText::as_str),
+        "department": terms.department.as_ref().map(AttributeText::as_str),
+        "allocation": delegation.node.allocation.as_str(),
+        "budget": delegation.node.budget.map(amount),
+        "carve_returned": delegation.node.carve_returned,
+        "actions": terms.actions.to_string(),
+        "max_per_spend": terms.max_per_spend.map(amount),
+        "limits": terms.limits.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "max_depth": terms.max_depth.map(u32::cast_signed),
+        "caveats": delegation.caveats,
+        "root_key_id": delegation.root_key.as_uuid().to_string(),
+        "expires_at": terms.expires_at.map(|at| at.to_string()),
+        "created_at": delegation.created_at.to_string(),
+        "made_offline": delegation.made_offline,
+        "place": place,
+        "audience_service_id": delegation.audience.map(|id| id.as_uuid().to_string()),
+    })
 }
 
 fn counter(start: Option<Timestamp>, spent: Option<i64>) -> Result<Option<Counter>> {

@@ -6,7 +6,7 @@ use clap::Parser;
 use serde_json::json;
 use subgrant_domain::AttributeText;
 use subgrant_service::{App, AppOptions, Browser, MasterKey, SignupRequest};
-use subgrant_store::{Database, DatabaseOptions};
+use subgrant_store::{Database, DatabaseOptions, Shares};
 use subgrant_tests::{Size, load};
 use zeroize::Zeroizing;
 
@@ -41,6 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         url: options.database_url.clone(),
         max_connections: 2,
         acquire_timeout: std::time::Duration::from_secs(5),
+        shares: Shares::of(2),
     };
     let key = MasterKey::from_hex(&options.master_key)?;
     let database = Database::connect(&connect).await?;

@@ -4,7 +4,7 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
-use subgrant_service::{Asked, Caller, Principal, SessionSecret, Usage};
+use subgrant_service::{Asked, Caller, KnownToken, Principal, SessionSecret, Usage};
 use subgrant_token::{VERIFICATION_KEY_PREFIX, VerificationKey};
 
 use super::{Origin, check_same_origin};
@@ -38,16 +38,22 @@ impl FromRequestParts<HttpState> for Spending {
 
 async fn authenticated(parts: &mut Parts, state: &HttpState, usage: Usage<'_>) -> Result<Principal, Problem> {
     let Ok(Origin { source_ip, request_id, .. }) = Origin::from_request_parts(parts, state).await;
-    if let Some(token) = bearer_token(&parts.headers)? {
-        return Ok(state.app.authenticate_token_for(usage, token, source_ip, request_id).await?);
+    if let Some(known) = parts.extensions.get::<KnownToken>() {
+        return Ok(state.app.authenticate_known(usage, known.clone(), source_ip, request_id)?);
     }
-    let Some(session) = session_cookie(&parts.headers) else {
-        let detail = "Send a token: Authorization: Bearer <token>.";
-        return Err(Problem::unauthorized("missing", detail));
+    let principal = if let Some(token) = bearer_token(&parts.headers)? {
+        state.app.authenticate_token_for(usage, token, source_ip, request_id).await?
+    } else {
+        let Some(session) = session_cookie(&parts.headers) else {
+            let detail = "Send a token: Authorization: Bearer <token>.";
+            return Err(Problem::unauthorized("missing", detail));
+        };
+        check_same_origin(&state.options, parts)?;
+        // In a box, so that a request with a token does not carry the room for this around.
+        Box::pin(state.app.authenticate_session(&session, source_ip, request_id)).await?
     };
-    check_same_origin(&state.options, parts)?;
-    // In a box, so that a request with a token does not carry the room for this around.
-    Ok(Box::pin(state.app.authenticate_session(&session, source_ip, request_id)).await?)
+    state.limits.admit_principal(&parts.extensions, &principal)?;
+    Ok(principal)
 }
 
 /// Whoever asks where resource servers may too, with their verification keys.
@@ -86,11 +92,13 @@ async fn asking_service(parts: &Parts, state: &HttpState) -> Result<Option<Calle
     let Some(text) = bearer.filter(|text| text.starts_with(VERIFICATION_KEY_PREFIX)) else { return Ok(None) };
     let malformed = |error| Problem::unauthorized("malformed", format!("This is no key: {error}."));
     let key = VerificationKey::parse(text).map_err(malformed)?;
-    Ok(Some(state.app.authenticate_service(&key).await?))
+    let caller = state.app.authenticate_service(&key).await?;
+    state.limits.admit_caller(&parts.extensions, &caller)?;
+    Ok(Some(caller))
 }
 
 /// The token of the header `Authorization`. `None`: there is no such header.
-pub(super) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let malformed = |detail: &str| Problem::unauthorized("malformed", detail);
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };

@@ -74,6 +74,7 @@ pub(in crate::http) async fn spend(
     Items(items): Items,
 ) -> Result<Json<api::SpendBatchResult>, Problem> {
     let started = Instant::now();
+    state.limits.admit_items(&principal, items.len())?;
     state.app.check_standing(&principal).await?;
     let mut spenders = Spenders { own: principal, others: HashMap::new() };
     let mut outcomes = Vec::with_capacity(items.len());

@@ -48,6 +48,12 @@ impl From<ServiceError> for Problem {
         if let ServiceError::AudienceDeleted = error {
             return super::services::audience_deleted();
         }
+        if let ServiceError::Overloaded
+        | ServiceError::Store(StoreError::Overloaded | StoreError::CallerGone) = error
+        {
+            let detail = "Too many requests of this kind are waiting. Nothing was changed.";
+            return Self::unavailable("overloaded", detail);
+        }
         tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
         match error {
             ServiceError::Store(StoreError::Unavailable(_)) => Self::unavailable(
