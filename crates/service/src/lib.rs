@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: HTTP. Callers may be handlers, background work or a command line.
 
+mod acceptance;
 mod access;
 mod adoption;
 mod alert;
@@ -15,8 +16,10 @@ mod audit;
 mod authorize;
 mod caller;
 mod chain;
+mod confirmation;
 mod credential;
 mod delegation;
+mod device;
 mod engine;
 mod event;
 mod export;
@@ -51,6 +54,7 @@ mod secret;
 mod session;
 mod sessions;
 mod settings;
+mod sign_in;
 mod signer;
 mod signup;
 mod spend;
@@ -60,6 +64,7 @@ mod verify;
 mod view;
 mod webhook;
 
+pub use acceptance::{Acceptance, Accepting};
 pub use access::{AccessError, BlockedAt, Principal, Via};
 pub use alert::{AlertError, AlertPage, AlertView, NewAlert};
 pub use app::{App, AppOptions, ServiceError};
@@ -67,6 +72,7 @@ pub use attempts::AttemptLimits;
 pub use audit::AuditPage;
 pub use authorize::{AtGateway, Authorization, AuthorizeError, ForwardedRequest};
 pub use caller::Caller;
+pub use confirmation::ConfirmationSecret;
 pub use credential::CredentialError;
 pub use engine::{EngineError, TRACES};
 pub use event::{
@@ -78,7 +84,7 @@ pub use focus::{Charge, ChargeKind, FocusError, FocusExport};
 pub use freeze::{Freeze, FreezeError};
 pub use hold_list::{HoldListRequest, HoldPage};
 pub use idempotency::{IdempotencyKey, Outcome};
-pub use invitation::{Acceptance, InvitationSecret, Invited};
+pub use invitation::{InvitationSecret, Invited};
 pub use issued::IssuedToken;
 pub use ledger::{LedgerPage, LedgerRequest};
 pub use list::{DelegationPage, ListError, ListRequest, With};
@@ -101,8 +107,9 @@ pub use resource_server::{RegisterError, RegisteredServer, ResourceServer};
 pub use revoke::{RevokeError, RevokeReceipt, RevokeRequest};
 pub use root_token::{RotateError, RotateRequest, RotatedRoot};
 pub use rotate::{RestrictError, RotateDelegationError, RotatedDelegation};
-pub use session::{Browser, SessionSecret, SignInError, SignedIn};
+pub use session::{Browser, Membership, Opened, SessionSecret, SignedIn};
 pub use settings::{SettingsChange, TenantView};
+pub use sign_in::{SignInError, SwitchError};
 pub use signup::{SignedUp, SignupError, SignupRequest};
 pub use spend::{BatchSpend, SpendRequest};
 pub use subgrant_store::{
@@ -112,7 +119,7 @@ pub use subgrant_store::{
     delegations::StatusFilter,
     holds::{HoldEntry, HoldStatus},
     outbox::{Item as OutboxItem, Kind as OutboxKind},
-    people::Member,
+    people::{Invitation, Member},
     revocations::Replaced,
     service_routes::PricedRoute,
     sessions::Session,

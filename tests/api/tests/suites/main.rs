@@ -1,5 +1,6 @@
 //! The black-box suites: one module for each subject, and one program for all of them, so that it is linked once.
 
+mod accounts;
 mod alerts;
 mod at_size;
 mod audience_forgeries;
@@ -23,6 +24,7 @@ mod forecast;
 mod freezing;
 mod gateways;
 mod gateways_nginx;
+mod guessing;
 mod hold_lists;
 mod holds;
 mod holds_ending;
@@ -33,12 +35,14 @@ mod hostile_requests;
 mod hostile_tokens;
 mod invitation_mail;
 mod invitations;
+mod inviting;
 mod isolation;
 mod ledger_export;
 mod lists;
 mod looking;
 mod memory;
 mod metrics;
+mod migration_of_accounts;
 mod migration_of_lists;
 mod mixture;
 mod money;

@@ -15,10 +15,10 @@ use std::{
 use subgrant_domain::RequestId;
 use subgrant_service::Browser;
 
-use super::problem::Problem;
+use super::{problem::Problem, respond::DEVICE_COOKIE};
 
 pub(crate) use if_match::IfMatch;
-pub(crate) use principal::{Asking, Authenticated, GatewayToken, check_same_origin, session_cookie};
+pub(crate) use principal::{Asking, Authenticated, GatewayToken, check_same_origin, cookie, session_cookie};
 pub(crate) use query::{PathId, PathIds, Query};
 
 /// From where and in which request.
@@ -26,6 +26,7 @@ pub(crate) use query::{PathId, PathIds, Query};
 pub(crate) struct Origin {
     pub(crate) source_ip: Option<IpAddr>,
     pub(crate) user_agent: Option<String>,
+    pub(crate) device: Option<String>,
     pub(crate) request_id: Option<RequestId>,
 }
 
@@ -35,7 +36,8 @@ const MAX_USER_AGENT: usize = 256;
 impl Origin {
     /// What a session remembers.
     pub(crate) fn browser(&self) -> Browser {
-        Browser { source_ip: self.source_ip, user_agent: self.user_agent.clone() }
+        let (user_agent, device) = (self.user_agent.clone(), self.device.clone());
+        Browser { source_ip: self.source_ip, user_agent, device }
     }
 }
 
@@ -51,6 +53,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Origin {
             // An IPv4 client of a dual-stack socket is the same client.
             source_ip: peer.map(|ConnectInfo(address)| address.ip().to_canonical()),
             user_agent,
+            device: cookie(&parts.headers, DEVICE_COOKIE).map(ToOwned::to_owned),
             request_id: parts.extensions.get::<RequestId>().copied(),
         })
     }
