@@ -117,8 +117,8 @@ impl App {
             attempt.succeeded(self).await?;
             return Ok(account);
         }
-        let guessed = known.is_empty() && is_proved(database, &invitation.email).await?;
-        if !guessed {
+        let is_guess = known.is_empty() && has_accounts(database, &invitation.email).await?;
+        if !is_guess {
             attempt.succeeded(self).await?;
         }
         Ok(known.into_iter().next().unwrap_or_else(|| new_account(&invitation.email, hash)))
@@ -158,10 +158,9 @@ async fn settle_account(
     }
 }
 
-/// Whether anybody has proved an address.
-async fn is_proved(database: &Database, email: &str) -> Result<bool, PeopleError> {
-    let found = accounts::of_address(database, email, 1).await?;
-    Ok(found.first().is_some_and(|account| account.verified_at.is_some()))
+/// Whether an address has accounts.
+async fn has_accounts(database: &Database, email: &str) -> Result<bool, PeopleError> {
+    Ok(!accounts::of_address(database, email, 1).await?.is_empty())
 }
 
 fn new_account(email: &str, password_hash: String) -> Account {

@@ -121,10 +121,21 @@ impl App {
 }
 
 impl Attempt {
-    /// The password was right: whoever typed it starts afresh, and the attempt does not count against the others.
+    /// The password was right: the attempt does not count.
     pub(crate) async fn succeeded(self, app: &App) -> Result<(), ServiceError> {
+        attempts::forgive(&app.shared().database, &self.own).await?;
+        self.forgive_everywhere(app).await
+    }
+
+    /// The password was right, and nobody else has an account of the address: whoever typed it starts afresh. Otherwise a stranger with
+    /// an account of the same address would, after each few guesses at somebody else's.
+    pub(crate) async fn succeeded_alone(self, app: &App) -> Result<(), ServiceError> {
+        attempts::forget(&app.shared().database, &self.own).await?;
+        self.forgive_everywhere(app).await
+    }
+
+    async fn forgive_everywhere(&self, app: &App) -> Result<(), ServiceError> {
         let database = &app.shared().database;
-        attempts::forget(database, &self.own).await?;
         for subject in &self.everywhere {
             attempts::forgive(database, subject).await?;
         }

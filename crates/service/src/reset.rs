@@ -102,7 +102,7 @@ impl App {
         for account in accounts::of_address(database, recipient, MOST_LINKS).await? {
             let membership = accounts::memberships(database, account.id, 1).await?.pop();
             let Some((tenant, user)) = membership else { continue };
-            links.extend(self.reset_link(item, tenant, user).await?);
+            links.extend(self.reset_link(item, tenant, user, account.password_version).await?);
         }
         Ok((!links.is_empty()).then(|| mail::reset(recipient, &links)))
     }
@@ -113,6 +113,7 @@ impl App {
         item: &Item,
         tenant: TenantId,
         user: UserId,
+        password_version: i32,
     ) -> Result<Option<(String, String)>, ServiceError> {
         let database = &self.shared().database;
         let Some(owner) = tenants::current(&mut database.begin_read(tenant).await?).await? else {
@@ -127,8 +128,14 @@ impl App {
         }
         let secret = self.people_secret(&mut locked, "reset", item.subject.as_bytes()).await?;
         let secret = TenantSecret::new(tenant, secret);
-        let reset =
-            Reset { id: item.subject, user, created_at: now, expires_at: now + LIFETIME, used_at: None };
+        let reset = Reset {
+            id: item.subject,
+            user,
+            password_version: Some(password_version),
+            created_at: now,
+            expires_at: now + LIFETIME,
+            used_at: None,
+        };
         if !resets::insert(&mut locked.tx, &reset, &secret.digest()).await? {
             return Ok(None);
         }
@@ -158,7 +165,7 @@ impl App {
         let member = member.filter(|_| reset.used_at.is_none()).ok_or(ResetError::Unknown)?;
         let now = locked.head.now;
         resets::mark_used(&mut locked.tx, reset.id, now).await?;
-        prove_with(locked.tx.tx(), (account.id, &account.email), hash, now).await?;
+        prove_with(locked.tx.tx(), (account.id, &account.email), hash, (reset.password_version, now)).await?;
         sessions::end_all(&mut locked.tx, member.id, None).await?;
         audit::append(&mut locked.tx, &entry(&acceptance, member.id)).await?;
         locked.commit(self).await?;
@@ -172,10 +179,14 @@ async fn prove_with(
     tx: &mut TenantTx,
     (account, email): (Uuid, &str),
     password_hash: String,
-    now: Timestamp,
+    (replaced, now): (Option<i32>, Timestamp),
 ) -> Result<(), ResetError> {
     accounts::lock_address(tx, email).await?;
     let account = accounts::lock(tx, account).await?.ok_or(ResetError::Unknown)?;
+    // The password was changed since the link was mailed, maybe in another tenant.
+    if replaced.is_some_and(|replaced| replaced != account.password_version) {
+        return Err(ResetError::Unknown);
+    }
     if accounts::proved(tx, &account.email).await?.is_some_and(|proved| proved.id != account.id) {
         return Err(ResetError::Unknown);
     }

@@ -95,9 +95,15 @@ impl App {
                 found = others;
             }
         }
-        let opened = self.open_first(&found, tenant, browser).await?.ok_or(SignInError::Wrong)?;
+        let (opened, account) = self.open_first(&found, tenant, browser).await?.ok_or(SignInError::Wrong)?;
+        let others = accounts::of_address(&self.shared().database, &account.email, 2).await?;
+        let is_alone = matches!(others.as_slice(), [only] if only.id == account.id);
         for attempt in attempts {
-            attempt.succeeded(self).await?;
+            if is_alone {
+                attempt.succeeded_alone(self).await?;
+            } else {
+                attempt.succeeded(self).await?;
+            }
         }
         Ok(opened)
     }
@@ -108,7 +114,7 @@ impl App {
         found: &[Account],
         tenant: Option<TenantId>,
         browser: &Browser,
-    ) -> Result<Option<Opened>, ServiceError> {
+    ) -> Result<Option<(Opened, Account)>, ServiceError> {
         let database = &self.shared().database;
         for account in found {
             let membership = match tenant {
@@ -119,7 +125,7 @@ impl App {
             };
             let Some((tenant, user)) = membership else { continue };
             if let Some(session) = self.open_session_with(tenant, user, account, browser, None).await? {
-                return self.opened(session, account, browser).await.map(Some);
+                return Ok(Some((self.opened(session, account, browser).await?, account.clone())));
             }
         }
         Ok(None)

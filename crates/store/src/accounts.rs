@@ -85,7 +85,7 @@ pub async fn insert(tx: &mut TenantTx, account: &Account) -> Result<()> {
         account.email,
         account.password_hash,
         account.password_version,
-        account.verified_at.map(|at| at.to_sqlx()) as _,
+        account.verified_at.map(ToSqlx::to_sqlx) as _,
         account.is_managed,
         account.signup_idempotency_key
     )
@@ -234,7 +234,7 @@ pub async fn update(tx: &mut TenantTx, account: &Account) -> Result<()> {
         account.id,
         account.password_hash,
         account.password_version,
-        account.verified_at.map(|at| at.to_sqlx()) as _,
+        account.verified_at.map(ToSqlx::to_sqlx) as _,
         account.is_managed
     )
     .execute(tx.connection())

@@ -85,7 +85,7 @@ impl App {
     }
 
     /// Whether mail goes anywhere.
-    pub(crate) fn sends_mail(&self) -> bool {
+    pub fn sends_mail(&self) -> bool {
         self.shared().options.mail != MailRoute::Nowhere
     }
 

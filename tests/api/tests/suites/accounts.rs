@@ -317,3 +317,20 @@ async fn one_password_is_one_hash_whatever_strangers_sign_up_with_the_address() 
         .expect("a count");
     assert_eq!(hashes, 4);
 }
+
+#[tokio::test]
+async fn a_link_for_a_new_password_ends_with_the_password_that_it_replaces() {
+    let smtp = SmtpServer::start();
+    let server = TestServer::start_mailing(&smtp).await;
+    let company = server.owner(&server.sign_up().await);
+    sign_up(&server, "Ann's", ANN, OWN).await;
+    let body = json!({ "token": invite(&company).await, "password": OWN });
+    let there = server.api.with_session(&server.api.post("/invite/accept", &body).await.session());
+    assert_eq!(server.api.post("/password/reset", &json!({ "email": ANN })).await.status, 202);
+    let token = smtp.wait_for(1).await[0].token("reset");
+    // The link belongs to her own organisation, and the password is changed in the company's.
+    let change = json!({ "current_password": OWN, "new_password": "another horse" });
+    assert_eq!(there.post("/password", &change).await.status, 200);
+    let body = json!({ "token": token, "password": "a horse from the mail" });
+    server.api.post("/password/reset/accept", &body).await.assert_problem(401, "invalid_reset", "older than the password");
+}
