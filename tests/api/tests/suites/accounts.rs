@@ -332,5 +332,9 @@ async fn a_link_for_a_new_password_ends_with_the_password_that_it_replaces() {
     let change = json!({ "current_password": OWN, "new_password": "another horse" });
     assert_eq!(there.post("/password", &change).await.status, 200);
     let body = json!({ "token": token, "password": "a horse from the mail" });
-    server.api.post("/password/reset/accept", &body).await.assert_problem(401, "invalid_reset", "older than the password");
+    server.api.post("/password/reset/accept", &body).await.assert_problem(
+        401,
+        "invalid_reset",
+        "older than the password",
+    );
 }

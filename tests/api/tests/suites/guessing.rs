@@ -148,7 +148,9 @@ async fn to_sign_in_to_another_account_of_the_address_gives_no_new_guesses() {
     let body = json!({ "organization": "x", "email": EMAIL, "password": "a stranger's horse" });
     assert_eq!(server.api.post("/signup", &body).await.status, 201);
     let mut answers = Vec::new();
-    for password in ["wrong horse 1", "a stranger's horse", "wrong horse 2", "a stranger's horse", "wrong horse 3"] {
+    for password in
+        ["wrong horse 1", "a stranger's horse", "wrong horse 2", "a stranger's horse", "wrong horse 3"]
+    {
         answers.push(sign_in(&server, "127.0.0.1", None, password).await.status);
     }
     for number in 0..3 {
