@@ -51,8 +51,9 @@ pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, Le
 pub use object::Object;
 pub use order::Order;
 pub use people::{
-    AcceptInvitation, AcceptPasswordReset, ChangePassword, CreateInvitation, CreateUser, CreatedUser,
-    Invitation, Member, MemberList, OpenSession, RequestPasswordReset, Role, SessionList, UpdateUser,
+    AcceptInvitation, AcceptPasswordReset, ChangePassword, ConfirmEmail, CreateInvitation, CreateUser,
+    CreatedUser, Invitation, InvitationList, Member, MemberList, OpenInvitation, OpenSession,
+    RequestEmailConfirmation, RequestPasswordReset, Role, SessionList, UpdateUser,
 };
 pub use period::{AccountingPeriod, AccountingPeriodList, ChangePeriod, PeriodStatus};
 pub use problem::{FieldError, Problem};
@@ -62,7 +63,8 @@ pub use route::{PricedRoute, ReplacedRoutes, RouteWarning, ServiceRoutes};
 pub use service::{CreateService, CreatedService, Service, ServiceList};
 pub use spend::{BatchItem, BatchOutcome, CreateSpend, RefundSpend, Spend, SpendBatch, SpendBatchResult};
 pub use tenant::{
-    RotateRoot, RotatedRoot, Session, SignIn, SignUp, SignedUp, Tenant, TenantSettings, UpdateTenant, User,
+    Membership, RotateRoot, RotatedRoot, Session, SignIn, SignUp, SignedUp, SwitchTenant, Tenant,
+    TenantSettings, UpdateTenant, User,
 };
 pub use verify::{RequestToVerify, Verification, VerifyToken};
 pub use webhook::{

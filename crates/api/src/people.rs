@@ -46,7 +46,7 @@ pub struct MemberList {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"email": "ann@acme.example", "role": "viewer", "password": "correct horse battery staple"}))]
 pub struct CreateUser {
-    /// The address; no other account may have it.
+    /// The address; no other member may have it.
     pub email: String,
     /// What the member may do.
     pub role: Role,
@@ -127,9 +127,36 @@ pub struct Invitation {
     pub token: String,
     /// Until when.
     pub expires_at: String,
-    /// Whether the person is sent a mail with the token. Where not, hand it over yourself.
+    /// Whether the person is sent a mail with the token: where a mail server is configured and your own address is confirmed. Where
+    /// not, hand it over yourself.
     #[serde(default)]
     pub mailed: bool,
+}
+
+/// The invitations that nobody has accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InvitationList {
+    /// Newest first.
+    pub data: Vec<OpenInvitation>,
+}
+
+/// An invitation that can still be accepted. Its token was shown once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "id": "usr_01kaq2v0j8e4kbhgdw2n4cmxf1", "email": "ann@acme.example", "role": "viewer",
+    "created_at": "2026-11-27T09:28:11.204511Z", "expires_at": "2026-12-04T09:28:11.204511Z"
+}))]
+pub struct OpenInvitation {
+    /// The id that the person will have: `usr_…`.
+    pub id: String,
+    /// The address.
+    pub email: String,
+    /// What the person will be allowed to do.
+    pub role: Role,
+    /// RFC 3339, UTC.
+    pub created_at: String,
+    /// Until when it can be accepted.
+    pub expires_at: String,
 }
 
 /// Accepts an invitation.
@@ -139,8 +166,10 @@ pub struct Invitation {
 pub struct AcceptInvitation {
     /// The invitation's token.
     pub token: String,
-    /// The password that the person chooses: 8–1,024 bytes.
-    pub password: String,
+    /// The password of an account that the address has, or the one that the person chooses: 8–1,024 bytes. Without it, the account
+    /// that is signed in accepts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
 }
 
 /// Replaces the password of whoever is signed in.
@@ -172,4 +201,18 @@ pub struct AcceptPasswordReset {
     pub token: String,
     /// 8–1,024 bytes.
     pub password: String,
+}
+
+/// Asks for a mail with which the own address is confirmed. It has no fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestEmailConfirmation {}
+
+/// Confirms an address.
+#[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"token": "eml_0195….9f2c…"}))]
+pub struct ConfirmEmail {
+    /// What the mail's link carries after `#token=`.
+    pub token: String,
 }

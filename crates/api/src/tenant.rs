@@ -125,6 +125,29 @@ pub struct SignIn {
     pub email: String,
     /// The password.
     pub password: String,
+    /// `ten_…` of the organisation to sign in to; absent: the one that the account has belonged to for longest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<String>,
+}
+
+/// Where to go on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"tenant_id": "ten_01kaq2v0j8e4kbhgdw2n4cmxf1"}))]
+pub struct SwitchTenant {
+    /// `ten_…` of an organisation that the account belongs to.
+    pub tenant_id: String,
+}
+
+/// An organisation that an account belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Membership {
+    /// `ten_…`.
+    pub tenant_id: String,
+    /// The organisation's name.
+    pub organization: String,
+    /// owner, admin, finance or viewer.
+    pub role: String,
 }
 
 /// Who is signed in.
@@ -134,4 +157,8 @@ pub struct Session {
     pub tenant: Tenant,
     /// The user.
     pub user: User,
+    /// Whether the person has confirmed the address by mail.
+    pub email_confirmed: bool,
+    /// The organisations that the account belongs to, this one included.
+    pub tenants: Vec<Membership>,
 }

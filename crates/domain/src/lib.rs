@@ -8,6 +8,7 @@
 
 mod action;
 mod credits;
+mod email;
 mod event;
 mod forecast;
 mod id;
@@ -25,6 +26,7 @@ mod window;
 
 pub use action::{Action, ActionSet, UnknownAction};
 pub use credits::{Credits, CreditsError};
+pub use email::{NotAnAddress, parse_email};
 pub use event::EventPosition;
 pub use forecast::{DailyRate, RunOut};
 pub use id::{

@@ -23,6 +23,9 @@ pub enum TextError {
     /// Starts or ends with white space.
     #[error("must not start or end with white space")]
     SurroundingSpace,
+    /// Holds the beginning of a link.
+    #[error("must not contain ://, as links do")]
+    Link,
     /// Holds a control, separator, format-override, surrogate or private-use character.
     #[error("must not contain control, line-break or text-direction characters")]
     ForbiddenCharacter,
@@ -49,6 +52,12 @@ impl AttributeText {
             return Err(TextError::ForbiddenCharacter);
         }
         Ok(Self(text))
+    }
+
+    /// Checks a name that strangers are shown, in mails: it may hold no link.
+    pub fn name(text: impl Into<String>) -> Result<Self, TextError> {
+        let text = Self::new(text)?;
+        if text.0.contains("://") { Err(TextError::Link) } else { Ok(text) }
     }
 
     /// The text itself.
@@ -97,6 +106,13 @@ mod tests {
             assert_eq!(AttributeText::new(text).map(|t| t.0), Ok(text.to_owned()));
         }
         assert!(AttributeText::new("x".repeat(256)).is_ok());
+    }
+
+    #[test]
+    fn a_name_holds_no_link() {
+        assert!(AttributeText::name("Acme: Research / Development").is_ok());
+        assert_eq!(AttributeText::name("Pay at https://evil.example"), Err(TextError::Link));
+        assert_eq!(AttributeText::name("a\nb"), Err(TextError::ForbiddenCharacter));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use subgrant_domain::{Allocation, AttributeText, ChildRequest, Credits, DelegationId};
+use subgrant_domain::{Allocation, AttributeText, ChildRequest, Credits, DelegationId, TenantId};
 use subgrant_service::{App, Browser, ListRequest, MintRequest, Principal, SignupRequest};
-use subgrant_store::tenants;
+use subgrant_store::accounts;
 use zeroize::Zeroizing;
 
 const EMAIL: &str = "demo@subgrant.example";
@@ -64,9 +64,16 @@ pub(crate) struct Demo {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// The tenant of the oldest account with the demo's address.
+async fn demo_tenant(app: &App) -> Result<Option<TenantId>, Failure> {
+    let Some(account) = accounts::of_address(app.database(), EMAIL, 1).await?.pop() else { return Ok(None) };
+    let membership = accounts::memberships(app.database(), account.id, 1).await?.pop();
+    Ok(membership.map(|(tenant, _)| tenant))
+}
+
 /// Creates the demo tenant and whatever of its tree is missing, or has ended.
 pub(crate) async fn ensure(app: &App) -> Result<Demo, Failure> {
-    let tenant = if let Some((tenant, _)) = tenants::account_by_email(app.database(), EMAIL).await? {
+    let tenant = if let Some(tenant) = demo_tenant(app).await? {
         tenant
     } else {
         let request = SignupRequest {

@@ -3,27 +3,36 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use subgrant_domain::{NodePath, RequestId, Role, TenantId, UserId};
+use subgrant_domain::{Role, TenantId, UserId};
 use subgrant_store::{
-    TenantTx, audit, outbox,
+    accounts, attempts, audit, outbox,
     people::{self, Invitation, Member},
-    tenants,
 };
 use zeroize::Zeroizing;
 
 use crate::{
-    App, Browser, IdempotencyKey, Outcome, PeopleError, Principal, ServiceError, SessionSecret, SignedIn,
+    AccessError, App, IdempotencyKey, Outcome, PeopleError, Principal, ServiceError,
     app::fresh_id,
+    attempts::{invitation_subjects, per_day_of},
     event::EventKind,
-    idempotency::bound::record_bound,
+    idempotency::{self, bound::record_bound},
     locked::{Loaded, LockedTenant},
-    people::{facts, may_grant, told},
+    people::{acting, facts, may_grant, may_manage, told},
     secret::TenantSecret,
-    session,
 };
 
 /// How long an invitation can be accepted.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 7);
+
+/// The most invitations that a tenant makes in a day, and of one address.
+const PER_TENANT: i32 = 200;
+const PER_ADDRESS: i32 = 10;
+
+/// The most invitations that are mailed to one address in a day, whichever tenants make them.
+const MAILS: i32 = 5;
+
+/// The most invitations that are listed.
+const MOST_LISTED: i64 = 1_000;
 
 /// What marks an invitation's text.
 const PREFIX: &str = "inv_";
@@ -36,6 +45,14 @@ impl InvitationSecret {
     /// Reads a text; `None` where it is not one of ours.
     pub fn parse(text: &str) -> Option<Self> {
         text.strip_prefix(PREFIX).and_then(TenantSecret::parse).map(Self)
+    }
+
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        self.0.digest()
+    }
+
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.0.tenant
     }
 
     /// The text.
@@ -56,18 +73,8 @@ pub struct Invited {
     pub expires_at: Timestamp,
     /// What the person is to be sent. Shown once, and again only to the same request.
     pub secret: InvitationSecret,
-}
-
-/// An invitation that somebody accepts.
-pub struct Acceptance {
-    /// What the person was sent.
-    pub secret: InvitationSecret,
-    /// The password that the person chooses.
-    pub password: Zeroizing<String>,
-    /// From where the request came.
-    pub browser: Browser,
-    /// In which request.
-    pub request_id: Option<RequestId>,
+    /// Whether the person is mailed.
+    pub is_mailed: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,6 +83,8 @@ struct Answer {
     email: String,
     role: String,
     expires_at: Timestamp,
+    #[serde(default)]
+    is_mailed: bool,
 }
 
 impl App {
@@ -100,6 +109,7 @@ impl App {
         if people::is_member(locked.tx.tx(), &email).await? {
             return Err(PeopleError::EmailTaken);
         }
+        let is_mailed = self.admit_invitation(&mut locked, principal, &email).await?;
         let now = locked.head.now;
         let expires_at = now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX);
         let invitation =
@@ -109,6 +119,7 @@ impl App {
             email: invitation.email.clone(),
             role: role.to_string(),
             expires_at,
+            is_mailed: is_mailed && self.mails_people(),
         };
         let secret = self.invitation_secret(&mut locked, invitation.user).await?;
         people::invite(&mut locked.tx, &invitation, &secret.0.digest()).await?;
@@ -117,7 +128,7 @@ impl App {
         let entry = principal.audit_entry("user.invite", invitation.user.to_string(), &details);
         audit::append(&mut locked.tx, &entry).await?;
         locked.announce(EventKind::UserInvited, None, &told(&member)).await?;
-        if self.sends_mail() {
+        if is_mailed {
             let (subject, recipient) = (invitation.user.as_uuid(), Some(invitation.email.as_str()));
             outbox::insert(locked.tx.tx(), outbox::Kind::Invitation, subject, recipient).await?;
         }
@@ -128,12 +139,72 @@ impl App {
         Ok(Outcome::fresh(invited))
     }
 
+    /// Refuses more invitations than a tenant may make in a day. Says whether the person is mailed: where a mail server is
+    /// configured, only for somebody who has proved the own address, and not more than a few times a day to one address.
+    async fn admit_invitation(
+        &self,
+        locked: &mut LockedTenant,
+        principal: &Principal,
+        email: &str,
+    ) -> Result<bool, PeopleError> {
+        let [of_tenant, of_address, mails] = invitation_subjects(principal.tenant.as_uuid(), email);
+        let tx = locked.tx.tx();
+        for (subject, per_day) in [(of_tenant, PER_TENANT), (of_address, PER_ADDRESS)] {
+            if let Some(wait) = attempts::count_in(tx, &subject, per_day_of(per_day)).await? {
+                return Err(PeopleError::TooMany(wait));
+            }
+        }
+        if !self.mails_people() {
+            return Ok(self.sends_mail());
+        }
+        let (inviter, ..) = acting(principal)?;
+        let account = accounts::of_user(tx, inviter).await?;
+        let is_proved = account.is_some_and(|account| account.verified_at.is_some());
+        let full = is_proved && attempts::count_in(tx, &mails, per_day_of(MAILS)).await?.is_some();
+        Ok(is_proved && !full)
+    }
+
+    /// The invitations that nobody has accepted yet, the newest first.
+    pub async fn invitations(&self, principal: &Principal) -> Result<Vec<Invitation>, PeopleError> {
+        let mut read = self.read(principal).await?;
+        acting(principal)?;
+        may_manage(principal)?;
+        Ok(people::outstanding_invitations(&mut read.tx, MOST_LISTED).await?)
+    }
+
+    /// Takes an invitation back that nobody has accepted yet. Who may make it may.
+    pub async fn withdraw_invitation(
+        &self,
+        principal: &Principal,
+        user: UserId,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Outcome<()>, PeopleError> {
+        self.check_standing(principal).await?;
+        may_manage(principal)?;
+        let (mut locked, key) = self.lock_people(principal, "DELETE /invite/{id}", key).await?;
+        if let Some(key) = &key
+            && key.find::<()>(&mut locked).await?.is_some()
+        {
+            return Ok(Outcome::replayed(()));
+        }
+        let found = people::outstanding_invitation(locked.tx.tx(), user).await?;
+        let invitation = found.ok_or(AccessError::NotFound)?;
+        may_grant(principal, invitation.role)?;
+        people::withdraw(&mut locked.tx, &invitation.email).await?;
+        let details = json!({ "before": facts(&future_member(&invitation)), "after": null });
+        let entry = principal.audit_entry("user.withdraw_invitation", user.to_string(), &details);
+        audit::append(&mut locked.tx, &entry).await?;
+        idempotency::record(&mut locked, key.as_ref(), 204, &()).await?;
+        locked.commit(self).await?;
+        Ok(Outcome::fresh(()))
+    }
+
     async fn invited(&self, locked: &mut LockedTenant, answer: Answer) -> Result<Invited, ServiceError> {
         let role = answer.role.parse();
         let role = role.map_err(|_| ServiceError::Inconsistent(format!("the role {}", answer.role)))?;
         let secret = self.invitation_secret(locked, answer.user).await?;
-        let Answer { user, email, expires_at, .. } = answer;
-        Ok(Invited { user, email, role, expires_at, secret })
+        let Answer { user, email, expires_at, is_mailed, .. } = answer;
+        Ok(Invited { user, email, role, expires_at, secret, is_mailed })
     }
 
     pub(crate) async fn invitation_secret(
@@ -144,89 +215,9 @@ impl App {
         let secret = self.people_secret(loaded, "invitation", user.as_uuid().as_bytes()).await?;
         Ok(InvitationSecret(TenantSecret::new(loaded.tx().tenant(), secret)))
     }
-
-    /// Makes the person who was invited a member and opens a session. Whoever does not get the answer may ask again with
-    /// the same password.
-    pub async fn accept_invitation(
-        &self,
-        acceptance: Acceptance,
-    ) -> Result<Outcome<(SignedIn, SessionSecret)>, PeopleError> {
-        let database = &self.shared().database;
-        let digest = acceptance.secret.0.digest();
-        let tenant = acceptance.secret.0.tenant;
-        let mut read = database.begin_read_for_stranger(tenant).await?;
-        let invitation = usable(&mut read, &digest).await?;
-        let owner = tenants::current(&mut read).await?.ok_or(PeopleError::UnknownInvitation)?;
-        drop(read);
-        if invitation.accepted_at.is_some() {
-            return self.accepted_again(tenant, &invitation, acceptance).await.map(Outcome::replayed);
-        }
-        let hash = self.hash_password(acceptance.password.clone()).await?;
-        let mut locked = LockedTenant::open(database, tenant, &[&NodePath::root(owner.root)]).await?;
-        // It may have been accepted or replaced meanwhile.
-        let invitation = usable(locked.tx.tx(), &digest).await?;
-        if invitation.accepted_at.is_some() {
-            return Err(PeopleError::InvitationUsed);
-        }
-        let now = locked.head.now;
-        let member = Member { created_at: now, ..future_member(&invitation) };
-        if !people::insert(&mut locked.tx, &member, &hash).await? {
-            return Err(PeopleError::EmailTaken);
-        }
-        people::accept(&mut locked.tx, member.id, now).await?;
-        let session = session::open(locked.tx.tx(), member.id, &acceptance.browser, now).await?;
-        audit::append(&mut locked.tx, &acceptance_entry(&acceptance, &member)).await?;
-        locked.announce(EventKind::UserCreated, None, &told(&member)).await?;
-        let user = tenants::user_by_id(locked.tx.tx(), member.id).await?;
-        let user = user.ok_or_else(|| ServiceError::Inconsistent("a new user is missing".to_owned()))?;
-        locked.commit(self).await?;
-        Ok(Outcome::fresh((SignedIn { tenant: owner, user }, session)))
-    }
-
-    /// The same answer for the same request: secret and password prove it.
-    async fn accepted_again(
-        &self,
-        tenant: TenantId,
-        invitation: &Invitation,
-        acceptance: Acceptance,
-    ) -> Result<(SignedIn, SessionSecret), PeopleError> {
-        let mut read = self.shared().database.begin_read(tenant).await?;
-        let user = tenants::user_by_id(&mut read, invitation.user).await?;
-        let owner = tenants::current(&mut read).await?;
-        drop(read);
-        let (Some(user), Some(owner)) = (user, owner) else { return Err(PeopleError::InvitationUsed) };
-        if !self.is_new_password(acceptance.password, user.password_hash.clone()).await? {
-            return Err(PeopleError::InvitationUsed);
-        }
-        let session = self.open_session(tenant, user.id, &acceptance.browser).await?;
-        Ok((SignedIn { tenant: owner, user }, session))
-    }
 }
 
-/// The invitation with this digest, accepted or not; refused where it is too old.
-async fn usable(tx: &mut TenantTx, digest: &[u8; 32]) -> Result<Invitation, PeopleError> {
-    let found = people::invitation_by_digest(tx, digest).await?;
-    let invitation = found.ok_or(PeopleError::UnknownInvitation)?;
-    let now = subgrant_store::ledger::head(tx).await?.now;
-    if invitation.accepted_at.is_none() && invitation.expires_at <= now {
-        return Err(PeopleError::InvitationExpired);
-    }
-    Ok(invitation)
-}
-
-fn future_member(invitation: &Invitation) -> Member {
+pub(crate) fn future_member(invitation: &Invitation) -> Member {
     let Invitation { user, email, role, created_at, .. } = invitation.clone();
     Member { id: user, email, role, created_at }
-}
-
-fn acceptance_entry(acceptance: &Acceptance, member: &Member) -> audit::Entry {
-    audit::Entry {
-        id: uuid::Uuid::now_v7(),
-        actor: member.id.to_string(),
-        action: "user.accept",
-        target: member.id.to_string(),
-        details: json!({ "before": null, "after": facts(member) }).to_string(),
-        source_ip: acceptance.browser.source_ip,
-        request_id: acceptance.request_id,
-    }
 }

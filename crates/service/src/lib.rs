@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: HTTP. Callers may be handlers, background work or a command line.
 
+mod acceptance;
 mod access;
 mod adoption;
 mod alert;
@@ -15,8 +16,10 @@ mod audit;
 mod authorize;
 mod caller;
 mod chain;
+mod confirmation;
 mod credential;
 mod delegation;
+mod device;
 mod engine;
 mod event;
 mod export;
@@ -55,6 +58,7 @@ mod service_key;
 mod session;
 mod sessions;
 mod settings;
+mod sign_in;
 mod signup;
 mod spend;
 mod tree;
@@ -65,6 +69,7 @@ mod view;
 mod webhook;
 mod window_counters;
 
+pub use acceptance::{Acceptance, Accepting};
 pub use access::{AccessError, BlockedAt, Principal, Via};
 pub use alert::{AlertError, AlertPage, AlertView, NewAlert};
 pub use app::{App, AppOptions, ServiceError};
@@ -72,6 +77,7 @@ pub use attempts::AttemptLimits;
 pub use audit::AuditPage;
 pub use authorize::{AtGateway, Authorization, AuthorizeError, ForwardedRequest, GatewayError, ShownToken};
 pub use caller::Caller;
+pub use confirmation::ConfirmationSecret;
 pub use credential::CredentialError;
 pub use engine::{EngineError, TRACES};
 pub use event::{
@@ -84,7 +90,7 @@ pub use focus::{Charge, ChargeKind, FocusError, FocusExport};
 pub use freeze::{Freeze, FreezeError};
 pub use hold_list::{HoldListRequest, HoldPage};
 pub use idempotency::{IdempotencyKey, Outcome};
-pub use invitation::{Acceptance, InvitationSecret, Invited};
+pub use invitation::{InvitationSecret, Invited};
 pub use issued::IssuedToken;
 pub use known::KnownToken;
 pub use ledger::{LedgerPage, LedgerRequest};
@@ -110,8 +116,9 @@ pub use resource_server::{RegisterError, RegisteredServer, ResourceServer};
 pub use revoke::{RevokeError, RevokeReceipt, RevokeRequest};
 pub use root_token::{RotateError, RotateRequest, RotatedRoot};
 pub use rotate::{RestrictError, RotateDelegationError, RotatedDelegation};
-pub use session::{Browser, SessionSecret, SignInError, SignedIn};
+pub use session::{Browser, Membership, Opened, SessionSecret, SignedIn};
 pub use settings::{SettingsChange, TenantView};
+pub use sign_in::{SignInError, SwitchError};
 pub use signup::{SignedUp, SignupError, SignupRequest};
 pub use spend::{BatchSpend, SpendRequest};
 pub use subgrant_store::{
@@ -121,7 +128,7 @@ pub use subgrant_store::{
     delegations::StatusFilter,
     holds::{HoldEntry, HoldStatus, Note as HoldNote},
     outbox::{Item as OutboxItem, Kind as OutboxKind},
-    people::Member,
+    people::{Invitation, Member},
     revocations::Replaced,
     service_routes::PricedRoute,
     sessions::Session,

@@ -9,7 +9,8 @@ use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-use subgrant_store::{StoreError, presence};
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use subgrant_store::{StoreError, accounts, presence};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
@@ -98,14 +99,31 @@ impl Drop for Waiting<'_> {
 }
 
 impl App {
-    /// Hashes a new password into PHC format.
-    pub(crate) async fn hash_password(&self, password: Zeroizing<String>) -> Result<String, ServiceError> {
-        hashing(&self.shared().hashing.new, move || hash(&password)).await?
+    /// Hashes a password that somebody chooses for an account of an address, into PHC format. All passwords of an address have one
+    /// salt, so that whoever signs in costs one hash, however many accounts the address has.
+    pub(crate) async fn hash_password(
+        &self,
+        email: &str,
+        password: Zeroizing<String>,
+    ) -> Result<String, ServiceError> {
+        let fresh = STANDARD_NO_PAD.encode(rand::random::<[u8; 16]>());
+        let salt = accounts::ensure_salt(&self.shared().database, email, &fresh).await?;
+        self.hash_with_salt(&self.shared().hashing.new, password, &salt).await
     }
 
-    /// Takes as long as [`App::is_password`], for an account that does not exist.
-    pub(crate) async fn hash_in_vain(&self, password: Zeroizing<String>) -> Result<(), ServiceError> {
-        hashing(&self.shared().hashing.known, move || hash(&password)).await?.map(drop)
+    /// Hashes a password that somebody signs in with: the spelling of the address that has accounts, and the hash. An address that
+    /// has none costs as much, so that whoever tries addresses learns nothing from the time that the answer takes.
+    pub(crate) async fn hash_attempt(
+        &self,
+        spellings: &[String],
+        password: Zeroizing<String>,
+    ) -> Result<Option<(String, String)>, ServiceError> {
+        let found = accounts::salt(&self.shared().database, spellings).await?;
+        let Some((email, salt)) = found else {
+            self.hash_with_salt(&self.shared().hashing.known, password, &STANDARD_NO_PAD.encode([0; 16])).await?;
+            return Ok(None);
+        };
+        Ok(Some((email, self.hash_with_salt(&self.shared().hashing.known, password, &salt).await?)))
     }
 
     /// Whether a password is the one that was hashed, of somebody who signs in.
@@ -125,10 +143,21 @@ impl App {
     ) -> Result<bool, ServiceError> {
         hashing(&self.shared().hashing.new, move || is_hashed(&password, &hash)).await?
     }
+
+    async fn hash_with_salt(
+        &self,
+        queue: &Queue,
+        password: Zeroizing<String>,
+        salt: &str,
+    ) -> Result<String, ServiceError> {
+        let salt = STANDARD_NO_PAD.decode(salt);
+        let salt = salt.map_err(|error| ServiceError::Inconsistent(format!("a salt: {error}")))?;
+        hashing(queue, move || hash(&password, &salt)).await?
+    }
 }
 
-fn hash(password: &str) -> Result<String, ServiceError> {
-    let hash = Argon2::default().hash_password(password.as_bytes());
+fn hash(password: &str, salt: &[u8]) -> Result<String, ServiceError> {
+    let hash = Argon2::default().hash_password_with_salt(password.as_bytes(), salt);
     hash.map(|hash| hash.to_string()).map_err(|error| ServiceError::Inconsistent(error.to_string()))
 }
 

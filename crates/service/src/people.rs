@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use subgrant_domain::{Role, UserId};
 use subgrant_store::{
-    StoreError, audit,
+    StoreError,
+    accounts::{self, Account},
+    audit,
     people::{self, Member},
     root_keys, sessions,
 };
 use subgrant_token::derive_secret;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -63,8 +66,8 @@ pub enum PeopleError {
     /// The tenant would have no owner any more.
     #[error("the last owner must stay one")]
     LastOwner,
-    /// The address has an account, here or elsewhere.
-    #[error("an account with this e-mail address exists")]
+    /// The address is a member's.
+    #[error("the address is a member's already")]
     EmailTaken,
     /// The current password is another.
     #[error("the current password is another")]
@@ -81,6 +84,21 @@ pub enum PeopleError {
     /// The invitation was accepted before.
     #[error("the invitation was used")]
     InvitationUsed,
+    /// The account has another address than the one that was invited, or than the one that is to be proved.
+    #[error("the account has another address")]
+    OtherAddress,
+    /// Somebody else chose the account's password, so that it cannot be used beyond its tenant yet.
+    #[error("the account has no password of its owner's own")]
+    ManagedAccount,
+    /// The link that is to prove an address is none of ours.
+    #[error("there is no such link")]
+    UnknownConfirmation,
+    /// It is too old.
+    #[error("the link has expired")]
+    ConfirmationExpired,
+    /// So many are invited, or mailed, that more must wait.
+    #[error("too many for now")]
+    TooMany(std::time::Duration),
 }
 
 impl From<ServiceError> for PeopleError {
@@ -142,7 +160,8 @@ impl App {
         Ok(people::by_id(&mut read.tx, id).await?.ok_or(AccessError::NotFound)?)
     }
 
-    /// Makes somebody a member at once.
+    /// Makes somebody a member at once, with an account of the tenant's own: the password is for this tenant alone, and whoever has
+    /// the address keeps whatever accounts there are.
     pub async fn create_member(
         &self,
         principal: &Principal,
@@ -158,7 +177,7 @@ impl App {
             Some(_) => None,
         };
         let password = request.password.clone().or_else(|| made_up.clone());
-        let hash = self.hash_password(password.expect("one was given or made up")).await?;
+        let hash = self.hash_password(&request.email, password.expect("one was given or made up")).await?;
         let (mut locked, key) = self.lock_people(principal, "POST /user", key).await?;
         if let Some(key) = &key
             && let Some(repeated) = key.find_bound::<Answer>(principal, &mut locked).await?
@@ -173,7 +192,9 @@ impl App {
         }
         let NewMember { email, role, .. } = request;
         let member = Member { id, email, role, created_at: locked.head.now };
-        if !people::insert(&mut locked.tx, &member, &hash).await? {
+        let account = managed_account(&member, hash);
+        accounts::insert(locked.tx.tx(), &account).await?;
+        if !people::insert(&mut locked.tx, &member, account.id).await? {
             return Err(PeopleError::EmailTaken);
         }
         people::withdraw(&mut locked.tx, &member.email).await?;
@@ -326,7 +347,7 @@ pub(crate) fn acting(principal: &Principal) -> Result<(UserId, Role, [u8; 32]), 
     }
 }
 
-fn may_manage(principal: &Principal) -> Result<(), PeopleError> {
+pub(crate) fn may_manage(principal: &Principal) -> Result<(), PeopleError> {
     let (_, role, _) = acting(principal)?;
     if role.may_manage_people() { Ok(()) } else { Err(PeopleError::RoleTooLow) }
 }
@@ -340,6 +361,19 @@ pub(crate) fn may_grant(principal: &Principal, role: Role) -> Result<(), PeopleE
 /// Refuses to lose the last owner. Under the lock, so that two owners cannot go at the same time.
 async fn another_owner(locked: &mut LockedTenant) -> Result<(), PeopleError> {
     if people::count_owners(&mut locked.tx).await? > 1 { Ok(()) } else { Err(PeopleError::LastOwner) }
+}
+
+/// An account whose password whoever adds the member knows. It is the tenant's alone, whoever has the address.
+fn managed_account(member: &Member, password_hash: String) -> Account {
+    Account {
+        id: Uuid::now_v7(),
+        email: member.email.clone(),
+        password_hash,
+        password_version: 1,
+        verified_at: None,
+        is_managed: true,
+        signup_idempotency_key: None,
+    }
 }
 
 /// For the audit log.

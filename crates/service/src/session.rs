@@ -1,26 +1,33 @@
 //! Dashboard sessions: a random secret in a cookie, its digest in the database.
 
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
-use subgrant_domain::{TenantId, UserId};
+use subgrant_domain::{Role, TenantId, UserId};
 use subgrant_store::{
-    TenantTx, audit, delegations, people, resets,
+    TenantTx,
+    accounts::{self, Account},
+    audit, resets,
     sessions::{self, Session},
     tenants::{self, Tenant, User},
 };
 use zeroize::Zeroizing;
 
-use crate::{App, PeopleError, Principal, ServiceError, app::fresh_id, people::acting};
+use crate::{
+    AccessError, App, PeopleError, Principal, ServiceError, app::fresh_id, attempts::Whence, people::acting,
+};
 
 /// How long a session lasts.
-const LIFETIME: SignedDuration = SignedDuration::from_hours(12);
+pub(crate) const LIFETIME: SignedDuration = SignedDuration::from_hours(12);
+
+/// The most tenants of an account that are listed.
+const MOST_MEMBERSHIPS: i64 = 50;
 
 /// What the cookie carries: the tenant, so that its shard can be found, and 32 random bytes.
 #[derive(Clone)]
 pub struct SessionSecret {
-    tenant: TenantId,
+    pub(crate) tenant: TenantId,
     secret: Zeroizing<[u8; 32]>,
 }
 
@@ -54,19 +61,40 @@ pub struct Browser {
     pub source_ip: Option<IpAddr>,
     /// What the browser calls itself; at most 256 bytes.
     pub user_agent: Option<String>,
+    /// What it was given when it signed in before.
+    pub device: Option<String>,
 }
 
-/// Opens a session for a user of the transaction's tenant.
+/// Opens a session for a user of the transaction's tenant, whose account this is.
 pub(crate) async fn open(
     tx: &mut TenantTx,
     user: UserId,
+    account: &Account,
     browser: &Browser,
     now: Timestamp,
 ) -> Result<SessionSecret, ServiceError> {
+    open_until(tx, user, account, browser, (now, now + LIFETIME)).await
+}
+
+pub(crate) async fn open_until(
+    tx: &mut TenantTx,
+    user: UserId,
+    account: &Account,
+    browser: &Browser,
+    (created_at, expires_at): (Timestamp, Timestamp),
+) -> Result<SessionSecret, ServiceError> {
     let secret = SessionSecret::fresh(tx.tenant());
-    let Browser { source_ip, user_agent } = browser.clone();
-    let (id, expires_at) = (fresh_id(), now + LIFETIME);
-    let session = Session { id, user, created_at: now, expires_at, source_ip, user_agent };
+    let Browser { source_ip, user_agent, .. } = browser.clone();
+    let session = Session {
+        id: fresh_id(),
+        user,
+        account: account.id,
+        password_version: account.password_version,
+        created_at,
+        expires_at,
+        source_ip,
+        user_agent,
+    };
     sessions::insert(tx, &session, &secret.digest()).await?;
     Ok(secret)
 }
@@ -77,101 +105,34 @@ pub struct SignedIn {
     pub tenant: Tenant,
     /// The user.
     pub user: User,
+    /// Whether whoever has the account has proved the address.
+    pub is_confirmed: bool,
+    /// The tenants that the account belongs to, this one included, the oldest membership first.
+    pub memberships: Vec<Membership>,
 }
 
-/// Why nobody was signed in.
-#[derive(Debug, thiserror::Error)]
-pub enum SignInError {
-    /// Address and password do not belong together.
-    #[error("address and password do not belong together")]
-    Wrong,
-    /// Too many attempts have failed; how long to wait.
-    #[error("too many attempts")]
-    TooManyAttempts(Duration),
-    /// Not the caller's fault.
-    #[error(transparent)]
-    Service(#[from] ServiceError),
+/// A tenant that an account belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The organisation's name.
+    pub organization: String,
+    /// What the person may do there.
+    pub role: Role,
+}
+
+/// A session that was just opened, or goes on under another secret.
+pub struct Opened {
+    /// Who is signed in.
+    pub signed_in: SignedIn,
+    /// What the browser shows from now on.
+    pub session: SessionSecret,
+    /// By which the browser is known the next time; `None`: it is known already.
+    pub device: Option<Zeroizing<String>>,
 }
 
 impl App {
-    /// Opens a session, if address and password belong together.
-    pub async fn sign_in(
-        &self,
-        email: &str,
-        password: Zeroizing<String>,
-        browser: &Browser,
-    ) -> Result<(SignedIn, SessionSecret), SignInError> {
-        let attempt = self.attempt(email, browser.source_ip).await?.map_err(SignInError::TooManyAttempts)?;
-        let signed_in = self.check_password(email, password, browser).await?.ok_or(SignInError::Wrong)?;
-        attempt.succeeded(self).await?;
-        Ok(signed_in)
-    }
-
-    async fn check_password(
-        &self,
-        email: &str,
-        password: Zeroizing<String>,
-        browser: &Browser,
-    ) -> Result<Option<(SignedIn, SessionSecret)>, ServiceError> {
-        let account = tenants::account_by_email(&self.shared().database, email).await?;
-        let Some((id, user)) = account else {
-            // Who tries addresses learns nothing from the time that the answer takes.
-            self.hash_in_vain(password).await?;
-            return Ok(None);
-        };
-        let inconsistent =
-            || ServiceError::Inconsistent(format!("the directory names an unknown account in {id}"));
-        let mut tx = self.shared().database.begin_read_for_stranger(id).await?;
-        // Between the two look-ups the user may have been removed.
-        let user = tenants::user_by_id(&mut tx, user).await?;
-        drop(tx);
-        let Some(user) = user else {
-            self.hash_in_vain(password).await?;
-            return Ok(None);
-        };
-        if !self.is_password(password, user.password_hash.clone()).await? {
-            return Ok(None);
-        }
-        let mut tx = self.shared().database.begin_read(id).await?;
-        let tenant = tenants::current(&mut tx).await?.ok_or_else(inconsistent)?;
-        drop(tx);
-        let Some(session) = self.open_session_with(&tenant, &user, browser).await? else { return Ok(None) };
-        Ok(Some((SignedIn { tenant, user }, session)))
-    }
-
-    /// Opens a session in a transaction of its own.
-    pub(crate) async fn open_session(
-        &self,
-        tenant: TenantId,
-        user: UserId,
-        browser: &Browser,
-    ) -> Result<SessionSecret, ServiceError> {
-        let mut tx = self.shared().database.begin(tenant).await?;
-        let now = subgrant_store::ledger::head(&mut tx).await?.now;
-        let session = open(&mut tx, user, browser, now).await?;
-        tx.commit().await?;
-        Ok(session)
-    }
-
-    /// The same for a user whose password was looked at a while ago: `None` where it was changed, or the user removed,
-    /// since then. Under the lock, so that no session survives the change that was to end it.
-    async fn open_session_with(
-        &self,
-        tenant: &Tenant,
-        user: &User,
-        browser: &Browser,
-    ) -> Result<Option<SessionSecret>, ServiceError> {
-        let tx = self.shared().database.begin(tenant.id).await?;
-        let (mut tx, standing) = delegations::lock(tx).await?;
-        let current = tenants::user_by_id(tx.tx(), user.id).await?;
-        if current.is_none_or(|current| current.password_hash != user.password_hash) {
-            return Ok(None);
-        }
-        let session = open(tx.tx(), user.id, browser, standing.now).await?;
-        tx.commit().await?;
-        Ok(Some(session))
-    }
-
     /// Replaces the password of the user who is signed in. Every other session of the user ends, and this one goes on
     /// under a new secret.
     pub async fn change_password(
@@ -183,32 +144,59 @@ impl App {
         let mut read = self.read(principal).await?;
         let (id, _, own) = acting(principal)?;
         let inconsistent = || ServiceError::Inconsistent("a session without user".to_owned());
-        let user = tenants::user_by_id(&mut read.tx, id).await?.ok_or_else(inconsistent)?;
+        let account = accounts::of_user(&mut read.tx, id).await?.ok_or_else(inconsistent)?;
         drop(read);
-        let attempt = self.attempt(&user.email, principal.source_ip).await?;
+        // Counted for the session alone: no stranger keeps a person from a new password.
+        let attempt = self.attempt(&account.email, Whence::Session(own)).await?;
         let attempt = attempt.map_err(PeopleError::TooManyAttempts)?;
-        if !self.is_password(current, user.password_hash.clone()).await? {
+        if !self.is_password(current, account.password_hash.clone()).await? {
             return Err(PeopleError::WrongPassword);
         }
         attempt.succeeded(self).await?;
-        let hash = self.hash_password(new).await?;
+        let hash = self.hash_password(&account.email, new).await?;
         let (mut locked, _) = self.lock_people(principal, "POST /password", None).await?;
-        people::set_password(&mut locked.tx, id, &hash).await?;
+        let locked_account = accounts::lock(locked.tx.tx(), account.id).await?;
+        let Some(before) = locked_account.filter(|now| now.password_version == account.password_version)
+        else {
+            return Err(AccessError::NoSession.into());
+        };
+        let password_version = before.password_version + 1;
+        let account = Account { password_hash: hash, password_version, ..before };
+        accounts::update(locked.tx.tx(), &account).await?;
         sessions::end_all(&mut locked.tx, id, Some(&own)).await?;
         resets::withdraw(&mut locked.tx, id).await?;
         let session = SessionSecret::fresh(principal.tenant);
         sessions::renew(&mut locked.tx, &own, &session.digest()).await?;
         let entry = principal.audit_entry("user.password", id.to_string(), &serde_json::json!({}));
         audit::append(&mut locked.tx, &entry).await?;
-        let user = tenants::user_by_id(locked.tx.tx(), id).await?.ok_or_else(inconsistent)?;
-        let tenant = tenants::current(locked.tx.tx()).await?.ok_or_else(inconsistent)?;
         locked.commit(self).await?;
-        Ok((SignedIn { tenant, user }, session))
+        let signed_in = self.signed_in(&session).await?.ok_or(AccessError::NoSession)?;
+        Ok((signed_in, session))
     }
 
-    /// Who is signed in with a session.
+    /// Who is signed in with a session, and where else.
     pub async fn signed_in(&self, session: &SessionSecret) -> Result<Option<SignedIn>, ServiceError> {
-        Ok(self.session_user(session).await?.map(|(tenant, user)| SignedIn { tenant, user }))
+        let database = &self.shared().database;
+        let mut read = database.begin_read(session.tenant).await?;
+        let Some((account, user)) = account_of(&mut read, session).await? else { return Ok(None) };
+        let Some(tenant) = tenants::current(&mut read).await? else { return Ok(None) };
+        drop(read);
+        let mut memberships = Vec::new();
+        for (id, member) in accounts::memberships(database, account.id, MOST_MEMBERSHIPS).await? {
+            if id == tenant.id {
+                let organization = tenant.name.clone();
+                memberships.push(Membership { tenant: id, organization, role: user.role });
+                continue;
+            }
+            let mut read = database.begin_read(id).await?;
+            let (member, there) =
+                (tenants::user_by_id(&mut read, member).await?, tenants::current(&mut read).await?);
+            if let (Some(member), Some(there)) = (member, there) {
+                memberships.push(Membership { tenant: id, organization: there.name, role: member.role });
+            }
+        }
+        let is_confirmed = account.verified_at.is_some();
+        Ok(Some(SignedIn { tenant, user, is_confirmed, memberships }))
     }
 
     /// Ends a session; says whether there was one.
@@ -242,4 +230,13 @@ impl App {
     pub fn is_known_session(&self, session: &SessionSecret) -> bool {
         self.known_sessions().get(&(session.tenant, session.digest())).is_some()
     }
+}
+
+/// The account and the user of a session that has not ended.
+pub(crate) async fn account_of(
+    tx: &mut TenantTx,
+    session: &SessionSecret,
+) -> Result<Option<(Account, User)>, ServiceError> {
+    let Some(user) = sessions::user_by_digest(tx, &session.digest()).await? else { return Ok(None) };
+    Ok(accounts::of_user(tx, user.id).await?.map(|account| (account, user)))
 }

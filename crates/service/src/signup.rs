@@ -3,11 +3,14 @@
 use jiff::{Timestamp, Unit};
 use subgrant_domain::{AttributeText, DelegationId, Node, RequestId, Role, RootKeyId, TenantId, UserId};
 use subgrant_store::{
-    StoreError, audit,
+    StoreError,
+    accounts::{self, Account},
+    audit,
     delegations::{self, Delegation},
     ledger, root_keys,
     tenants::{self, Tenant, User},
 };
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -50,17 +53,19 @@ pub struct SignedUp {
     pub root_token: Zeroizing<String>,
     /// The owner's session.
     pub session: SessionSecret,
+    /// By which the browser is known the next time.
+    pub device: Zeroizing<String>,
 }
 
 /// Why nobody was signed up.
 #[derive(Debug, thiserror::Error)]
 pub enum SignupError {
-    /// The address belongs to an account.
-    #[error("an account with this e-mail address exists")]
-    EmailTaken,
     /// The idempotency key was used for a sign-up with other data.
     #[error("this Idempotency-Key was used for another request")]
     IdempotencyMismatch,
+    /// The key was used for this very sign-up, too long ago for the root token to be shown again.
+    #[error("the root token was shown once")]
+    ShownOnce,
     /// Not the caller's fault.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -68,73 +73,91 @@ pub enum SignupError {
 
 impl From<StoreError> for SignupError {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Conflict(_) => Self::EmailTaken,
-            other => Self::Service(other.into()),
-        }
+        Self::Service(error.into())
     }
 }
 
 impl App {
-    /// Creates a tenant with its owner, root node and root key; opens a session.
+    /// Creates a tenant with its owner, root node and root key; opens a session. The owner's account is a new one, whether or not
+    /// the address has others: nobody has proved anything yet, and strangers must not learn which addresses have accounts.
     pub async fn sign_up(&self, request: SignupRequest) -> Result<Outcome<SignedUp>, SignupError> {
-        if let Some(existing) = self.replay_sign_up(&request).await? {
+        let hash = self.hash_password(&request.email, request.password.clone()).await?;
+        if let Some(existing) = self.replay_sign_up(&request, &hash).await? {
             return Ok(Outcome::replayed(existing));
         }
-        let owner = User {
-            id: fresh_id(),
+        let account = Account {
+            id: Uuid::now_v7(),
             email: request.email.clone(),
-            password_hash: self.hash_password(request.password.clone()).await?,
-            role: Role::Owner,
+            password_hash: hash,
+            password_version: 1,
+            verified_at: None,
+            is_managed: false,
             signup_idempotency_key: request.idempotency_key.clone(),
         };
+        let owner = User { id: fresh_id(), email: request.email.clone(), role: Role::Owner };
         // In microseconds, as it will be read back.
         let now = Timestamp::now().round(Unit::Microsecond).expect("today can be rounded");
         let (id, root) = (fresh_id(), fresh_id());
         let tenant = Tenant { id, name: request.organization.to_string(), root, created_at: now };
-        let tx = self.shared().database.begin(id).await?;
-        let mut tx = tenants::insert(tx, &tenant, &owner).await?;
+        let mut tx = self.shared().database.begin(id).await?;
+        accounts::insert(&mut tx, &account).await?;
+        let mut tx = tenants::insert(tx, &tenant, &owner, account.id).await?;
         let (key_id, key) = self.create_root_key(tx.tx(), now).await?;
-        let session = session::open(tx.tx(), owner.id, &request.browser, now).await?;
+        let session = session::open(tx.tx(), owner.id, &account, &request.browser, now).await?;
         delegations::insert(&mut tx, &root_row(root, key_id, now)).await?;
         audit::append(&mut tx, &audit_entry(&request, &tenant, &owner)).await?;
         tx.commit().await?;
         let root_token = Zeroizing::new(chain::root_token(self, id, key_id, &key)?.to_text());
-        Ok(Outcome::fresh(signed_up(tenant, &owner, root_token, session)))
+        let opened = (session, self.device_cookie(account.id));
+        Ok(Outcome::fresh(signed_up(tenant, &owner, root_token, opened)))
     }
 
     /// The same answer for the same request: recognised by its key, and proved by the password.
-    async fn replay_sign_up(&self, request: &SignupRequest) -> Result<Option<SignedUp>, SignupError> {
+    async fn replay_sign_up(
+        &self,
+        request: &SignupRequest,
+        hash: &str,
+    ) -> Result<Option<SignedUp>, SignupError> {
         let database = &self.shared().database;
-        let Some((id, user)) = tenants::account_by_email(database, &request.email).await? else {
+        let Some(key) = &request.idempotency_key else { return Ok(None) };
+        let Some(account) = accounts::by_signup_key(database, &request.email, key).await? else {
             return Ok(None);
         };
-        let mut tx = database.begin_read_for_stranger(id).await?;
-        let inconsistent =
-            || ServiceError::Inconsistent(format!("the directory names an unknown tenant {id}"));
+        let membership = accounts::memberships(database, account.id, 1).await?.pop();
+        let Some((id, user)) = membership else { return Ok(None) };
+        let mut tx = database.begin(id).await?;
+        let inconsistent = || ServiceError::Inconsistent(format!("an account names an unknown tenant {id}"));
         let tenant = tenants::current(&mut tx).await?.ok_or_else(inconsistent)?;
-        let owner = tenants::user_by_id(&mut tx, user).await?.ok_or_else(inconsistent)?;
-        if request.idempotency_key.is_none() || owner.signup_idempotency_key != request.idempotency_key {
-            return Err(SignupError::EmailTaken);
-        }
-        // The answer holds the root token.
-        let now = ledger::head(&mut tx).await?.now;
-        if now.duration_since(tenant.created_at) >= SHOWN_AGAIN {
-            return Err(SignupError::EmailTaken);
-        }
-        drop(tx);
-        let is_password = self.is_new_password(request.password.clone(), owner.password_hash.clone()).await?;
-        if !is_password || tenant.name != request.organization.as_str() {
+        if account.password_hash != hash || tenant.name != request.organization.as_str() {
             return Err(SignupError::IdempotencyMismatch);
         }
-        let mut tx = database.begin(id).await?;
+        let owner = tenants::user_by_id(&mut tx, user).await?.ok_or_else(inconsistent)?;
         let now = ledger::head(&mut tx).await?.now;
-        let session = session::open(&mut tx, user, &request.browser, now).await?;
+        // The answer holds the root token.
+        if now.duration_since(tenant.created_at) >= SHOWN_AGAIN {
+            return Err(SignupError::ShownOnce);
+        }
+        let session = session::open(&mut tx, user, &account, &request.browser, now).await?;
         let first_key = root_keys::first(&mut tx).await?;
         tx.commit().await?;
         let key = self.root_key(id, first_key).await?.ok_or_else(inconsistent)?;
         let root_token = Zeroizing::new(chain::root_token(self, id, key.id, &key.key)?.to_text());
-        Ok(Some(signed_up(tenant, &owner, root_token, session)))
+        let opened = (session, self.device_cookie(account.id));
+        Ok(Some(signed_up(tenant, &owner, root_token, opened)))
+    }
+
+    /// Whether an address has an account that belongs to an organisation of this name, among its oldest ones.
+    pub async fn belongs_to_organization(&self, email: &str, name: &str) -> Result<bool, ServiceError> {
+        let database = &self.shared().database;
+        for account in accounts::of_address(database, email, 10).await? {
+            for (tenant, _) in accounts::memberships(database, account.id, 10).await? {
+                let found = tenants::current(&mut database.begin_read(tenant).await?).await?;
+                if found.is_some_and(|tenant| tenant.name == name) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -170,7 +193,7 @@ fn signed_up(
     tenant: Tenant,
     owner: &User,
     root_token: Zeroizing<String>,
-    session: SessionSecret,
+    (session, device): (SessionSecret, Zeroizing<String>),
 ) -> SignedUp {
     SignedUp {
         tenant: tenant.id,
@@ -181,5 +204,6 @@ fn signed_up(
         root: tenant.root,
         root_token,
         session,
+        device,
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: decisions. What may be written is decided by `subgrant-domain`.
 
+pub mod accounts;
 pub mod alerts;
 pub mod attempts;
 pub mod audit;

@@ -13,6 +13,8 @@ use crate::{Database, Result, StoreError, TenantTx};
 pub enum Kind {
     /// A mail with which somebody sets a new password, if the address is somebody's.
     Reset,
+    /// A mail with which somebody proves an address.
+    Confirmation,
     /// A mail that invites somebody.
     Invitation,
     /// A mail that tells of an alert.
@@ -22,12 +24,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Reset, Self::Invitation, Self::Alert, Self::Webhook];
+    const ALL: [Self; 5] = [Self::Reset, Self::Confirmation, Self::Invitation, Self::Alert, Self::Webhook];
 
     /// The word used in SQL.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Reset => "reset",
+            Self::Confirmation => "confirmation",
             Self::Invitation => "invitation",
             Self::Alert => "alert",
             Self::Webhook => "webhook",

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use subgrant_domain::{Role, UserId};
+use uuid::Uuid;
 
-use crate::{LockedTx, Result, TenantTx, delegations::row::expect_rows, error::read};
+use crate::{LockedTx, Result, TenantTx, accounts, delegations::row::expect_rows, error::read};
 
 /// A member of the tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,33 +97,25 @@ pub async fn count_owners(tx: &mut LockedTx) -> Result<i64> {
     Ok(owners)
 }
 
-/// Makes somebody a member; says whether the address was free. The address is unique over all tenants.
-pub async fn insert(tx: &mut LockedTx, member: &Member, password_hash: &str) -> Result<bool> {
+/// Makes an account a member; `false`: the address is a member's already.
+pub async fn insert(tx: &mut LockedTx, member: &Member, account: Uuid) -> Result<bool> {
     let tenant = tx.tenant_uuid();
     let entered = sqlx::query!(
-        "INSERT INTO account_directory (email, tenant_id, user_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-        member.email,
-        tenant,
-        member.id.as_uuid()
-    )
-    .execute(tx.connection())
-    .await?
-    .rows_affected();
-    if entered == 0 {
-        return Ok(false);
-    }
-    sqlx::query!(
-        "INSERT INTO users (tenant_id, id, email, password_hash, role, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO users (tenant_id, id, email, role, created_at) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (tenant_id, email) WHERE removed_at IS NULL DO NOTHING",
         tenant,
         member.id.as_uuid(),
         member.email,
-        password_hash,
         member.role.as_str(),
         member.created_at.to_sqlx() as _
     )
     .execute(tx.connection())
-    .await?;
-    Ok(true)
+    .await?
+    .rows_affected();
+    if entered > 0 {
+        accounts::join(tx.tx(), account, member.id).await?;
+    }
+    Ok(entered > 0)
 }
 
 /// Gives a member another role.
@@ -140,30 +133,12 @@ pub async fn set_role(tx: &mut LockedTx, id: UserId, role: Role) -> Result<()> {
     expect_rows(updated, 1)
 }
 
-/// Gives a member another password.
-pub async fn set_password(tx: &mut LockedTx, id: UserId, password_hash: &str) -> Result<()> {
-    let tenant = tx.tenant_uuid();
-    let updated = sqlx::query!(
-        "UPDATE users SET password_hash = $3 WHERE tenant_id = $1 AND id = $2 AND removed_at IS NULL",
-        tenant,
-        id.as_uuid(),
-        password_hash
-    )
-    .execute(tx.connection())
-    .await?
-    .rows_affected();
-    expect_rows(updated, 1)
-}
-
-/// Ends a membership: the password is forgotten, and the address is free again.
+/// Ends a membership. The person's password is forgotten with the last one.
 pub async fn remove(tx: &mut LockedTx, id: UserId, at: Timestamp) -> Result<()> {
     let tenant = tx.tenant_uuid();
-    sqlx::query!("DELETE FROM account_directory WHERE tenant_id = $1 AND user_id = $2", tenant, id.as_uuid())
-        .execute(tx.connection())
-        .await?;
+    accounts::leave(tx.tx(), id).await?;
     let removed = sqlx::query!(
-        "UPDATE users SET removed_at = $3, password_hash = '', signup_idempotency_key = NULL
-         WHERE tenant_id = $1 AND id = $2 AND removed_at IS NULL",
+        "UPDATE users SET removed_at = $3 WHERE tenant_id = $1 AND id = $2 AND removed_at IS NULL",
         tenant,
         id.as_uuid(),
         at.to_sqlx() as _
@@ -252,6 +227,22 @@ pub async fn outstanding_invitation(tx: &mut TenantTx, user: UserId) -> Result<O
     .fetch_optional(tx.connection())
     .await?;
     row.map(InvitationRow::into_invitation).transpose()
+}
+
+/// The invitations that nobody has accepted and that can be, newest first; at most `limit`.
+pub async fn outstanding_invitations(tx: &mut TenantTx, limit: i64) -> Result<Vec<Invitation>> {
+    let rows = sqlx::query_as!(
+        InvitationRow,
+        r#"SELECT user_id, email, role, created_at AS "created_at: _", expires_at AS "expires_at: _",
+               accepted_at AS "accepted_at: _"
+           FROM invitations WHERE tenant_id = $1 AND accepted_at IS NULL AND expires_at > clock_timestamp()
+           ORDER BY created_at DESC, user_id DESC LIMIT $2"#,
+        tx.tenant().as_uuid(),
+        limit
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    rows.into_iter().map(InvitationRow::into_invitation).collect()
 }
 
 /// A row of `invitations`, as selected.

@@ -14,6 +14,8 @@ pub struct Reset {
     pub id: Uuid,
     /// Whose password.
     pub user: UserId,
+    /// The number of the password that it replaces, unless it was made before that was noted.
+    pub password_version: Option<i32>,
     /// When it was made.
     pub created_at: Timestamp,
     /// From when on it cannot be used.
@@ -46,14 +48,15 @@ pub async fn insert(tx: &mut LockedTx, reset: &Reset, digest: &[u8; 32]) -> Resu
     .execute(tx.connection())
     .await?;
     sqlx::query!(
-        "INSERT INTO password_resets (tenant_id, id, user_id, digest, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant_id, id) DO NOTHING",
+        "INSERT INTO password_resets (tenant_id, id, user_id, digest, created_at, expires_at, password_version)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant_id, id) DO NOTHING",
         tenant,
         reset.id,
         reset.user.as_uuid(),
         &digest[..],
         reset.created_at.to_sqlx() as _,
-        reset.expires_at.to_sqlx() as _
+        reset.expires_at.to_sqlx() as _,
+        reset.password_version
     )
     .execute(tx.connection())
     .await?;
@@ -63,7 +66,7 @@ pub async fn insert(tx: &mut LockedTx, reset: &Reset, digest: &[u8; 32]) -> Resu
 /// The permission whose secret has this digest.
 pub async fn by_digest(tx: &mut TenantTx, digest: &[u8; 32]) -> Result<Option<Reset>> {
     let row = sqlx::query!(
-        r#"SELECT id, user_id, created_at AS "created_at: jiff_sqlx::Timestamp",
+        r#"SELECT id, user_id, password_version, created_at AS "created_at: jiff_sqlx::Timestamp",
                expires_at AS "expires_at: jiff_sqlx::Timestamp", used_at AS "used_at: jiff_sqlx::Timestamp"
            FROM password_resets WHERE tenant_id = $1 AND digest = $2"#,
         tx.tenant().as_uuid(),
@@ -74,6 +77,7 @@ pub async fn by_digest(tx: &mut TenantTx, digest: &[u8; 32]) -> Result<Option<Re
     Ok(row.map(|row| Reset {
         id: row.id,
         user: UserId::from_uuid(row.user_id),
+        password_version: row.password_version,
         created_at: row.created_at.to_jiff(),
         expires_at: row.expires_at.to_jiff(),
         used_at: row.used_at.map(jiff_sqlx::Timestamp::to_jiff),

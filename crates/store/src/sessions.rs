@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use subgrant_domain::{SessionId, TenantId, UserId};
+use uuid::Uuid;
 
 use crate::{
     Database, LockedTx, Result, TenantTx,
@@ -23,6 +24,10 @@ pub struct Session {
     pub id: SessionId,
     /// Whose it is.
     pub user: UserId,
+    /// Which account it was opened with.
+    pub account: Uuid,
+    /// The number of the account's password then.
+    pub password_version: i32,
     /// When it was opened.
     pub created_at: Timestamp,
     /// When it ends by itself.
@@ -36,12 +41,15 @@ pub struct Session {
 /// Opens a session.
 pub async fn insert(tx: &mut TenantTx, session: &Session, digest: &Digest) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO sessions (tenant_id, digest, id, user_id, created_at, expires_at, source_ip, user_agent)
-         VALUES ($1, $2, $3, $4, $5, $6, $7::text::inet, $8)",
+        "INSERT INTO sessions (tenant_id, digest, id, user_id, account_id, password_version, created_at, expires_at, source_ip,
+             user_agent)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::inet, $10)",
         tx.tenant().as_uuid(),
         &digest[..],
         session.id.as_uuid(),
         session.user.as_uuid(),
+        session.account,
+        session.password_version,
         session.created_at.to_sqlx() as _,
         session.expires_at.to_sqlx() as _,
         session.source_ip.map(|address| address.to_string()),
@@ -52,28 +60,45 @@ pub async fn insert(tx: &mut TenantTx, session: &Session, digest: &Digest) -> Re
     Ok(())
 }
 
-/// The user of a session that has not expired.
+/// The user of a session that has not expired, whose account and password are what they were when it was opened.
 pub async fn user_by_digest(tx: &mut TenantTx, digest: &Digest) -> Result<Option<User>> {
-    let user = sqlx::query_scalar!(
-        "SELECT user_id FROM sessions WHERE tenant_id = $1 AND digest = $2 AND expires_at > clock_timestamp()",
+    let session = sqlx::query!(
+        "SELECT s.user_id FROM sessions s JOIN memberships m ON m.tenant_id = s.tenant_id AND m.user_id = s.user_id
+         JOIN accounts a ON a.id = m.account_id AND a.id = s.account_id AND a.password_version = s.password_version
+         WHERE s.tenant_id = $1 AND s.digest = $2 AND s.expires_at > clock_timestamp()",
         tx.tenant().as_uuid(),
         &digest[..]
     )
     .fetch_optional(tx.connection())
     .await?;
-    match user {
-        Some(user) => user_by_id(tx, UserId::from_uuid(user)).await,
+    match session {
+        Some(session) => user_by_id(tx, UserId::from_uuid(session.user_id)).await,
         None => Ok(None),
     }
+}
+
+/// When a session ends by itself.
+pub async fn expires_at(tx: &mut TenantTx, digest: &Digest) -> Result<Option<Timestamp>> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT expires_at AS "expires_at: jiff_sqlx::Timestamp" FROM sessions WHERE tenant_id = $1 AND digest = $2"#,
+        tx.tenant().as_uuid(),
+        &digest[..]
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(found.map(jiff_sqlx::Timestamp::to_jiff))
 }
 
 /// The sessions of a user that have not expired, newest first, each with whether it has the digest `own`.
 pub async fn of_user(tx: &mut TenantTx, user: UserId, own: &Digest) -> Result<Vec<(Session, bool)>> {
     let rows = sqlx::query!(
-        r#"SELECT id, created_at AS "created_at: jiff_sqlx::Timestamp", expires_at AS "expires_at: jiff_sqlx::Timestamp",
-               host(source_ip) AS source_ip, user_agent, digest = $3 AS "is_own!"
-           FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND expires_at > clock_timestamp()
-           ORDER BY created_at DESC, id DESC"#,
+        r#"SELECT s.id, s.account_id, s.password_version, s.created_at AS "created_at: jiff_sqlx::Timestamp",
+               s.expires_at AS "expires_at: jiff_sqlx::Timestamp", host(s.source_ip) AS source_ip, s.user_agent,
+               s.digest = $3 AS "is_own!"
+           FROM sessions s JOIN memberships m ON m.tenant_id = s.tenant_id AND m.user_id = s.user_id
+           JOIN accounts a ON a.id = m.account_id AND a.id = s.account_id AND a.password_version = s.password_version
+           WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.expires_at > clock_timestamp()
+           ORDER BY s.created_at DESC, s.id DESC"#,
         tx.tenant().as_uuid(),
         user.as_uuid(),
         &own[..]
@@ -85,6 +110,8 @@ pub async fn of_user(tx: &mut TenantTx, user: UserId, own: &Digest) -> Result<Ve
             let session = Session {
                 id: SessionId::from_uuid(row.id),
                 user,
+                account: row.account_id,
+                password_version: row.password_version,
                 created_at: row.created_at.to_jiff(),
                 expires_at: row.expires_at.to_jiff(),
                 source_ip: row.source_ip.map(|text| read(text.parse())).transpose()?,
@@ -95,11 +122,14 @@ pub async fn of_user(tx: &mut TenantTx, user: UserId, own: &Digest) -> Result<Ve
         .collect()
 }
 
-/// Gives a session another secret, so that whoever knew the one before knows nothing.
+/// Gives a session another secret, so that whoever knew the one before knows nothing, and lets it go on with its user's account
+/// as that is now.
 pub async fn renew(tx: &mut LockedTx, old: &Digest, new: &Digest) -> Result<()> {
     let tenant = tx.tenant_uuid();
     let renewed = sqlx::query!(
-        "UPDATE sessions SET digest = $3 WHERE tenant_id = $1 AND digest = $2",
+        "UPDATE sessions s SET digest = $3, account_id = a.id, password_version = a.password_version
+         FROM memberships m JOIN accounts a ON a.id = m.account_id
+         WHERE s.tenant_id = $1 AND s.digest = $2 AND m.tenant_id = $1 AND m.user_id = s.user_id",
         tenant,
         &old[..],
         &new[..]

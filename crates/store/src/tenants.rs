@@ -1,10 +1,12 @@
-//! Tenants, their users, and the directory that finds them by e-mail address.
+//! Tenants and their users.
 
 use jiff::{Timestamp, tz::TimeZone};
 use jiff_sqlx::ToSqlx;
 use subgrant_domain::{DelegationId, Role, TenantId, UserId};
 
-use crate::{Database, LockedTx, Result, TenantTx, error::read};
+use uuid::Uuid;
+
+use crate::{Database, LockedTx, Result, TenantTx, accounts, error::read};
 
 /// A tenant.
 #[derive(Debug, Clone)]
@@ -26,27 +28,16 @@ pub struct User {
     pub id: UserId,
     /// The lower-case address.
     pub email: String,
-    /// An argon2id hash in PHC format.
-    pub password_hash: String,
     /// What the user may do.
     pub role: Role,
-    /// The idempotency key of the sign-up that created the user.
-    pub signup_idempotency_key: Option<String>,
 }
 
-/// Enters a tenant and its first account into the directory, and the tenant itself into its shard.
-/// [`StoreError::Conflict`] where the address is taken. Nobody else knows the tenant yet, so that it needs no lock.
-pub async fn insert(mut tx: TenantTx, tenant: &Tenant, owner: &User) -> Result<LockedTx> {
+/// Enters a tenant into the directory and into its shard, and its owner as a member with an account, which must exist.
+/// Nobody else knows the tenant yet, so that it needs no lock.
+pub async fn insert(mut tx: TenantTx, tenant: &Tenant, owner: &User, account: Uuid) -> Result<LockedTx> {
     let id = tenant.id.as_uuid();
     sqlx::query!("INSERT INTO tenant_directory (tenant_id) VALUES ($1)", id).execute(tx.connection()).await?;
-    sqlx::query!(
-        "INSERT INTO account_directory (email, tenant_id, user_id) VALUES ($1, $2, $3)",
-        owner.email,
-        id,
-        owner.id.as_uuid()
-    )
-    .execute(tx.connection())
-    .await?;
+    accounts::join(&mut tx, account, owner.id).await?;
     sqlx::query!(
         "INSERT INTO tenants (tenant_id, name, root_delegation_id, created_at) VALUES ($1, $2, $3, $4)",
         id,
@@ -58,14 +49,11 @@ pub async fn insert(mut tx: TenantTx, tenant: &Tenant, owner: &User) -> Result<L
     .await?;
     sqlx::query!("INSERT INTO ledger_heads (tenant_id) VALUES ($1)", id).execute(tx.connection()).await?;
     sqlx::query!(
-        "INSERT INTO users (tenant_id, id, email, password_hash, role, signup_idempotency_key)
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO users (tenant_id, id, email, role) VALUES ($1, $2, $3, $4)",
         id,
         owner.id.as_uuid(),
         owner.email,
-        owner.password_hash,
-        owner.role.as_str(),
-        owner.signup_idempotency_key
+        owner.role.as_str()
     )
     .execute(tx.connection())
     .await?;
@@ -79,14 +67,6 @@ pub async fn time_zone(tx: &mut TenantTx) -> Result<TimeZone> {
             .fetch_one(tx.connection())
             .await?;
     read(TimeZone::get(&name))
-}
-
-/// The tenant and user of an address.
-pub async fn account_by_email(database: &Database, email: &str) -> Result<Option<(TenantId, UserId)>> {
-    let row = sqlx::query!("SELECT tenant_id, user_id FROM account_directory WHERE email = $1", email)
-        .fetch_optional(database.directory())
-        .await?;
-    Ok(row.map(|row| (TenantId::from_uuid(row.tenant_id), UserId::from_uuid(row.user_id))))
 }
 
 /// Every tenant, oldest first.
@@ -130,21 +110,11 @@ pub async fn current(tx: &mut TenantTx) -> Result<Option<Tenant>> {
 /// A user of the transaction's tenant.
 pub async fn user_by_id(tx: &mut TenantTx, id: UserId) -> Result<Option<User>> {
     let row = sqlx::query!(
-        "SELECT email, password_hash, role, signup_idempotency_key FROM users
-         WHERE tenant_id = $1 AND id = $2 AND removed_at IS NULL",
+        "SELECT email, role FROM users WHERE tenant_id = $1 AND id = $2 AND removed_at IS NULL",
         tx.tenant().as_uuid(),
         id.as_uuid()
     )
     .fetch_optional(tx.connection())
     .await?;
-    row.map(|row| {
-        Ok(User {
-            id,
-            email: row.email,
-            password_hash: row.password_hash,
-            role: read(row.role.parse())?,
-            signup_idempotency_key: row.signup_idempotency_key,
-        })
-    })
-    .transpose()
+    row.map(|row| Ok(User { id, email: row.email, role: read(row.role.parse())? })).transpose()
 }

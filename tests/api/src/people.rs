@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{Api, Tenant, TestServer};
+use crate::{Api, SmtpServer, Tenant, TestServer};
 
 /// The password of everybody in these tests.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -20,6 +20,16 @@ impl TestServer {
         let created = owner.post("/user", &body).await;
         assert_eq!(created.status, 201, "{}", created.body);
         (self.signed_in(email, PASSWORD).await, created.text("/id"))
+    }
+
+    /// Lets somebody confirm the own address, with the link that is mailed, and returns the browser with the session that goes on.
+    pub async fn confirmed(&self, person: &Api, smtp: &SmtpServer) -> Api {
+        let before = smtp.mails().len();
+        assert_eq!(person.post("/email/confirm", &json!({})).await.status, 202);
+        let token = smtp.wait_for(before + 1).await[before].token("confirm");
+        let reply = person.post("/email/confirm/accept", &json!({ "token": token })).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        self.api.with_session(&reply.session())
     }
 
     /// Signs somebody in who must be let in.

@@ -10,7 +10,7 @@ use crate::TestDatabase;
 const ROLE: &str = "subgrant_app";
 
 /// Read before the tenant is known, or for all tenants at once; they hold nothing but addresses, ids and times.
-const DIRECTORY: [&str; 4] = ["tenant_directory", "account_directory", "alert_directory", "outbox"];
+const DIRECTORY: [&str; 4] = ["tenant_directory", "memberships", "alert_directory", "outbox"];
 
 /// Everything that lets `visitor` reach rows of `other`. Empty: nothing does.
 pub async fn faults(database: &TestDatabase, visitor: Uuid, other: Uuid) -> Vec<String> {

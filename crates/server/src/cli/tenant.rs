@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use rand::RngExt;
 use serde_json::json;
-use subgrant_domain::AttributeText;
-use subgrant_service::{App, AppOptions, Browser, SignupError, SignupRequest};
+use subgrant_domain::{AttributeText, parse_email};
+use subgrant_service::{App, AppOptions, Browser, SignupRequest};
 use zeroize::Zeroizing;
 
 use super::{CliError, DatabaseArgs, read_secret};
@@ -45,17 +45,15 @@ impl Tenant {
 
 impl Create {
     async fn run(self) -> Result<(), CliError> {
-        let organization = AttributeText::new(self.name.clone());
+        let organization = AttributeText::name(self.name.clone());
         let organization = organization.map_err(|error| CliError::new(format!("--name {error}")))?;
-        if !self.email.contains('@') {
-            return Err(CliError::new("--email must be an e-mail address"));
-        }
+        let email = parse_email(&self.email).map_err(|error| CliError::new(format!("--email {error}")))?;
         let given = self.password_file.as_ref().map(read_secret).transpose()?;
         if given.as_ref().is_some_and(|password| !(8..=1024).contains(&password.len())) {
             return Err(CliError::new("the password must be 8 to 1024 bytes long"));
         }
         let launched = Launched::open(&self.database).await?;
-        let created = self.create(&launched, organization, given).await;
+        let created = self.create(&launched, organization, email, given).await;
         launched.close().await?;
         println!("{}", created?);
         Ok(())
@@ -65,26 +63,27 @@ impl Create {
         &self,
         launched: &Launched,
         organization: AttributeText,
+        email: String,
         given: Option<Zeroizing<String>>,
     ) -> Result<String, CliError> {
         let app = App::new(launched.database.clone(), launched.master_key.clone(), AppOptions::default());
+        // A script that runs again makes no second one.
+        let exists = app.belongs_to_organization(&email, organization.as_str()).await;
+        if exists.map_err(|error| CliError::new(error.to_string()))? {
+            let (name, address) = (&self.name, &self.email);
+            return Err(CliError::new(format!("an account with the address {address} exists in {name}")));
+        }
         let made_up = given.is_none();
         let password = given.unwrap_or_else(random_password);
         let request = SignupRequest {
             organization,
-            email: self.email.trim().to_lowercase(),
+            email,
             password: password.clone(),
             idempotency_key: None,
             browser: Browser::default(),
             request_id: None,
         };
-        let signed_up = app.sign_up(request).await.map_err(|error| match error {
-            SignupError::EmailTaken => {
-                CliError::new(format!("an account with the address {} exists", self.email))
-            }
-            other => CliError::new(other.to_string()),
-        })?;
-        let signed_up = signed_up.value;
+        let signed_up = app.sign_up(request).await.map_err(|error| CliError::new(error.to_string()))?.value;
         let mut document = json!({
             "tenant": { "id": signed_up.tenant, "organization": signed_up.organization },
             "user": { "id": signed_up.user, "email": signed_up.email, "role": "owner" },

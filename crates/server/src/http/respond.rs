@@ -13,6 +13,9 @@ use subgrant_service::{Outcome, SessionSecret};
 /// The dashboard's cookie.
 pub(crate) const SESSION_COOKIE: &str = "__Host-session";
 
+/// By which the server knows a browser that has signed in before. It opens nothing.
+pub(crate) const DEVICE_COOKIE: &str = "__Host-device";
+
 /// The version of a delegation's settings as a header.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ETag(pub(crate) i64);
@@ -90,6 +93,19 @@ pub(crate) fn with_session(mut response: Response, session: &SessionSecret) -> R
     if let Ok(mut value) = HeaderValue::try_from(cookie) {
         value.set_sensitive(true);
         response.headers_mut().insert(header::SET_COOKIE, value);
+    }
+    response
+}
+
+/// Adds the cookie by which the browser is known the next time, unless it has one.
+pub(crate) fn with_device(mut response: Response, device: Option<&str>) -> Response {
+    // Browsers keep no cookie for longer than 400 days.
+    let cookie = device.map(|device| {
+        format!("{DEVICE_COOKIE}={device}; Path=/; HttpOnly; Secure; SameSite=Lax; Max-Age=34560000")
+    });
+    if let Some(mut value) = cookie.and_then(|cookie| HeaderValue::try_from(cookie).ok()) {
+        value.set_sensitive(true);
+        response.headers_mut().append(header::SET_COOKIE, value);
     }
     response
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use subgrant_domain::{AttributeText, NodePath, TenantId};
 use subgrant_store::{
+    accounts,
     alerts::{self, Alert, Firing, Threshold},
     delegations,
     outbox::{self, Item},
@@ -17,13 +18,16 @@ use super::{
     measure::{Figures, Measured, measure},
     terms,
 };
-use crate::{App, Mail, ServiceError, locked::ReadTenant, webhook};
+use crate::{App, Mail, ServiceError, locked::ReadTenant, outbox::mail, webhook};
 
 /// How often a tenant's alerts are looked at.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// How many tenants are looked at by one process before it looks for others.
 const TENANTS: i64 = 20;
+
+/// The most mails a day to a member who has not confirmed the own address.
+const UNPROVED: i32 = 3;
 
 /// Something that is to be fired.
 struct Due {
@@ -109,7 +113,13 @@ impl App {
         let is_member = people::is_member(&mut tx, recipient).await?;
         let found = delegations::by_ids(&mut tx, &[alert.delegation]).await?.pop();
         let Some(row) = found.filter(|_| is_member) else { return Ok(None) };
-        let label = row.label;
+        // Anybody's address can be made a member's, and the label is whoever's text that was.
+        let is_proved = accounts::is_proved_member(&mut tx, recipient).await?;
+        drop(tx);
+        if !is_proved && !self.may_mail("alert", recipient, UNPROVED).await? {
+            return Ok(None);
+        }
+        let label = if is_proved { row.label.to_string() } else { mail::shown(row.label.as_str()) };
         let (current, of) = (firing.current, firing.of);
         let what = match alert.threshold {
             Threshold::Budget(percent) => {
@@ -124,7 +134,7 @@ impl App {
         let page = self.page(&format!("delegations/{}", alert.delegation));
         Ok(Some(Mail {
             to: recipient.clone(),
-            subject: format!("{label}: {what}"),
+            subject: format!("{}: {what}", if is_proved { label.as_str() } else { "Subgrant" }),
             body: format!(
                 "{label} has reached an alert: {what}. At {} it was {current} credits.\n\n{page}\n",
                 firing.at.strftime("%Y-%m-%d %H:%M UTC")

@@ -59,6 +59,7 @@ impl App {
     pub async fn compose(&self, item: &Item) -> Result<Option<Outgoing>, ServiceError> {
         let mail = match item.kind {
             Kind::Reset => self.compose_reset(item).await?,
+            Kind::Confirmation => self.compose_confirmation(item).await?,
             Kind::Invitation => self.compose_invitation(item).await?,
             Kind::Alert => self.compose_alert(item).await?,
             Kind::Webhook => return Ok(self.compose_call(item).await?.map(Outgoing::Call)),
@@ -84,7 +85,7 @@ impl App {
     }
 
     /// Whether mail goes anywhere.
-    pub(crate) fn sends_mail(&self) -> bool {
+    pub fn sends_mail(&self) -> bool {
         self.shared().options.mail != MailRoute::Nowhere
     }
 

@@ -83,10 +83,15 @@ async fn a_part_of_the_budget_is_told_once_for_each_budget() {
 
     let mail = stage.smtp.wait_for(1).await.remove(0);
     assert!(
-        mail.to[0].starts_with("owner") && mail.subject.starts_with("ML Team: 15 % of the budget"),
+        mail.to[0].starts_with("owner") && mail.subject.starts_with("Subgrant: 15 % of the budget"),
         "{mail:?}"
     );
-    assert!(mail.body.contains("it was 150 credits") && mail.body.contains(&stage.team_id), "{mail:?}");
+    assert!(
+        mail.body.contains("“ML Team”")
+            && mail.body.contains("it was 150 credits")
+            && mail.body.contains(&stage.team_id),
+        "{mail:?}"
+    );
     let call = receiver.wait_for(1).await.remove(0);
     let verifier = standardwebhooks::Webhook::new(&secret).expect("a secret");
     verifier.verify(call.body.as_bytes(), &call.headers).expect("it is signed");

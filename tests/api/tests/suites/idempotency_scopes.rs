@@ -198,7 +198,7 @@ async fn a_sign_up_is_not_repeated_for_ever() {
     let age = "UPDATE tenants SET created_at = created_at - interval '10 minutes 1 second'";
     sqlx::query(age).execute(&server.database.superuser().await).await.unwrap();
     let late = server.api.post_with_key("/signup", "k", &body).await;
-    late.assert_problem(409, "email_taken", "its answer holds the root token");
+    late.assert_problem(409, "secret_shown_once", "its answer holds the root token");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The black-box suites: one module for each subject, and one program for all of them, so that it is linked once.
 
+mod accounts;
 mod alerts;
 mod at_size;
 mod audience_forgeries;
@@ -27,6 +28,7 @@ mod freezing;
 mod gateway_questions;
 mod gateways;
 mod gateways_real;
+mod guessing;
 mod hold_lists;
 mod hold_notes;
 mod holds;
@@ -40,6 +42,7 @@ mod idempotency_scopes;
 mod intake;
 mod invitation_mail;
 mod invitations;
+mod inviting;
 mod isolation;
 mod ledger_export;
 mod lists;
@@ -47,6 +50,7 @@ mod looked_up;
 mod looking;
 mod memory;
 mod metrics;
+mod migration_of_accounts;
 mod migration_of_lists;
 mod migration_of_tokens;
 mod mixture;

@@ -68,14 +68,6 @@ const TABLE: &[Row] = &[
         "post_signup",
         Nobody,
         "",
-        r#"{"organization": "x", "email": "viewer@people.example", "password": "long enough"}"#,
-        409,
-        "email_taken",
-    ),
-    (
-        "post_signup",
-        Nobody,
-        "",
         r#"{"organization": "x", "email": "x@x.example", "password": "short"}"#,
         422,
         "validation",
@@ -122,6 +114,27 @@ const TABLE: &[Row] = &[
         "invalid_reset",
     ),
     // Sessions and people.
+    ("post_session_switch", Nobody, "", "", 401, "missing"),
+    ("post_session_switch", Team, "", "", 401, "malformed"),
+    (
+        "post_session_switch",
+        Viewer,
+        "",
+        r#"{"tenant_id": "ten_01jd0000000000000000000001"}"#,
+        404,
+        "not_found",
+    ),
+    ("post_session_switch", Viewer, "", r#"{"tenant_id": "nonsense"}"#, 404, "not_found"),
+    ("post_email_confirm", Root, "", "", 403, "action_not_permitted"),
+    ("post_email_confirm_accept", Viewer, "", r#"{"token": "eml_x"}"#, 401, "invalid_confirmation"),
+    (
+        "post_email_confirm_accept",
+        Viewer,
+        "",
+        r#"{"token": "{used invitation}"}"#,
+        401,
+        "invalid_confirmation",
+    ),
     ("get_session", Nobody, "", "", 401, "missing"),
     ("get_session", Team, "", "", 401, "malformed"),
     ("delete_session", Nobody, "", "", 401, "missing"),
@@ -168,6 +181,12 @@ const TABLE: &[Row] = &[
     ("patch_user_id", Owner, "{owner}", r#"{"role": "viewer"}"#, 409, "last_owner"),
     ("delete_user_id", Viewer, "{owner}", "", 403, "action_not_permitted"),
     ("delete_user_id", Owner, "{owner}", "", 409, "last_owner"),
+    ("get_invite", Viewer, "", "", 403, "action_not_permitted"),
+    ("get_invite", Root, "", "", 403, "action_not_permitted"),
+    ("delete_invite_id", Viewer, "{open invitation}", "", 403, "action_not_permitted"),
+    ("delete_invite_id", Admin, "{open invitation}", "", 403, "action_not_permitted"),
+    ("delete_invite_id", Owner, "{unknown user}", "", 404, "not_found"),
+    ("delete_invite_id", Owner, "{viewer}", "", 404, "not_found"),
     (
         "post_invite",
         Viewer,
@@ -389,6 +408,8 @@ impl Stage {
         let accepted =
             server.api.post("/invite/accept", &json!({ "token": used, "password": PASSWORD })).await;
         assert_eq!(accepted.status, 201, "{}", accepted.body);
+        let open = json!({ "email": "new.owner@people.example", "role": "owner" });
+        let open = owner.post("/invite", &open).await.text("/id");
         let forged =
             format!("{}.{}", used.split_once('.').expect("an invitation names its tenant").0, "0".repeat(64));
         let owner_id = owner.get("/session").await.text("/user/id");
@@ -410,6 +431,7 @@ impl Stage {
             ("{unknown service}", "svc_01jd0000000000000000000001".to_owned()),
             ("{unknown user}", "usr_01jd0000000000000000000001".to_owned()),
             ("{used invitation}", used),
+            ("{open invitation}", open),
             ("{forged invitation}", forged),
         ];
         Self { server, closed, draining, root, team, revoked, frozen, owner, admin, viewer, words }
@@ -462,7 +484,14 @@ impl Stage {
     async fn snapshot(&self) -> Value {
         let people = self.owner.get("/user?limit=100").await;
         let services = self.root.get("/service").await;
-        json!([self.root.snapshot().await, people.body, services.body, self.root.all("/audit?").await])
+        let invitations = self.owner.get("/invite").await.body;
+        json!([
+            self.root.snapshot().await,
+            people.body,
+            invitations,
+            services.body,
+            self.root.all("/audit?").await
+        ])
     }
 }
 

@@ -71,7 +71,7 @@ async fn a_sign_up_is_replayed_only_to_who_knows_the_password() {
     assert!([409, 422].contains(&refused.status), "{}", refused.body);
     assert_eq!(refused.header("set-cookie"), None);
     let other_key = server.api.post_with_key("/signup", "key-2", &body).await;
-    other_key.assert_problem(409, "email_taken", "another key is another request");
+    assert_eq!(other_key.status, 201, "another key is another request: {}", other_key.body);
 }
 
 #[tokio::test]

@@ -56,6 +56,9 @@ const TABLE: &[(&str, Who, &str, &str)] = &[
     // What everybody who is signed in may: the own account, and looking.
     ("get_session", Members, "", ""),
     ("delete_session", Members, "", ""),
+    ("post_session_switch", Members, "", r#"{"tenant_id": "{tenant}"}"#),
+    ("post_email_confirm", Members, "", ""),
+    (CONFIRMATION, Members, "", r#"{"token": "eml_x"}"#),
     ("post_password", Members, "", r#"{"current_password": "{password}", "new_password": "{password}"}"#),
     ("get_user", Members, "", ""),
     ("get_user_id", Members, "{user}", ""),
@@ -93,6 +96,8 @@ const TABLE: &[(&str, Who, &str, &str)] = &[
     ("post_user", Managers, "", r#"{"email": "{unknown email}", "role": "viewer"}"#),
     ("patch_user_id", Managers, "{user}", r#"{"role": "finance"}"#),
     ("delete_user_id", Managers, "{user}", ""),
+    ("get_invite", Managers, "", ""),
+    ("delete_invite_id", Managers, "{invitation}", ""),
     ("post_invite", Managers, "", r#"{"email": "{unknown email}", "role": "viewer"}"#),
     ("get_user_id_session", Managers, "{user}", ""),
     ("delete_user_id_session", Managers, "{user}", ""),
@@ -135,6 +140,9 @@ const TABLE: &[(&str, Who, &str, &str)] = &[
 /// One operation in which no item may succeed answers 200 all the same, and says of each item what became of it.
 const BATCH: &str = "post_spend_batch";
 
+/// The link decides, whatever the role.
+const CONFIRMATION: &str = "post_email_confirm_accept";
+
 struct Stage {
     server: TestServer,
     owner: Api,
@@ -165,6 +173,10 @@ impl Stage {
         match word {
             "{password}" => PASSWORD.to_owned(),
             "{unknown email}" => email,
+            "{tenant}" => self.owner.get("/session").await.text("/tenant/id"),
+            "{invitation}" => {
+                self.owner.post("/invite", &json!({ "email": email, "role": "viewer" })).await.text("/id")
+            }
             "{user}" => self.server.join(&self.owner, &email, "viewer").await.1,
             "{user's session}" => {
                 let (_, id) = self.server.join(&self.owner, &email, "viewer").await;
@@ -215,6 +227,8 @@ impl Stage {
             "{alert}",
             "{webhook}",
             "{service}",
+            "{tenant}",
+            "{invitation}",
         ]) {
             if spoken.contains(word) {
                 spoken = spoken.replace(word, &self.make(word).await);
@@ -287,6 +301,8 @@ async fn every_role_may_what_it_includes_and_nothing_else() {
                     "{case}: {}",
                     reply.body
                 );
+            } else if *id == CONFIRMATION {
+                reply.assert_problem(401, "invalid_confirmation", &case);
             } else if *who == Anybody {
                 assert_eq!((reply.status, reply.code()), (without.status, without.code()), "{case}");
             } else if who.includes(role) {

@@ -1,6 +1,6 @@
 import { queryOptions } from '@tanstack/react-query';
 import { api, ok } from './client';
-import type { Member } from './schema';
+import type { Member, OpenInvitation } from './schema';
 
 /** More members than this are not asked for: nobody looks through more. */
 const MOST = 1_000;
@@ -20,4 +20,11 @@ export const membersQuery = queryOptions({
     } while (cursor && members.length < MOST);
     return members;
   },
+});
+
+/** The invitations that nobody has accepted yet, newest first. Asked for anew with the members. */
+export const invitationsQuery = queryOptions({
+  queryKey: ['user', 'invitations'],
+  staleTime: 60_000,
+  queryFn: async ({ signal }): Promise<OpenInvitation[]> => (await ok(api.GET('/api/cloud/invite', { signal }))).data,
 });

@@ -30,6 +30,23 @@ export function useSession(): Session {
   return session;
 }
 
+/** What the server offers to everybody, known before anybody has signed in. */
+export const configQuery = queryOptions({
+  queryKey: ['config'],
+  staleTime: Infinity,
+  queryFn: ({ signal }) => ok(api.GET('/api/cloud/config', { signal })),
+});
+
+/** Goes on in another organisation of the same person. */
+export function useSwitch(): (tenantId: string) => Promise<void> {
+  const client = useQueryClient();
+  return async (tenant_id) => {
+    const session = await ok(api.POST('/api/cloud/session/switch', { body: { tenant_id } }));
+    client.clear();
+    client.setQueryData(sessionKey, session);
+  };
+}
+
 export interface May {
   manageDelegations: boolean;
   managePeople: boolean;

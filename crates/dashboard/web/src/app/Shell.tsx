@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import { Menu, MenuItem, MenuTrigger, Popover, Button as AriaButton, Separator } from 'react-aria-components';
 import { NavLink, useNavigate } from 'react-router';
-import { useSession, useSignOut } from '../api/session';
+import { useSession, useSignOut, useSwitch } from '../api/session';
 import { useOnline } from '../lib/hooks';
 import { DownIcon, ChartIcon, ExitIcon, GearIcon, MoonIcon, PeopleIcon, PulseIcon, SunIcon, TreeIcon } from '../parts/icons';
 import { Label } from '../parts/text';
@@ -56,12 +56,16 @@ export function Shell({ children }: { children: ReactNode }) {
 const NEXT: Record<Theme, Theme> = { system: 'light', light: 'dark', dark: 'system' };
 
 function Account() {
-  const { tenant, user } = useSession();
+  const { tenant, user, tenants } = useSession();
+  const others = tenants.filter((other) => other.tenant_id !== tenant.id);
+  const switchTo = useSwitch();
   const [theme, setTheme] = useTheme();
   const signOut = useSignOut();
   const navigate = useNavigate();
   const act = (key: React.Key) => {
     if (key === 'theme') setTheme(NEXT[theme]);
+    const other = others.find(({ tenant_id }) => tenant_id === key);
+    if (other) void switchTo(other.tenant_id).then(() => navigate('/delegations'), complain);
     if (key === 'sign-out') void signOut().then(() => navigate('/sign-in'), complain);
   };
   return (
@@ -81,6 +85,11 @@ function Account() {
             <MenuItem id="theme" className={styles.item ?? ''} textValue="Change theme">
               {theme === 'dark' ? <MoonIcon /> : <SunIcon />} Theme: {theme}
             </MenuItem>
+            {others.map((other) => (
+              <MenuItem key={other.tenant_id} id={other.tenant_id} className={styles.item ?? ''} textValue={`Go to ${other.organization}`}>
+                <PeopleIcon /> Go to {other.organization}
+              </MenuItem>
+            ))}
             <Separator className={styles.separator ?? ''} />
             <MenuItem id="sign-out" className={styles.item ?? ''} textValue="Sign out"><ExitIcon /> Sign out</MenuItem>
           </Menu>

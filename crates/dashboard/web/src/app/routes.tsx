@@ -15,6 +15,7 @@ export const router = createBrowserRouter([
       { path: '/sign-in', lazy: page(() => import('../pages/account/SignIn'), 'SignIn') },
       { path: '/sign-up', lazy: page(() => import('../pages/account/SignUp'), 'SignUp') },
       { path: '/invite', lazy: page(() => import('../pages/account/AcceptInvite'), 'AcceptInvite') },
+      { path: '/confirm', lazy: page(() => import('../pages/account/ConfirmEmail'), 'ConfirmEmail') },
       { path: '/reset', lazy: page(() => import('../pages/account/ResetPassword'), 'ResetPassword') },
       {
         element: <SignedIn />,

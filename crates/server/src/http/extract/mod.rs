@@ -14,11 +14,11 @@ use std::{convert::Infallible, net::IpAddr};
 use subgrant_domain::RequestId;
 use subgrant_service::Browser;
 
-use super::{forwarded::Client, problem::Problem};
+use super::{forwarded::Client, problem::Problem, respond::DEVICE_COOKIE};
 
 pub(crate) use gateway::{GATEWAYS, Gateway, RequestName};
 pub(crate) use if_match::IfMatch;
-pub(crate) use principal::{Asking, Authenticated, Spending, Verifying, bearer_token, session_cookie};
+pub(crate) use principal::{Asking, Authenticated, Spending, Verifying, bearer_token, cookie, session_cookie};
 pub(crate) use query::{PathId, PathIds, Query};
 pub(crate) use same_origin::{SameOrigin, check_same_origin};
 
@@ -27,6 +27,7 @@ pub(crate) use same_origin::{SameOrigin, check_same_origin};
 pub(crate) struct Origin {
     pub(crate) source_ip: Option<IpAddr>,
     pub(crate) user_agent: Option<String>,
+    pub(crate) device: Option<String>,
     pub(crate) request_id: Option<RequestId>,
 }
 
@@ -36,7 +37,8 @@ const MAX_USER_AGENT: usize = 256;
 impl Origin {
     /// What a session remembers.
     pub(crate) fn browser(&self) -> Browser {
-        Browser { source_ip: self.source_ip, user_agent: self.user_agent.clone() }
+        let (user_agent, device) = (self.user_agent.clone(), self.device.clone());
+        Browser { source_ip: self.source_ip, user_agent, device }
     }
 }
 
@@ -50,6 +52,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Origin {
         Ok(Self {
             source_ip: source_ip(&parts.extensions),
             user_agent,
+            device: cookie(&parts.headers, DEVICE_COOKIE).map(ToOwned::to_owned),
             request_id: parts.extensions.get::<RequestId>().copied(),
         })
     }

@@ -119,7 +119,12 @@ pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem>
 
 /// The session of the cookie, if there is one of ours.
 pub(crate) fn session_cookie(headers: &HeaderMap) -> Option<SessionSecret> {
+    cookie(headers, SESSION_COOKIE).and_then(SessionSecret::parse)
+}
+
+/// The value of a cookie, if there is one of this name.
+pub(crate) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == SESSION_COOKIE).and_then(|(_, value)| SessionSecret::parse(value))
+    pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
 }

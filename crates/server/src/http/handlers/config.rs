@@ -13,5 +13,5 @@ use crate::http::{HttpState, openapi::Problems};
     responses((status = 200, description = "What it offers", body = api::Configuration), Problems)
 )]
 pub(in crate::http) async fn show(State(state): State<HttpState>) -> Json<api::Configuration> {
-    Json(api::Configuration { open_signup: state.options.open_signup })
+    Json(api::Configuration { open_signup: state.options.open_signup, sends_mail: state.app.sends_mail() })
 }

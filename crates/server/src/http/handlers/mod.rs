@@ -5,6 +5,7 @@ pub(super) mod authorize;
 pub(super) mod batch;
 pub(super) mod books;
 pub(super) mod config;
+pub(super) mod confirmation;
 pub(super) mod delegation;
 pub(super) mod event;
 pub(super) mod focus;

@@ -56,7 +56,7 @@ pub(in crate::http) async fn change(
 }
 
 /// Mails a link with which a new password can be set within an hour, if the address is somebody's. Answer and time are the same
-/// whether it is or not. Needs no credential.
+/// whether it is or not, and when the address was sent enough mails for one day. Needs no credential.
 ///
 /// `Idempotency-Key` has no meaning here: there is nobody whose key it could be before the address is known to be somebody's,
 /// and a key that is remembered for an account alone would tell that there is one. Who asks again is mailed another link.
@@ -67,7 +67,6 @@ pub(in crate::http) async fn change(
     request_body = api::RequestPasswordReset,
     responses(
         (status = 202, description = "If the address has an account, a mail is on its way"),
-        (status = 429, description = "Too many mails were asked for: see `Retry-After`", body = api::Problem, content_type = "application/problem+json"),
         Problems, BodyProblems
     )
 )]
@@ -83,7 +82,7 @@ pub(in crate::http) async fn request_reset(
     Ok((StatusCode::ACCEPTED, Json(serde_json::json!({}))).into_response())
 }
 
-/// Sets a new password with what was mailed, once. Every session of the account ends: sign in anew. Needs no credential.
+/// Sets a new password with what was mailed, once, and confirms the address. Every session of the account ends: sign in anew. Needs no credential.
 ///
 /// It needs no `Idempotency-Key`: the token is one. With the same password it can be sent again, and is answered again.
 #[utoipa::path(

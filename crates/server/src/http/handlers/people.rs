@@ -65,7 +65,8 @@ pub(in crate::http) async fn one(
     Ok(Json(member(state.app.member(&principal, id).await?)))
 }
 
-/// Makes somebody a member at once. Owners may; admins, except owners.
+/// Makes somebody a member at once, with an account that is for this organisation alone. Whatever accounts the address has elsewhere
+/// stay what they are; with `POST /email/confirm` the person joins them. Owners may; admins, except owners.
 #[utoipa::path(
     post,
     path = "/user",
@@ -75,7 +76,7 @@ pub(in crate::http) async fn one(
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
     responses(
         (status = 201, description = "The member; a password that was made up is shown once", body = api::CreatedUser),
-        (status = 409, description = "The address has an account", body = api::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The address is a member's", body = api::Problem, content_type = "application/problem+json"),
         Problems, Refusals, BodyProblems
     )
 )]

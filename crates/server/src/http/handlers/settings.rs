@@ -62,7 +62,7 @@ fn change(body: api::UpdateTenant) -> Result<SettingsChange, Problem> {
         validator.finish()?;
     }
     let mut validator = Validator::default();
-    let organization = body.organization.and_then(|name| validator.text("/organization", &name));
+    let organization = body.organization.and_then(|name| validator.name("/organization", &name));
     let time_zone = body.time_zone.and_then(|name| {
         let zone =
             named_zone(&name).ok_or("must be a name of the IANA time zone database, such as Europe/Berlin");

@@ -19,11 +19,12 @@ use crate::http::{
     idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
     problem::Problem,
-    respond::{Answer, with_session},
+    respond::{Answer, with_device, with_session},
     validate::Validator,
 };
 
-/// Creates a tenant with its owner and root node, and opens a session.
+/// Creates a tenant with its owner and root node, and opens a session. The answer is the same whether the address has accounts
+/// or not: until its owner has confirmed it (`POST /email/confirm`), an address may have several, each with a password of its own.
 #[utoipa::path(
     post,
     path = "/signup",
@@ -33,7 +34,7 @@ use crate::http::{
     responses(
         (status = 201, description = "The tenant; its root token is shown once", body = api::SignedUp),
         (status = 403, description = "Sign-up is closed", body = api::Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The address is taken", body = api::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The same sign-up was answered before; its root token is shown again for ten minutes only", body = api::Problem, content_type = "application/problem+json"),
         Problems, BodyProblems
     )
 )]
@@ -49,10 +50,10 @@ pub(in crate::http) async fn sign_up(
     }
     let request = sign_up_request(body, &origin, key)?;
     let Outcome { value, replayed } = state.app.sign_up(request).await?;
-    let session = value.session.clone();
     let outcome = Outcome { value: signed_up(&value), replayed };
     let location = format!("/api/cloud/delegation/{}", value.root);
-    Ok(with_session(Answer::created(location, outcome).into_response(), &session))
+    let response = with_session(Answer::created(location, outcome).into_response(), &value.session);
+    Ok(with_device(response, Some(&value.device)))
 }
 
 fn sign_up_request(
@@ -61,7 +62,7 @@ fn sign_up_request(
     key: IdempotencyHeader,
 ) -> Result<SignupRequest, Problem> {
     let mut validator = Validator::default();
-    let organization = validator.text("/organization", &body.organization);
+    let organization = validator.name("/organization", &body.organization);
     let email = validator.email("/email", &body.email);
     let password = Zeroizing::new(body.password);
     validator.password("/password", &password);

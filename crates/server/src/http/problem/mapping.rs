@@ -5,7 +5,8 @@ use subgrant_api::FieldError;
 use subgrant_domain::Denial;
 use subgrant_service::{
     AccessError, AlertError, CredentialError, FreezeError, ListError, PeopleError, ResetError, RestrictError,
-    RevokeError, RotateDelegationError, RotateError, ServiceError, SignInError, SignupError, WebhookError,
+    RevokeError, RotateDelegationError, RotateError, ServiceError, SignInError, SignupError, SwitchError,
+    WebhookError,
 };
 use subgrant_store::StoreError;
 
@@ -108,11 +109,8 @@ impl From<AccessError> for Problem {
 impl From<SignupError> for Problem {
     fn from(error: SignupError) -> Self {
         match error {
-            SignupError::EmailTaken => {
-                let detail = "An account with this e-mail address exists. Sign in, or use another address.";
-                Self::new(StatusCode::CONFLICT, "email_taken", detail)
-            }
             SignupError::IdempotencyMismatch => Self::idempotency_mismatch(),
+            SignupError::ShownOnce => AccessError::SecretShownOnce.into(),
             SignupError::Service(error) => error.into(),
         }
     }
@@ -135,6 +133,15 @@ fn too_many_attempts(left: std::time::Duration) -> Problem {
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", detail).retry_after(left.as_secs() + 1)
 }
 
+impl From<SwitchError> for Problem {
+    fn from(error: SwitchError) -> Self {
+        match error {
+            SwitchError::NotAMember => Self::not_found(),
+            SwitchError::Service(error) => error.into(),
+        }
+    }
+}
+
 impl From<PeopleError> for Problem {
     fn from(error: PeopleError) -> Self {
         let forbidden = |code, detail| Self::new(StatusCode::FORBIDDEN, code, detail);
@@ -152,7 +159,9 @@ impl From<PeopleError> for Problem {
                 let detail = "The organisation needs an owner: make somebody else one first.";
                 Self::new(StatusCode::CONFLICT, "last_owner", detail)
             }
-            PeopleError::EmailTaken => SignupError::EmailTaken.into(),
+            PeopleError::EmailTaken => {
+                Self::new(StatusCode::CONFLICT, "email_taken", "The address is a member's already.")
+            }
             PeopleError::TooManyAttempts(left) => too_many_attempts(left),
             PeopleError::UnknownInvitation => {
                 let detail = "There is no such invitation. A newer one replaces those before it.";
@@ -165,6 +174,26 @@ impl From<PeopleError> for Problem {
             ),
             PeopleError::InvitationUsed => {
                 Self::new(StatusCode::GONE, "invitation_used", "The invitation was used already: sign in.")
+            }
+            PeopleError::OtherAddress => {
+                let detail = "This is for another account. Sign in to the one that it is for.";
+                forbidden("other_account", detail)
+            }
+            PeopleError::ManagedAccount => {
+                let detail = "Somebody else chose this account's password. Ask for a new one by mail first.";
+                forbidden("managed_account", detail)
+            }
+            PeopleError::UnknownConfirmation => {
+                Self::unauthorized("invalid_confirmation", "There is no such link: ask for a new mail.")
+            }
+            PeopleError::ConfirmationExpired => {
+                let detail = "The link has expired: ask for a new mail.";
+                Self::new(StatusCode::GONE, "confirmation_expired", detail)
+            }
+            PeopleError::TooMany(wait) => {
+                let detail = "There were too many for one day. Try again later.";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
+                    .retry_after(wait.as_secs() + 1)
             }
         }
     }
@@ -215,7 +244,6 @@ impl From<ResetError> for Problem {
             ResetError::Expired => {
                 Self::new(StatusCode::GONE, "reset_expired", "The token has expired: ask for a new mail.")
             }
-            ResetError::TooManyAttempts(left) => too_many_attempts(left),
             ResetError::Service(error) => error.into(),
         }
     }

@@ -1,10 +1,10 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Form } from 'react-aria-components';
 import { Link, useNavigate } from 'react-router';
 import { api, ok } from '../../api/client';
 import { asProblem } from '../../api/problem';
-import { sessionKey } from '../../api/session';
+import { sessionKey, sessionQuery } from '../../api/session';
 import { Button } from '../../parts/Button';
 import { TextField } from '../../parts/Field';
 import { FormProblem } from '../../parts/States';
@@ -17,8 +17,11 @@ export function AcceptInvite() {
   const [fromLink] = useState(takeToken);
   const [token, setToken] = useState(fromLink);
   const [password, setPassword] = useState('');
+  const session = useQuery(sessionQuery);
   const accept = useMutation({
-    mutationFn: () => ok(api.POST('/api/cloud/invite/accept', { body: { token: token.trim(), password } })),
+    // Without a password the account accepts that is signed in.
+    mutationFn: (chosen: string | null) =>
+      ok(api.POST('/api/cloud/invite/accept', { body: { token: token.trim(), ...(chosen === null ? {} : { password: chosen }) } })),
     onSuccess: (session) => {
       client.clear();
       client.setQueryData(sessionKey, session);
@@ -27,12 +30,16 @@ export function AcceptInvite() {
   });
   const problem = accept.error ? asProblem(accept.error) : undefined;
   return (
-    <Front title="Accept your invitation" lead="Choose a password to join the organisation." foot={<Link to="/sign-in">Sign in instead</Link>}>
+    <Front
+      title="Accept your invitation"
+      lead="Choose a password to join the organisation, or type the one that you have here already."
+      foot={<Link to="/sign-in">Sign in instead</Link>}
+    >
       <Form
         className={styles.form ?? ''}
         onSubmit={(event) => {
           event.preventDefault();
-          accept.mutate();
+          accept.mutate(password);
         }}
       >
         <FormProblem error={problem?.problem.errors ? undefined : problem} />
@@ -41,6 +48,9 @@ export function AcceptInvite() {
         ) : null}
         <TextField label="Password" type="password" autoComplete="new-password" value={password} onChange={setPassword} error={problem?.field('/password')} description="At least 8 characters; a sentence is best." autoFocus={fromLink !== ''} />
         <Button type="submit" tone="primary" isPending={accept.isPending}>Join</Button>
+        {session.data ? (
+          <Button onPress={() => accept.mutate(null)} isPending={accept.isPending}>Join as {session.data.user.email}</Button>
+        ) : null}
       </Form>
     </Front>
   );

@@ -3,7 +3,7 @@ import { useState } from 'react';
 import { Form } from 'react-aria-components';
 import { Link, useNavigate, useSearchParams } from 'react-router';
 import { api, ok } from '../../api/client';
-import { sessionKey } from '../../api/session';
+import { configQuery, sessionKey } from '../../api/session';
 import { Button } from '../../parts/Button';
 import { TextField } from '../../parts/Field';
 import { FormProblem } from '../../parts/States';
@@ -24,7 +24,7 @@ export function SignIn() {
       void navigate(within(search.get('next')), { replace: true });
     },
   });
-  const config = useQuery({ queryKey: ['config'], staleTime: Infinity, queryFn: ({ signal }) => ok(api.GET('/api/cloud/config', { signal })) });
+  const config = useQuery(configQuery);
   const foot = (
     <>
       {config.data?.open_signup === false ? null : <Link to="/sign-up">Create an organisation</Link>}

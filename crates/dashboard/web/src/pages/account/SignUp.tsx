@@ -55,7 +55,9 @@ function RootToken({ signedUp }: { signedUp: SignedUp }) {
   const goOn = () => {
     setLeft(true);
     client.clear();
-    client.setQueryData(sessionKey, { tenant: signedUp.tenant, user: signedUp.user });
+    const { tenant, user } = signedUp;
+    const own = { tenant_id: tenant.id, organization: tenant.organization, role: user.role };
+    client.setQueryData(sessionKey, { tenant, user, email_confirmed: false, tenants: [own] });
     setTimeout(() => void navigate('/delegations', { replace: true }));
   };
   return (

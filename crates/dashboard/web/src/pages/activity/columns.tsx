@@ -24,6 +24,8 @@ const WORDS: Record<string, string> = {
   'spend.refund': 'Refunded a spend',
   'user.create': 'Added a member',
   'user.invite': 'Invited somebody',
+  'user.withdraw_invitation': 'Took an invitation back',
+  'user.confirm': 'Confirmed the own address',
   'user.accept': 'Accepted an invitation',
   'user.change': 'Changed a member’s role',
   'user.remove': 'Removed a member',

@@ -1,7 +1,8 @@
-import { useMutation } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useRef, useState } from 'react';
 import { Form } from 'react-aria-components';
 import { api, newKey, ok } from '../../api/client';
+import { invitationsQuery } from '../../api/members';
 import { asProblem } from '../../api/problem';
 import type { Invitation, Role } from '../../api/schema';
 import { grantable, useSession } from '../../api/session';
@@ -21,11 +22,13 @@ export function Invite({ isOpen, onClose }: { isOpen: boolean; onClose: () => vo
   const [email, setEmail] = useState('');
   const [role, setRole] = useState<Role>('viewer');
   const key = useRef(newKey());
+  const client = useQueryClient();
   const invite = useMutation({
     mutationFn: () => ok(api.POST('/api/cloud/invite', { body: { email: email.trim(), role }, headers: { 'Idempotency-Key': key.current } })),
     onSettled: (_, error) => {
       // Only what may have got lost on the way is repeated under the same key.
       if (!error || asProblem(error).status !== 0) key.current = newKey();
+      void client.invalidateQueries({ queryKey: invitationsQuery.queryKey });
     },
   });
   const close = () => {

@@ -10,7 +10,9 @@ import { PlusIcon } from '../../parts/icons';
 import { Card, Page } from '../../parts/Page';
 import { Failed, Loading } from '../../parts/States';
 import { Day, Label } from '../../parts/text';
+import { ConfirmNotice } from './ConfirmNotice';
 import { Invite } from './Invite';
+import { OpenInvitations } from './OpenInvitations';
 import { RemoveMember } from './RemoveMember';
 import { RolePicker, ROLES } from './roles';
 import styles from './Team.module.css';
@@ -31,11 +33,13 @@ export function TeamPage() {
       lead={members.data ? count(members.data.length, 'member') : undefined}
       actions={may.managePeople ? <Button tone="primary" icon={<PlusIcon />} onPress={() => setInviting(true)}>Invite</Button> : null}
     >
+      <ConfirmNotice />
       <Card title="Members" actions={<CsvButton name="members" columns={columns} rows={members.data ?? []} />} padding="none">
         {members.isPending ? <Loading what="the members" /> : null}
         {members.isError && !members.data ? <Failed error={members.error} what="The members" onRetry={() => void members.refetch()} /> : null}
         {members.data ? <DataTable caption="Members" columns={columns} rows={members.data} rowKey={(member: Member) => member.id} /> : null}
       </Card>
+      {may.managePeople ? <OpenInvitations /> : null}
       <Card title="What each role may do">
         <dl className={styles.roles}>
           {ROLES.map((role) => (
