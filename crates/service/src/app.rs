@@ -9,12 +9,12 @@ use subgrant_store::{
     tokens::{self, Digest, Issued},
 };
 use subgrant_token::{RootKey, VerificationKey};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
     AttemptLimits, MailRoute, MasterKey, Metrics, credential::Credential, engine::Engine, event::Hub,
-    master_key::UnsealError,
+    master_key::UnsealError, outbox::Filled,
 };
 
 /// How an [`App`] is set up.
@@ -77,8 +77,7 @@ pub(crate) struct Shared {
     /// An export of the ledger keeps a connection as long as its reader takes.
     pub(crate) exports: Arc<Semaphore>,
     pub(crate) master_key: MasterKey,
-    /// Tells whoever sends that there is something to send. A hint: what nobody was told of is found by looking.
-    pub(crate) outbox: Notify,
+    pub(crate) outbox: Filled,
     /// Keys and where tokens lead never change, so entries are never invalidated, only evicted.
     root_keys: Cache<(TenantId, RootKeyId), Arc<TenantKey>>,
     service_keys: Cache<(TenantId, ServiceId), Arc<VerificationKey>>,
@@ -127,7 +126,7 @@ impl App {
             password_hashing: Semaphore::new(2),
             exports: Arc::new(Semaphore::new(2)),
             master_key,
-            outbox: Notify::new(),
+            outbox: Filled::default(),
             root_keys: Cache::new(10_000),
             service_keys: Cache::new(10_000),
             issued: Cache::new(100_000),

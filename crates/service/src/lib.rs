@@ -13,6 +13,7 @@ mod app;
 mod attempts;
 mod audit;
 mod authorize;
+pub mod background;
 mod caller;
 mod chain;
 mod credential;
@@ -111,7 +112,7 @@ pub use subgrant_store::{
     audit::{AuditFilter, Recorded},
     delegations::StatusFilter,
     holds::{HoldEntry, HoldStatus},
-    outbox::{Item as OutboxItem, Kind as OutboxKind},
+    outbox::{Item as OutboxItem, Kind as OutboxKind, Lane as OutboxLane},
     people::Member,
     revocations::Replaced,
     service_routes::PricedRoute,

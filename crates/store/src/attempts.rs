@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{Database, Result};
+use sqlx::PgExecutor;
+
+use crate::{Database, Result, TenantTx};
 
 /// What is counted: a digest of an account or of a network address.
 pub type Subject = [u8; 32];
@@ -19,6 +21,19 @@ pub struct Counted {
 /// Counts an attempt before it is made, so that attempts at the same time count as well. A window begins with the first
 /// attempt after the last one is over.
 pub async fn count(database: &Database, subject: &Subject, window: Duration) -> Result<Counted> {
+    count_on(database.directory(), subject, window).await
+}
+
+/// The same as a part of a transaction: what is not committed is not counted.
+pub async fn count_in(tx: &mut TenantTx, subject: &Subject, window: Duration) -> Result<Counted> {
+    count_on(tx.connection(), subject, window).await
+}
+
+async fn count_on(
+    executor: impl PgExecutor<'_>,
+    subject: &Subject,
+    window: Duration,
+) -> Result<Counted> {
     let seconds = window.as_secs_f64();
     let row = sqlx::query!(
         r#"INSERT INTO sign_in_attempts AS a (subject, window_start, attempts) VALUES ($1, clock_timestamp(), 1)
@@ -32,7 +47,7 @@ pub async fn count(database: &Database, subject: &Subject, window: Duration) -> 
         &subject[..],
         seconds
     )
-    .fetch_one(database.directory())
+    .fetch_one(executor)
     .await?;
     let left = Duration::try_from_secs_f64(row.left.max(0.0)).unwrap_or(window);
     Ok(Counted { attempts: row.attempts, left })

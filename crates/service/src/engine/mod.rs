@@ -27,7 +27,7 @@ pub use self::trace::TRACES;
 pub(crate) use self::trace::waiting;
 use self::worker::Worker;
 use crate::{
-    App, Outcome,
+    App, Outcome, background::task,
     credential::Credential,
     idempotency::ScopedKey,
     metrics::{OVERLOADED, outcome},
@@ -183,7 +183,9 @@ impl Engine {
         let (queue, commands) = mpsc::channel(self.capacity);
         queue.try_send(command).map_err(|_| EngineError::Overloaded)?;
         queues.insert(tenant, queue);
-        tokio::spawn(Worker::new(app.clone(), tenant, self.batch_size).work(commands));
+        let (app, worker) = (app.clone(), Worker::new(app.clone(), tenant, self.batch_size));
+        // Not begun anew by whoever supervises it: the next command does that.
+        tokio::spawn(async move { app.isolate(task::ENGINE, worker.work(commands)).await });
         Ok(())
     }
 }

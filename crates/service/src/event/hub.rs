@@ -10,7 +10,7 @@ use subgrant_domain::TenantId;
 use tokio::sync::{Notify, broadcast, watch};
 
 use super::page::{self, Mark, Page};
-use crate::{App, ServiceError};
+use crate::{App, ServiceError, background::task};
 
 /// How long another process's change may stay unnoticed.
 const POLL: Duration = Duration::from_millis(250);
@@ -79,7 +79,10 @@ impl Hub {
                 pages: broadcast::Sender::new(PAGES),
                 position: Mutex::new(newest),
             });
-            tokio::spawn(read(app.clone(), tenant, Arc::clone(&reader)));
+            let (app, own) = (app.clone(), Arc::clone(&reader));
+            tokio::spawn(async move {
+                app.supervise(task::EVENTS, || read(app.clone(), tenant, Arc::clone(&own))).await;
+            });
             reader
         });
         if reader.pages.receiver_count() >= app.shared().options.max_streams {
