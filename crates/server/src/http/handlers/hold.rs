@@ -16,7 +16,7 @@ use crate::http::{
     expiry::parse_duration,
     extract::{Authenticated, PathId, Query},
     idempotency::Keyed,
-    openapi::{BodyProblems, Problems, Refusals},
+    openapi::{BodyProblems, Problems, QueryProblems, Refusals},
     problem::{self, Problem},
     respond::Answer,
     validate::Validator,
@@ -68,6 +68,7 @@ pub(in crate::http) async fn create(
     ),
     responses(
         (status = 201, description = "Spent", body = api::Spend),
+        (status = 402, description = "More than is held, or a limit refuses: see `code`", body = api::Problem, content_type = "application/problem+json"),
         (status = 409, description = "The hold is closed", body = api::Problem, content_type = "application/problem+json"),
         (status = 410, description = "The hold has expired", body = api::Problem, content_type = "application/problem+json"),
         Problems, Refusals, BodyProblems
@@ -160,6 +161,7 @@ pub(in crate::http) struct HoldQuery {
     /// held, captured, released, expired or voided.
     status: Option<api::HoldStatus>,
     /// 1–100; 50 where nothing is said.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u64>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
@@ -174,7 +176,7 @@ pub(in crate::http) struct HoldQuery {
     tag = "spend",
     security(("token" = []), ("session" = [])),
     params(HoldQuery),
-    responses((status = 200, description = "A page", body = api::HoldList), Problems, Refusals)
+    responses((status = 200, description = "A page", body = api::HoldList), Problems, Refusals, QueryProblems)
 )]
 pub(in crate::http) async fn list(
     State(state): State<HttpState>,
