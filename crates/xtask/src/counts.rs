@@ -1,6 +1,6 @@
 //! How many tests have passed, as the various runners print it.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::ops::AddAssign;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -27,8 +27,6 @@ impl AddAssign for Counts {
 pub(crate) enum Runner {
     /// `cargo test`, which has a result for each binary.
     Cargo,
-    /// `cargo nextest run`, which prints on standard error.
-    Nextest,
     Vitest,
     Playwright,
 }
@@ -39,10 +37,6 @@ impl Runner {
         let line = line.trim();
         match self {
             Self::Cargo => of_list(line.strip_prefix("test result: ")?.split_once(". ")?.1, "; "),
-            Self::Nextest => {
-                line.strip_prefix("Summary [")?;
-                of_list(line.split_once(" run: ")?.1, ", ")
-            }
             Self::Vitest => of_list(line.strip_prefix("Tests ")?, " | "),
             // A line for each: `12 passed (1.2m)`.
             Self::Playwright => of_list(line, "; "),
@@ -52,14 +46,9 @@ impl Runner {
 
 /// Runs a command, shows what it prints, and adds up the results in it. Returns whether it succeeded.
 pub(crate) fn count_through(command: &mut Command, runner: Runner, counts: &mut Counts) -> Result<bool> {
-    let piped = match runner {
-        Runner::Nextest => command.stderr(Stdio::piped()),
-        Runner::Cargo | Runner::Vitest | Runner::Playwright => command.stdout(Stdio::piped()),
-    };
-    let mut child = piped.spawn().map_err(Failure::io("start", command.get_program()))?;
-    let stdout = child.stdout.take().map(|pipe| -> Box<dyn Read + Send> { Box::new(pipe) });
-    let stderr = child.stderr.take().map(|pipe| -> Box<dyn Read + Send> { Box::new(pipe) });
-    let pipe = stdout.or(stderr).expect("one of the two was asked to be a pipe");
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().map_err(Failure::io("start", command.get_program()))?;
+    let pipe = child.stdout.take().expect("standard output was asked to be a pipe");
     let reader = thread::spawn(move || {
         let mut counts = Counts::default();
         for line in BufReader::new(pipe).lines().map_while(std::result::Result::ok) {
@@ -114,16 +103,6 @@ mod tests {
         let line = "test result: FAILED. 17 passed; 2 failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.01s";
         assert_eq!(read(Runner::Cargo, line), Some((17, 2)));
         assert_eq!(read(Runner::Cargo, "test tests::result ... ok"), None);
-    }
-
-    #[test]
-    fn results_of_nextest_are_read_in_colour_too() {
-        let line =
-            "     Summary [  10.531s] 412 tests run: 408 passed (2 slow), 3 failed, 1 timed out, 5 skipped";
-        assert_eq!(read(Runner::Nextest, line), Some((408, 4)));
-        let line = "\u{1b}[32;1m     Summary\u{1b}[0m [   0.1s] \u{1b}[1m1\u{1b}[0m test run: \u{1b}[1m1\u{1b}[0m \u{1b}[32;1mpassed\u{1b}[0m, \u{1b}[1m0\u{1b}[0m skipped";
-        assert_eq!(read(Runner::Nextest, line), Some((1, 0)));
-        assert_eq!(read(Runner::Nextest, "        PASS [   0.005s] xtask counts::tests"), None);
     }
 
     #[test]

@@ -60,7 +60,7 @@ enum Command {
     },
     /// Runs every test on a private PostgreSQL
     Test {
-        /// Passed on to `cargo nextest run`, or to `cargo test` where there is no nextest
+        /// Passed on to `cargo test`
         #[arg(last = true)]
         arguments: Vec<String>,
     },

@@ -51,7 +51,6 @@ fn run_on(workspace: &Workspace, cluster: &Cluster, arguments: &[String]) -> Res
 
     let mut failures = Vec::new();
     let mut counts = Counts::default();
-    let has_nextest = process::is_successful(&mut cargo(&["nextest", "--version"]));
     if arguments.is_empty() {
         let mut examples = cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]);
         let is_fine = count_through(&mut examples, Runner::Cargo, &mut counts)?;
@@ -64,18 +63,14 @@ fn run_on(workspace: &Workspace, cluster: &Cluster, arguments: &[String]) -> Res
     // Named packages would otherwise be named in vain.
     let is_narrowed = arguments.iter().any(|word| word.starts_with("-p") || word.starts_with("--package"));
     let scope = (!is_narrowed).then_some("--workspace");
-    let (words, runner) = if has_nextest {
-        (["nextest", "run"], Runner::Nextest)
-    } else {
-        (["test", "--tests"], Runner::Cargo)
-    };
-    let mut tests = cargo(&words);
+    // Cargo's own runner, and no other that may be installed: what fails for one developer fails for all.
+    let mut tests = cargo(&["test", "--tests"]);
     if std::io::stderr().is_terminal() {
         // What goes through a pipe is otherwise without colours.
         tests.env("CARGO_TERM_COLOR", "always");
     }
     let is_fine =
-        count_through(tests.arg("--no-fail-fast").args(scope).args(arguments), runner, &mut counts)?;
+        count_through(tests.arg("--no-fail-fast").args(scope).args(arguments), Runner::Cargo, &mut counts)?;
     failures.extend((!is_fine).then_some("the tests"));
     println!("\n{} passed, {} failed", counts.passed, counts.failed);
     if failures.is_empty() { Ok(()) } else { Err(Failure::new(format!("{} failed", failures.join(" and ")))) }

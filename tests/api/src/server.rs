@@ -33,6 +33,8 @@ pub struct Tenant {
     pub root_id: String,
     /// The root token.
     pub root_token: String,
+    /// The address of the owner, who signed up with it.
+    pub email: String,
     /// The value of the session cookie.
     pub session: String,
 }
@@ -113,9 +115,10 @@ impl TestServer {
     pub async fn sign_up(&self) -> Tenant {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let email = format!("owner{number}@tenant.example");
         let body = json!({
             "organization": format!("Tenant {number}"),
-            "email": format!("owner{number}@tenant.example"),
+            "email": email,
             "password": "correct horse battery staple",
         });
         let reply = self.api.post("/signup", &body).await;
@@ -127,6 +130,7 @@ impl TestServer {
             id: reply.text("/tenant/id"),
             root_id: reply.text("/tenant/root_delegation_id"),
             root_token: reply.text("/root_token"),
+            email,
             session: session.to_owned(),
         }
     }

@@ -142,7 +142,7 @@ impl Caller {
                 );
             }
             "POST /api/cloud/session" | "GET /api/cloud/session" | "DELETE /api/cloud/session" => {
-                let stolen = json!({ "email": "owner1@tenant.example", "password": "guessed horse" });
+                let stolen = json!({ "email": other.tenant.email, "password": "guessed horse" });
                 let refused = self.send(Method::POST, "/session", Some(stolen)).await;
                 refused.assert_problem(401, "invalid_credentials", "the other's account");
             }
@@ -233,7 +233,7 @@ impl Caller {
             "POST /api/cloud/user" | "POST /api/cloud/invite" if self.cookie.is_some() => {
                 // Who is a member there can be invited here, and is told so alone; to create the account tells no more
                 // than that there is one.
-                let body = json!({ "email": "owner1@tenant.example", "role": "viewer" });
+                let body = json!({ "email": other.tenant.email, "role": "viewer" });
                 let reply = self.send(Method::POST, below_base(operation), Some(body)).await;
                 let is_refused = reply.refusal() == (409, "email_taken") && operation.ends_with("/user");
                 assert!(is_refused || reply.status == 201, "{}", reply.body);
@@ -447,7 +447,8 @@ impl Caller {
                 }
             }
             "POST /api/cloud/signup" => {
-                let theirs = json!({ "organization": "x", "email": "owner1@tenant.example", "password": "correct horse" });
+                let theirs =
+                    json!({ "organization": "x", "email": other.tenant.email, "password": "correct horse" });
                 let taken = self.send(Method::POST, "/signup", Some(theirs)).await;
                 taken.assert_problem(409, "email_taken", "the other's address");
             }
