@@ -372,7 +372,8 @@ pub(crate) async fn tell(
         last_attempt_at: None,
         next_attempt_at: (!is_full).then_some(at),
         response_status: None,
-        error: is_full.then(|| format!("not called, because {MOST_WAITING} calls of the tenant's webhooks wait")),
+        error: is_full
+            .then(|| format!("not called, because {MOST_WAITING} calls of the tenant's webhooks wait")),
     };
     webhooks::insert_delivery(tx, &delivery).await?;
     if !is_full {

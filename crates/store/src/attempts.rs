@@ -29,11 +29,7 @@ pub async fn count_in(tx: &mut TenantTx, subject: &Subject, window: Duration) ->
     count_on(tx.connection(), subject, window).await
 }
 
-async fn count_on(
-    executor: impl PgExecutor<'_>,
-    subject: &Subject,
-    window: Duration,
-) -> Result<Counted> {
+async fn count_on(executor: impl PgExecutor<'_>, subject: &Subject, window: Duration) -> Result<Counted> {
     let seconds = window.as_secs_f64();
     let row = sqlx::query!(
         r#"INSERT INTO sign_in_attempts AS a (subject, window_start, attempts) VALUES ($1, clock_timestamp(), 1)

@@ -193,7 +193,11 @@ impl Serve {
 }
 
 /// Does something in the background until the task is aborted.
-fn supervised<F>(app: &App, name: &'static str, work: impl Fn(App) -> F + Send + Sync + 'static) -> JoinHandle<()>
+fn supervised<F>(
+    app: &App,
+    name: &'static str,
+    work: impl Fn(App) -> F + Send + Sync + 'static,
+) -> JoinHandle<()>
 where
     F: Future<Output = ()> + Send + 'static,
 {

@@ -27,7 +27,8 @@ pub use self::trace::TRACES;
 pub(crate) use self::trace::waiting;
 use self::worker::Worker;
 use crate::{
-    App, Outcome, background::task,
+    App, Outcome,
+    background::task,
     credential::Credential,
     idempotency::ScopedKey,
     metrics::{OVERLOADED, outcome},

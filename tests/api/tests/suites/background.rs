@@ -199,7 +199,8 @@ async fn work_that_panics_is_counted_and_begun_anew() {
     assert_eq!(scrape.count("subgrant_background_panics_total", &["task=\"sending\""]), 2);
     assert_eq!(scrape.count("subgrant_background_panics_total", &["task=\"housekeeping\""]), 0);
     assert_eq!(scrape.count("subgrant_background_tasks_down", &[]), 0);
-    let isolated = server.app.isolate(task::ALERTS, async move { assert!(scrape.text.is_empty(), "it is not") });
+    let isolated =
+        server.app.isolate(task::ALERTS, async move { assert!(scrape.text.is_empty(), "it is not") });
     assert_eq!(isolated.await, None);
     let scrape = Scrape::of(&server.api).await;
     assert_eq!(scrape.count("subgrant_background_panics_total", &["task=\"alerts\""]), 1);

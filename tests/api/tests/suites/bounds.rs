@@ -8,8 +8,7 @@ use subgrant_tests::{Api, Reply, TestServer, operations};
 const MOST: u64 = 9_007_199_254_740_991;
 
 /// Times that parsers take, and PostgreSQL does not.
-const TOO_EARLY: [&str; 3] =
-    ["-004800-01-01T00:00:00Z", "-009999-01-02T00:00:00Z", "0000-12-31T23:59:59Z"];
+const TOO_EARLY: [&str; 3] = ["-004800-01-01T00:00:00Z", "-009999-01-02T00:00:00Z", "0000-12-31T23:59:59Z"];
 
 #[tokio::test]
 async fn times_before_the_year_one_are_named_wherever_a_time_is_taken() {
@@ -39,8 +38,11 @@ async fn times_before_the_year_one_are_named_wherever_a_time_is_taken() {
     }
     // A date, and the ends that are within the calendar.
     root.get("/report/spend?from=0000-01-01").await.assert_invalid(&["?from"], "a date");
-    for query in ["/ledger?from=0001-01-01T00:00:00Z", "/ledger?to=9999-12-30T00:00:00Z", "/report/spend?from=0001-01-01"]
-    {
+    for query in [
+        "/ledger?from=0001-01-01T00:00:00Z",
+        "/ledger?to=9999-12-30T00:00:00Z",
+        "/report/spend?from=0001-01-01",
+    ] {
         assert_eq!(root.get(query).await.status, 200, "{query}");
     }
 }
@@ -52,7 +54,8 @@ async fn no_text_in_any_parameter_of_any_query_is_an_error_of_the_server() {
     let tenant = server.sign_up().await;
     let (root, owner) = (server.api.with_token(&tenant.root_token), server.owner(&tenant));
     let document = Reply::of(server.api.request(Method::GET, "/openapi.json")).await.body;
-    let texts = [TOO_EARLY[0], TOO_EARLY[1], "9999-12-30T22:00:00Z", "-1", "0", "18446744073709551615", "%00", "%ff"];
+    let texts =
+        [TOO_EARLY[0], TOO_EARLY[1], "9999-12-30T22:00:00Z", "-1", "0", "18446744073709551615", "%00", "%ff"];
     let mut asked = 0;
     for operation in operations(&server.api).await.iter().filter(|operation| operation.method == "GET") {
         let Some(path) = operation.path.strip_prefix("/api/cloud") else { continue };
@@ -103,7 +106,11 @@ async fn what_an_unlimited_root_sets_aside_stays_readable() {
     assert_eq!((refused.number("/max_affordable_credits"), refused.number("/requested_credits")), (10, MOST));
     assert_eq!(root.mint("third", 10).await.status, 201, "as much as is left");
     root.mint("fourth", 1).await.assert_problem(402, "budget_exhausted", "nothing is left");
-    root.update(&id, &json!({ "budget_credits": MOST })).await.assert_problem(402, "budget_exhausted", "raised");
+    root.update(&id, &json!({ "budget_credits": MOST })).await.assert_problem(
+        402,
+        "budget_exhausted",
+        "raised",
+    );
     let own = root.get("/delegation/self").await;
     assert_eq!(own.number("/reserved_for_children_credits"), MOST);
     // Caps set nothing aside, and what is given back goes back to where it was set aside.

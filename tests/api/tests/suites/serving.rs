@@ -212,7 +212,8 @@ async fn webhooks_lead_to_private_networks_only_from_a_loopback_address_or_where
         let serve = subgrant(["serve", "--listen", listen, "--data-dir", &scratch.path("data")]);
         let server = serve.args(options.iter().copied()).start();
         let api = Api::new(server.origin.clone());
-        let body = json!({ "organization": "x", "email": "x@x.example", "password": "correct horse battery" });
+        let body =
+            json!({ "organization": "x", "email": "x@x.example", "password": "correct horse battery" });
         let owner = api.with_session(&api.post("/signup", &body).await.session());
         let reply = owner.post("/webhook", &json!({ "url": "http://10.0.0.1/hook" })).await;
         assert_eq!(reply.status, status, "{listen} {options:?}: {}", reply.body);

@@ -112,9 +112,8 @@ fn range(
     from: Option<String>,
     to: Option<String>,
 ) -> (Option<Bound>, Option<Bound>) {
-    let mut bound = |pointer, text: Option<String>| {
-        validator.check(pointer, "invalid_time", parse_bound(&text?))
-    };
+    let mut bound =
+        |pointer, text: Option<String>| validator.check(pointer, "invalid_time", parse_bound(&text?));
     (bound("?from", from), bound("?to", to))
 }
 

@@ -194,7 +194,8 @@ impl From<WebhookError> for Problem {
                 rate_limited("rate_limited", detail, left)
             }
             WebhookError::BacklogFull(left) => {
-                let detail = "Too many calls of the organisation's webhooks wait for receivers that do not take them.";
+                let detail =
+                    "Too many calls of the organisation's webhooks wait for receivers that do not take them.";
                 rate_limited("backlog_full", detail, left)
             }
             WebhookError::TooMany => {
