@@ -146,9 +146,10 @@ pub struct Delegation {
     pub own_spent_credits: u64,
     /// Held by the node and its whole subtree.
     pub held_credits: u64,
-    /// Set aside for live carve children.
+    /// Set aside for live carve children; at most 9007199254740991 credits, below the unlimited root as well.
     pub reserved_for_children_credits: u64,
     /// What live cap children have not consumed. Nothing is set aside for it: they compete for what is available.
+    /// Said as 9007199254740991 where it is more.
     pub capped_for_children_credits: u64,
     /// What all children may still consume, set aside or not, as a multiple of what remains: above 1 they cannot all have
     /// it. `null` where there is no live child, where nothing remains, and for the unlimited root.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use subgrant_domain::TenantId;
-use subgrant_service::{App, COMPLETED, FAILED, ServiceError};
+use subgrant_service::{App, COMPLETED, FAILED, ServiceError, background::task};
 use subgrant_store::{StoreError, attempts, events, maintenance, resets, sessions, tenants, webhooks};
 
 const INTERVAL: Duration = Duration::from_hours(1);
@@ -26,10 +26,11 @@ pub(crate) async fn keep_house(app: App) {
     loop {
         let metrics = app.metrics();
         match once(&app).await {
-            Ok(()) => {
+            Ok(true) => {
                 metrics.housekeeping.count(COMPLETED);
                 metrics.housekeeping_completed.set();
             }
+            Ok(false) => metrics.housekeeping.count(FAILED),
             Err(error) => {
                 metrics.housekeeping.count(FAILED);
                 tracing::warn!(error = &error as &dyn std::error::Error, "housekeeping failed");
@@ -76,8 +77,10 @@ async fn prove(app: &App, tenant: TenantId) -> Result<(), ServiceError> {
     Ok(())
 }
 
-async fn once(app: &App) -> Result<(), StoreError> {
+/// Keeps house once; says whether it worked for every tenant.
+async fn once(app: &App) -> Result<bool, StoreError> {
     let database = app.database();
+    let mut failed = 0;
     let created = maintenance::ensure_ledger_partitions(database, MONTHS_AHEAD).await?;
     let mut forgotten = attempts::forget_old(database).await?;
     forgotten += maintenance::forget_old_idempotency_records(database).await?;
@@ -85,20 +88,35 @@ async fn once(app: &App) -> Result<(), StoreError> {
         if !tenants::claim_housekeeping(database, tenant).await? {
             continue;
         }
-        let began = Instant::now();
-        forgotten += events::forget_old(database, tenant).await?;
-        forgotten += sessions::forget_expired(database, tenant).await?;
-        forgotten += resets::forget_old(database, tenant).await?;
-        forgotten += webhooks::forget_old(database, tenant).await?;
-        if let Err(error) = app.summarise_spend(tenant).await {
-            // One tenant's trouble is not the others'.
-            tracing::warn!(error = &error as &dyn std::error::Error, %tenant, "spending was not summarised");
-        }
-        rest_from(began).await;
-        if let Err(error) = prove(app, tenant).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, %tenant, "the books were not proved");
+        // One tenant's trouble is not the others'.
+        let own = app.clone();
+        match app.isolate(task::HOUSEKEEPING, async move { of_tenant(&own, tenant).await }).await {
+            Some(Ok(of_tenant)) => forgotten += of_tenant,
+            Some(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, %tenant, "housekeeping failed for a tenant");
+                failed += 1;
+            }
+            None => failed += 1,
         }
     }
-    tracing::debug!(created, forgotten, "kept house");
-    Ok(())
+    tracing::debug!(created, forgotten, failed, "kept house");
+    Ok(failed == 0)
+}
+
+/// Keeps house for one tenant; returns how much was forgotten.
+async fn of_tenant(app: &App, tenant: TenantId) -> Result<u64, StoreError> {
+    let database = app.database();
+    let began = Instant::now();
+    let mut forgotten = events::forget_old(database, tenant).await?;
+    forgotten += sessions::forget_expired(database, tenant).await?;
+    forgotten += resets::forget_old(database, tenant).await?;
+    forgotten += webhooks::forget_old(database, tenant).await?;
+    if let Err(error) = app.summarise_spend(tenant).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, %tenant, "spending was not summarised");
+    }
+    rest_from(began).await;
+    if let Err(error) = prove(app, tenant).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, %tenant, "the books were not proved");
+    }
+    Ok(forgotten)
 }

@@ -54,6 +54,7 @@ const COLUMNS: [(&str, Cell); 59] = [
     ("CapacityReservationId", NOTHING),
     ("CapacityReservationStatus", NOTHING),
     ("ChargeCategory", |_| "Usage".into()),
+    // Null for a correction within the current billing period: so says version 1.2, where a quantity may be negative.
     ("ChargeClass", |cells| {
         if cells.charge.kind == ChargeKind::Correction { "Correction" } else { "" }.into()
     }),

@@ -9,12 +9,11 @@ use subgrant_store::{
     tokens::{self, Digest, Issued},
 };
 use subgrant_token::{RootKey, VerificationKey};
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
     AttemptLimits, HashingOptions, MailRoute, MasterKey, Metrics, credential::Credential, engine::Engine,
-    event::Hub, exports::Exports, master_key::UnsealError, password::Hashing,
+    event::Hub, exports::Exports, master_key::UnsealError, outbox::Filled, password::Hashing,
 };
 
 /// How an [`App`] is set up.
@@ -85,8 +84,7 @@ pub(crate) struct Shared {
     pub(crate) hashing: Hashing,
     pub(crate) exports: Arc<Exports>,
     pub(crate) master_key: MasterKey,
-    /// Tells whoever sends that there is something to send. A hint: what nobody was told of is found by looking.
-    pub(crate) outbox: Notify,
+    pub(crate) outbox: Filled,
     /// Keys and where tokens lead never change, so entries are never invalidated, only evicted.
     root_keys: Cache<(TenantId, RootKeyId), Arc<TenantKey>>,
     service_keys: Cache<(TenantId, ServiceId), Arc<VerificationKey>>,
@@ -141,7 +139,7 @@ impl App {
             options,
             exports,
             master_key,
-            outbox: Notify::new(),
+            outbox: Filled::default(),
             root_keys: Cache::new(10_000),
             service_keys: Cache::new(10_000),
             issued: Cache::new(100_000),

@@ -14,6 +14,7 @@ mod app;
 mod attempts;
 mod audit;
 mod authorize;
+pub mod background;
 mod caller;
 mod chain;
 mod confirmation;
@@ -127,7 +128,7 @@ pub use subgrant_store::{
     audit::{AuditFilter, Recorded},
     delegations::StatusFilter,
     holds::{HoldEntry, HoldStatus, Note as HoldNote},
-    outbox::{Item as OutboxItem, Kind as OutboxKind},
+    outbox::{Item as OutboxItem, Kind as OutboxKind, Lane as OutboxLane},
     people::{Invitation, Member},
     revocations::Replaced,
     service_routes::PricedRoute,

@@ -11,7 +11,12 @@ use std::{
 use subgrant_domain::TenantId;
 use subgrant_metrics::{Collector, Counters, DescriptorEncoder, Histogram, Moment, Page, SECONDS};
 
-use crate::{App, engine::QueueUse, proof::Proof};
+use crate::{
+    App,
+    background::{Down, task},
+    engine::QueueUse,
+    proof::Proof,
+};
 
 pub(crate) use outcome::{OVERLOADED, outcome};
 
@@ -36,6 +41,10 @@ pub struct Metrics {
     pub mails: Counters,
     /// Calls of webhooks in the same way.
     pub calls: Counters,
+    /// Panics of work in the background, by what it was.
+    pub(crate) panics: Counters,
+    /// Work in the background that waits to begin anew.
+    pub(crate) down: Down,
     /// Runs of housekeeping.
     pub housekeeping: Counters,
     /// When the last one was completed.
@@ -85,6 +94,8 @@ impl Metrics {
             tokens: Counters::new(&[CACHED, VERIFIED, REFUSED]),
             mails: Counters::new(SENDING),
             calls: Counters::new(SENDING),
+            panics: Counters::new(task::ALL),
+            down: Down::default(),
             housekeeping: Counters::new(&[COMPLETED, FAILED]),
             housekeeping_completed: Moment::default(),
             proofs: Counters::new(&["intact", "fault"]),
@@ -130,6 +141,10 @@ impl Metrics {
         page.counters("token_lookups", help, "result", &self.tokens)?;
         page.counters("mails", "Attempts to send mail", "result", &self.mails)?;
         page.counters("webhook_calls", "Attempts to call webhooks", "result", &self.calls)?;
+        let help = "Panics of work in the background, which begins anew after each";
+        page.counters("background_panics", help, "task", &self.panics)?;
+        let help = "Work in the background that has panicked and waits to begin anew";
+        page.gauge("background_tasks_down", help, self.down.count())?;
         page.counters("housekeeping_runs", "Runs of housekeeping", "result", &self.housekeeping)?;
         let help = "When housekeeping was last completed";
         page.moment("housekeeping_completed", help, &self.housekeeping_completed)?;

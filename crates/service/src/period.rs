@@ -93,6 +93,12 @@ pub enum PeriodError {
         /// When it can be closed.
         ends_at: Timestamp,
     },
+    /// The month was over before there was the tenant.
+    #[error("the first month is {first}")]
+    BeforeTenant {
+        /// The first month that can be closed.
+        first: Month,
+    },
     /// It is closed.
     #[error("the month is closed already")]
     Closed,
@@ -221,6 +227,10 @@ async fn close(
     let (starts_at, ends_at) = calendar.bounds(month);
     if ends_at > now {
         return Err(PeriodError::NotOver { ends_at });
+    }
+    let first = calendar.first_month(tx).await?;
+    if month < first {
+        return Err(PeriodError::BeforeTenant { first });
     }
     let tally = spent_within(tx, &principal.path, (starts_at, ends_at), now).await?;
     let through_seq = ledger::first_seq_since(tx, ends_at, head).await? - 1;

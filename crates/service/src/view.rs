@@ -36,9 +36,9 @@ pub struct DelegationView {
     pub own_spent: Credits,
     /// Held by the node and its subtree.
     pub held: Credits,
-    /// Set aside for live carve children.
+    /// Set aside for live carve children; the largest amount where it is more.
     pub reserved_for_children: u64,
-    /// What live cap children have not consumed.
+    /// What live cap children have not consumed; the largest amount where it is more.
     #[serde(default)]
     pub capped_for_children: u64,
     /// What the children may still consume, as a multiple of what remains.
@@ -169,8 +169,9 @@ impl DelegationView {
             spent: node.spent,
             own_spent: node.own_spent,
             held: node.held,
-            reserved_for_children: node.reserved,
-            capped_for_children: u64::try_from(node.capped).unwrap_or(u64::MAX),
+            reserved_for_children: node.reserved.min(Credits::MAX.get()),
+            capped_for_children: u64::try_from(node.capped)
+                .map_or(Credits::MAX.get(), |capped| capped.min(Credits::MAX.get())),
             overcommit_ratio: node.overcommit_ratio(),
             available: node.available(),
             remaining: node.remaining(),

@@ -1,14 +1,18 @@
 //! Webhooks: addresses that are told of events, each call signed (Standard Webhooks, <https://www.standardwebhooks.com>).
 
+use std::time::Duration;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::Sha256;
-use subgrant_domain::{EventId, UserId, WebhookId};
+use sha2::{Digest, Sha256};
+use subgrant_domain::{EventId, TenantId, UserId, WebhookId};
 use subgrant_store::{
-    StoreError, TenantTx, audit, outbox,
+    StoreError, TenantTx,
+    attempts::{self, Bucket, Subject},
+    audit, outbox,
     outbox::Item,
     webhooks::{self, Delivery, DeliveryStatus, Webhook},
 };
@@ -31,6 +35,17 @@ const TEST: &str = "webhook.test";
 
 /// The most webhooks of a tenant.
 const MOST: usize = 20;
+
+/// How many calls of a tenant's webhooks may wait to be made, for the first time or again. What comes beyond is not called.
+const MOST_WAITING: i64 = 1_000;
+
+/// How often a tenant may try its webhooks, and within which time.
+const MOST_TESTS: i32 = 30;
+const TESTS_WINDOW: Duration = Duration::from_mins(1);
+
+/// How long to wait before trying a webhook again while as many calls wait as may: receivers that fail are called at growing
+/// intervals.
+const WAIT_FOR_BACKLOG: Duration = Duration::from_mins(5);
 
 /// What marks a secret's text.
 const PREFIX: &str = "whsec_";
@@ -98,6 +113,12 @@ pub enum WebhookError {
     /// The tenant has as many as it may have.
     #[error("there are {MOST} webhooks already")]
     TooMany,
+    /// The tenant tries its webhooks too often; how long to wait.
+    #[error("webhooks are tried too often")]
+    TooManyTests(Duration),
+    /// As many calls wait as may; how long to wait before looking again.
+    #[error("{MOST_WAITING} calls wait already")]
+    BacklogFull(Duration),
 }
 
 impl From<AccessError> for WebhookError {
@@ -238,6 +259,7 @@ impl App {
             return Ok(Outcome::replayed(delivery));
         }
         exists(locked.tx.tx(), id).await?;
+        check_tests(locked.tx.tx()).await?;
         let now = locked.head.now;
         let delivery = tell(locked.tx.tx(), id, TEST, &json!({ "webhook_id": id }), now).await?;
         idempotency::record(&mut locked, key.as_ref(), 202, &delivery.id).await?;
@@ -312,7 +334,25 @@ impl App {
     }
 }
 
-/// Writes down that a webhook is to be told of something, which whoever sends does once the transaction has committed.
+/// Counts a test, and refuses it where there were too many lately, or too many calls wait.
+async fn check_tests(tx: &mut TenantTx) -> Result<(), WebhookError> {
+    let tests = Bucket { size: MOST_TESTS, drains_in: TESTS_WINDOW };
+    if let Some(wait) = attempts::count_in(tx, &tests_of(tx.tenant()), tests).await? {
+        return Err(WebhookError::TooManyTests(wait));
+    }
+    if outbox::has_calls_waiting(tx, MOST_WAITING).await? {
+        return Err(WebhookError::BacklogFull(WAIT_FOR_BACKLOG));
+    }
+    Ok(())
+}
+
+/// What tests are counted by, over all servers.
+fn tests_of(tenant: TenantId) -> Subject {
+    Sha256::new().chain_update("webhook test\0").chain_update(tenant.as_uuid()).finalize().into()
+}
+
+/// Writes down that a webhook is to be told of something, which whoever sends does once the transaction has committed. Where
+/// too many calls wait already, it is written down as not to be made, so that whoever owns the webhook finds it in the list.
 pub(crate) async fn tell(
     tx: &mut TenantTx,
     webhook: WebhookId,
@@ -321,21 +361,25 @@ pub(crate) async fn tell(
     at: Timestamp,
 ) -> Result<Delivery, StoreError> {
     let payload = json!({ "type": event, "timestamp": at, "data": data }).to_string();
+    let is_full = outbox::has_calls_waiting(tx, MOST_WAITING).await?;
     let delivery = Delivery {
         id: fresh_id(),
         webhook,
         event: event.to_owned(),
         payload,
         created_at: at,
-        status: DeliveryStatus::Pending,
+        status: if is_full { DeliveryStatus::Dead } else { DeliveryStatus::Pending },
         attempts: 0,
         last_attempt_at: None,
-        next_attempt_at: Some(at),
+        next_attempt_at: (!is_full).then_some(at),
         response_status: None,
-        error: None,
+        error: is_full
+            .then(|| format!("not called, because {MOST_WAITING} calls of the tenant's webhooks wait")),
     };
     webhooks::insert_delivery(tx, &delivery).await?;
-    outbox::insert(tx, outbox::Kind::Webhook, delivery.id.as_uuid(), None).await?;
+    if !is_full {
+        outbox::insert(tx, outbox::Kind::Webhook, delivery.id.as_uuid(), None).await?;
+    }
     Ok(delivery)
 }
 

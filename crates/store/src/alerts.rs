@@ -262,13 +262,16 @@ pub async fn by_id(tx: &mut TenantTx, id: AlertId) -> Result<Option<Alert>> {
     row.map(Row::into_alert).transpose()
 }
 
-/// Tenants that it is time to look at, at most `limit`. Nobody else looks at them before `interval` is over.
+/// Tenants that it is time to look at, at most `limit`. Nobody else looks at them before `interval` is over. They are chosen
+/// once, as in [`crate::outbox::claim`].
 pub async fn claim_tenants(database: &Database, limit: i64, interval: Duration) -> Result<Vec<TenantId>> {
     let ids = sqlx::query_scalar!(
-        "UPDATE alert_directory a SET next_check_at = clock_timestamp() + make_interval(secs => $2)
-         FROM (SELECT tenant_id FROM alert_directory WHERE next_check_at <= now()
-               ORDER BY next_check_at LIMIT $1 FOR UPDATE SKIP LOCKED) due
-         WHERE a.tenant_id = due.tenant_id RETURNING a.tenant_id",
+        "WITH due AS MATERIALIZED (
+             SELECT tenant_id FROM alert_directory WHERE next_check_at <= now()
+             ORDER BY next_check_at LIMIT $1 FOR UPDATE SKIP LOCKED
+         )
+         UPDATE alert_directory a SET next_check_at = clock_timestamp() + make_interval(secs => $2)
+         FROM due WHERE a.tenant_id = due.tenant_id RETURNING a.tenant_id",
         limit,
         interval.as_secs_f64()
     )

@@ -38,6 +38,31 @@ impl Kind {
     }
 }
 
+/// What is sent side by side, so that nothing waits for what takes longer. The schema says which kind goes where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Mails with which people set new passwords.
+    Reset,
+    /// All other mails.
+    Mail,
+    /// Calls of webhooks.
+    Call,
+}
+
+impl Lane {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Reset, Self::Mail, Self::Call];
+
+    /// The word used in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reset => "reset",
+            Self::Mail => "mail",
+            Self::Call => "call",
+        }
+    }
+}
+
 /// Something to be sent, which whoever has claimed it has for itself for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
@@ -45,6 +70,8 @@ pub struct Item {
     pub id: Uuid,
     /// Whose it is, if that is known.
     pub tenant: Option<TenantId>,
+    /// Whose turn it takes: the tenant's, or the recipient's where no tenant is known.
+    pub party: Uuid,
     /// What it is.
     pub kind: Kind,
     /// What it is about.
@@ -86,17 +113,45 @@ pub async fn insert_reset(database: &Database, recipient: &str) -> Result<()> {
     Ok(())
 }
 
-/// Takes what is due, oldest first, at most `limit`. Nobody else gets it before `lease` is over; then it counts as failed.
-/// What is due is told by `now()`, which an index can be asked for: the statement is its own transaction.
-pub async fn claim(database: &Database, limit: i64, lease: Duration) -> Result<Vec<Item>> {
+/// Takes what is due: of each party that comes after `after` the oldest, in the order of parties, but nothing of `busy`
+/// ones, and at most `limit` in all. Nobody else gets it before `lease` is over; then it counts as failed. What is due is
+/// told by `now()`, which an index can be asked for: the statement is its own transaction.
+///
+/// What is chosen is materialised: as a part of a join it would be chosen anew for each row of the other side, whenever the
+/// planner takes the table for small, and the limit would not hold.
+pub async fn claim(
+    database: &Database,
+    lane: Lane,
+    after: Uuid,
+    busy: &[Uuid],
+    limit: i64,
+    lease: Duration,
+) -> Result<Vec<Item>> {
     let rows = sqlx::query!(
-        r#"UPDATE outbox o SET attempts = o.attempts + 1,
-               next_attempt_at = clock_timestamp() + make_interval(secs => $2)
-           FROM (SELECT id FROM outbox WHERE next_attempt_at <= now()
-                 ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED) due
-           WHERE o.id = due.id
-           RETURNING o.id, o.tenant_id, o.kind, o.subject_id, o.recipient, o.attempts,
+        r#"WITH RECURSIVE parties AS (
+               (SELECT party FROM outbox WHERE lane = $1 AND party > $2
+                    AND EXISTS (SELECT FROM outbox WHERE lane = $1 AND next_attempt_at <= now())
+                ORDER BY party LIMIT 1)
+               UNION ALL
+               SELECT next.party FROM parties p CROSS JOIN LATERAL (
+                   SELECT o.party FROM outbox o WHERE o.lane = $1 AND o.party > p.party ORDER BY o.party LIMIT 1
+               ) next
+           ), due AS MATERIALIZED (
+               SELECT oldest.id FROM parties p CROSS JOIN LATERAL (
+                   SELECT o.id FROM outbox o
+                   WHERE o.lane = $1 AND o.party = p.party AND o.next_attempt_at <= now()
+                   ORDER BY o.next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED
+               ) oldest
+               WHERE p.party <> ALL ($3) LIMIT $4
+           )
+           UPDATE outbox o SET attempts = o.attempts + 1,
+               next_attempt_at = clock_timestamp() + make_interval(secs => $5)
+           FROM due WHERE o.id = due.id
+           RETURNING o.id, o.tenant_id, o.party, o.kind, o.subject_id, o.recipient, o.attempts,
                o.created_at AS "created_at: jiff_sqlx::Timestamp""#,
+        lane.as_str(),
+        after,
+        busy,
         limit,
         lease.as_secs_f64()
     )
@@ -108,6 +163,7 @@ pub async fn claim(database: &Database, limit: i64, lease: Duration) -> Result<V
             Ok(Item {
                 id: row.id,
                 tenant: row.tenant_id.map(TenantId::from_uuid),
+                party: row.party,
                 kind: kind.ok_or_else(|| StoreError::Malformed(format!("the kind {}", row.kind)))?,
                 subject: row.subject_id,
                 recipient: row.recipient,
@@ -116,6 +172,20 @@ pub async fn claim(database: &Database, limit: i64, lease: Duration) -> Result<V
             })
         })
         .collect()
+}
+
+/// Whether so many calls of the tenant's webhooks wait to be made.
+pub async fn has_calls_waiting(tx: &mut TenantTx, many: i64) -> Result<bool> {
+    let waiting = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM (
+               SELECT FROM outbox WHERE lane = 'call' AND party = $1 LIMIT $2
+           ) waiting"#,
+        tx.tenant().as_uuid(),
+        many
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok(waiting >= many)
 }
 
 /// Forgets what was sent, or never will be.

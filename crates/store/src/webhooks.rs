@@ -149,17 +149,21 @@ pub async fn newest(tx: &mut TenantTx) -> Result<HashMap<WebhookId, (Timestamp, 
     newest.collect()
 }
 
-/// Notes what a webhook is to be told.
+/// Notes what a webhook is to be told, or is not told for the reason given.
 pub async fn insert_delivery(tx: &mut TenantTx, delivery: &Delivery) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO webhook_deliveries (tenant_id, id, webhook_id, event, payload, created_at, next_attempt_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        "INSERT INTO webhook_deliveries
+             (tenant_id, id, webhook_id, event, payload, created_at, status, next_attempt_at, error)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         tx.tenant().as_uuid(),
         delivery.id.as_uuid(),
         delivery.webhook.as_uuid(),
         delivery.event,
         delivery.payload,
-        delivery.created_at.to_sqlx() as _
+        delivery.created_at.to_sqlx() as _,
+        delivery.status.as_str(),
+        delivery.next_attempt_at.map(ToSqlx::to_sqlx) as _,
+        delivery.error
     )
     .execute(tx.connection())
     .await?;

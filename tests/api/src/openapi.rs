@@ -1,6 +1,9 @@
 //! What the served OpenAPI document promises.
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
+use serde_json::Value;
 
 use crate::{Api, Reply};
 
@@ -17,6 +20,8 @@ pub struct Operation {
     pub takes_credential: bool,
     /// Whether it can be sent again with the same `Idempotency-Key`.
     pub takes_key: bool,
+    /// The statuses that the document says it may answer with.
+    pub statuses: BTreeSet<u16>,
 }
 
 impl Operation {
@@ -66,10 +71,16 @@ pub async fn operations(api: &Api) -> Vec<Operation> {
                 method: method.to_uppercase(),
                 path: path.clone(),
                 id: operation["operationId"].as_str().unwrap_or_default().to_owned(),
+                statuses: statuses(operation),
                 takes_credential: !operation["security"].as_array().expect("security is said").is_empty(),
             });
         }
     }
     assert!(operations.len() >= 12, "the document names only {operations:?}");
     operations
+}
+
+fn statuses(operation: &Value) -> BTreeSet<u16> {
+    let responses = operation["responses"].as_object().expect("an operation has responses");
+    responses.keys().map(|status| status.parse().expect("a status")).collect()
 }

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 
+import { beThereSince } from '../src/database.ts';
 import { expect, expectAccessible, test, visit } from '../src/fixtures.ts';
 import { call } from '../src/tenant.ts';
 
@@ -16,7 +17,8 @@ function monthsAgo(count: number): { month: string; name: string } {
 test('finance closes a month, exports it, and only those who manage open it again', async ({ page, tenant, signIn }) => {
   await tenant.plantDemoTree();
   const [current, last, before] = [monthsAgo(0), monthsAgo(1), monthsAgo(2)];
-  // Months are listed from the first one that was closed, or in which there was anything.
+  // Months are listed, and can be closed, from the first one in which there was the organisation.
+  await beThereSince(tenant, `${before.month}-01T00:00:00Z`);
   await call('POST', `/period/${before.month}/close`, tenant.rootToken, {});
   await signIn(await tenant.add('finance'));
   await visit(page, '/spend');

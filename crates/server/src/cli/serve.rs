@@ -8,10 +8,11 @@ use std::{
 };
 
 use clap::{Args, builder::BoolishValueParser};
-use subgrant_service::{App, AppOptions, MailRoute};
+use subgrant_service::{App, AppOptions, MailRoute, background::task};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
+    task::JoinHandle,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -61,7 +62,8 @@ pub(super) struct Serve {
     network: NetworkArgs,
     #[command(flatten)]
     mail: MailArgs,
-    /// Let webhooks lead to this machine and to private networks, by `http` as well. Always so with `--data-dir`.
+    /// Let webhooks lead to this machine and to private networks, by `http` as well. So it is without this option with
+    /// `--data-dir` where `--listen` is a loopback address.
     #[arg(long, env = "SUBGRANT_WEBHOOK_ALLOW_PRIVATE", value_parser = BoolishValueParser::new())]
     webhook_allow_private: bool,
     /// How log lines look.
@@ -133,8 +135,7 @@ impl Serve {
         launched: &Launched,
         signals: Signals,
     ) -> Result<(), CliError> {
-        let is_private = self.webhook_allow_private || self.database.data_dir.is_some();
-        let targets = if is_private { WebhookTargets::Any } else { WebhookTargets::Public };
+        let targets = self.webhook_targets();
         let (mail, mailer) = self.mail.mailer(self.database.data_dir.is_some())?;
         let location = self.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let options = AppOptions {
@@ -160,8 +161,8 @@ impl Serve {
         };
         let state = HttpState::new(app.clone(), http, &connections);
         let counting = tokio::spawn(http::keep_count(state.clone()));
-        let housekeeping = tokio::spawn(background::keep_house(app.clone()));
-        let alerts = tokio::spawn(background::watch_alerts(app.clone()));
+        let housekeeping = supervised(&app, task::HOUSEKEEPING, background::keep_house);
+        let alerts = supervised(&app, task::ALERTS, background::watch_alerts);
         let caller = Caller::new(targets);
         let caller = caller.inspect_err(|error| tracing::warn!(%error, "webhooks cannot be called")).ok();
         let delivery = tokio::spawn(delivery::run(app, Senders { mailer, caller }));
@@ -188,11 +189,31 @@ impl Serve {
         Ok(())
     }
 
+    /// Where webhooks may lead. On a laptop anywhere, because whoever makes one sits there; a server that others reach is
+    /// asked to call its own network by nobody but its operator.
+    fn webhook_targets(&self) -> WebhookTargets {
+        let is_own = self.database.data_dir.is_some() && self.listen.ip().is_loopback();
+        if self.webhook_allow_private || is_own { WebhookTargets::Any } else { WebhookTargets::Public }
+    }
+
     fn start_telemetry(&self) -> Result<Telemetry, CliError> {
         let filter = EnvFilter::try_new(&self.log);
         let filter = filter.map_err(|error| CliError::new(format!("--log is not a filter: {error}")))?;
         Telemetry::start(filter, self.log_format).map_err(CliError::new)
     }
+}
+
+/// Does something in the background until the task is aborted.
+fn supervised<F>(
+    app: &App,
+    name: &'static str,
+    work: impl Fn(App) -> F + Send + Sync + 'static,
+) -> JoinHandle<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let app = app.clone();
+    tokio::spawn(async move { app.supervise(name, || work(app.clone())).await })
 }
 
 /// The socket as the runtime has it.

@@ -6,24 +6,20 @@
 
 mod address;
 mod caller;
+mod lane;
 mod mailer;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use subgrant_service::{
-    App, CallOutcome, GIVEN_UP, OutboxItem, OutboxKind, Outgoing, PUT_OFF, SENT, ServiceError,
+    App, CallOutcome, GIVEN_UP, OutboxItem, OutboxKind, OutboxLane, Outgoing, PUT_OFF, SENT, ServiceError,
+    background::task,
 };
-use tokio::task::JoinSet;
+use tokio::{sync::Semaphore, task::JoinSet};
 
 pub use address::{AddressError, WebhookTargets};
 pub use caller::Caller;
 pub use mailer::{Mailer, MailerError};
-
-/// How many are sent at the same time.
-const AT_ONCE: usize = 16;
-
-/// What nobody has told of is looked for so often.
-const POLL: Duration = Duration::from_secs(2);
 
 /// How to send.
 pub struct Senders {
@@ -33,42 +29,25 @@ pub struct Senders {
     pub caller: Option<Caller>,
 }
 
-/// Sends until the process ends.
+/// Sends until the process ends: each lane for itself, begun anew where it panics.
 pub async fn run(app: App, senders: Senders) {
     let senders = Arc::new(senders);
-    let mut sending = JoinSet::new();
-    loop {
-        while sending.try_join_next().is_some() {}
-        let free = AT_ONCE - sending.len();
-        let items = if free > 0 { claim(&app, free).await } else { Vec::new() };
-        if items.is_empty() {
-            // Whatever the reason: nothing happens for a while, or until somebody says that there is something to send, or
-            // that somebody is free to send it.
-            tokio::select! {
-                Some(_) = sending.join_next() => {}
-                _ = tokio::time::timeout(POLL, app.outbox_filled()) => {}
-            }
-        }
-        for item in items {
-            let (app, senders) = (app.clone(), Arc::clone(&senders));
-            sending.spawn(async move { send(&app, &senders, &item).await });
-        }
+    let mut lanes = JoinSet::new();
+    for lane in OutboxLane::ALL {
+        let (app, senders) = (app.clone(), Arc::clone(&senders));
+        lanes.spawn(async move {
+            let work = || lane::work(app.clone(), Arc::clone(&senders), lane);
+            app.supervise(task::SENDING, work).await;
+        });
     }
-}
-
-async fn claim(app: &App, most: usize) -> Vec<OutboxItem> {
-    let claimed = app.claim_outbox(i64::try_from(most).unwrap_or(1)).await;
-    claimed.unwrap_or_else(|error| {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the outbox cannot be read");
-        Vec::new()
-    })
+    while lanes.join_next().await.is_some() {}
 }
 
 /// Sends one thing, and notes what became of it.
-async fn send(app: &App, senders: &Senders, item: &OutboxItem) {
+async fn send(app: &App, senders: &Senders, books: &Semaphore, item: &OutboxItem) {
     let kind = item.kind.as_str();
     let counters = if item.kind == OutboxKind::Webhook { &app.metrics().calls } else { &app.metrics().mails };
-    match attempt(app, senders, item).await {
+    match attempt(app, senders, books, item).await {
         Ok(Attempt::Done) => counters.count(SENT),
         Ok(Attempt::Unwanted) => {}
         Ok(Attempt::Failed { why, is_tried_again }) => {
@@ -101,19 +80,35 @@ enum Attempt {
     },
 }
 
-async fn attempt(app: &App, senders: &Senders, item: &OutboxItem) -> Result<Attempt, ServiceError> {
-    match app.compose(item).await? {
-        None => app.finish(item).await.map(|()| Attempt::Unwanted),
-        Some(Outgoing::Mail(mail)) => match senders.mailer.send(&mail).await {
-            Ok(()) => app.finish(item).await.map(|()| Attempt::Done),
-            Err(MailerError::Refused(why)) => {
-                app.finish(item).await.map(|()| Attempt::Failed { why, is_tried_again: false })
+/// Whoever reads or notes something has one of `books`, so that no lane takes the database's connections; whoever sends does
+/// not.
+async fn attempt(
+    app: &App,
+    senders: &Senders,
+    books: &Semaphore,
+    item: &OutboxItem,
+) -> Result<Attempt, ServiceError> {
+    let open = || async { books.acquire().await.expect("nobody closes it") };
+    let reading = open().await;
+    let Some(outgoing) = app.compose(item).await? else {
+        return app.finish(item).await.map(|()| Attempt::Unwanted);
+    };
+    drop(reading);
+    match outgoing {
+        Outgoing::Mail(mail) => {
+            let sent = senders.mailer.send(&mail).await;
+            let _noting = open().await;
+            match sent {
+                Ok(()) => app.finish(item).await.map(|()| Attempt::Done),
+                Err(MailerError::Refused(why)) => {
+                    app.finish(item).await.map(|()| Attempt::Failed { why, is_tried_again: false })
+                }
+                Err(MailerError::Unavailable(why)) => {
+                    app.retry(item).await.map(|is_tried_again| Attempt::Failed { why, is_tried_again })
+                }
             }
-            Err(MailerError::Unavailable(why)) => {
-                app.retry(item).await.map(|is_tried_again| Attempt::Failed { why, is_tried_again })
-            }
-        },
-        Some(Outgoing::Call(call)) => {
+        }
+        Outgoing::Call(call) => {
             let outcome = match &senders.caller {
                 Some(caller) => caller.call(&call).await,
                 None => CallOutcome {
@@ -123,6 +118,7 @@ async fn attempt(app: &App, senders: &Senders, item: &OutboxItem) -> Result<Atte
                 },
             };
             let why = outcome.error.clone();
+            let _noting = open().await;
             let is_tried_again = app.note_call(item, outcome).await?;
             Ok(why.map_or(Attempt::Done, |why| Attempt::Failed { why, is_tried_again }))
         }

@@ -10,9 +10,20 @@ const EXPECTED: &str =
 /// The end of the year 9998: the latest that a token can say.
 const LAST_SECOND: i64 = 253_370_764_799;
 
+/// The first instant of the year 1, where RFC 3339 begins for us: the database's calendar does not go back as far as the
+/// parser's.
+const FIRST_SECOND: i64 = -62_135_596_800;
+
+/// Reads a time (RFC 3339) of the year 1 or later.
+pub(crate) fn parse_time(text: &str) -> Result<Timestamp, &'static str> {
+    let instant: Timestamp = text.parse().map_err(|_| "must be a time such as 2026-12-21T17:00:00Z")?;
+    if instant.as_second() < FIRST_SECOND { Err("must not be before the year 1") } else { Ok(instant) }
+}
+
 /// Reads a duration (Go style or ISO 8601) or a time (RFC 3339).
 pub(crate) fn parse_expiry(text: &str) -> Result<ExpiryRequest, &'static str> {
-    if let Ok(instant) = text.parse::<Timestamp>() {
+    if text.parse::<Timestamp>().is_ok() {
+        let instant = parse_time(text)?;
         let in_range = instant.as_second() <= LAST_SECOND;
         return if in_range { Ok(ExpiryRequest::At(instant)) } else { Err("must be before the year 9999") };
     }
@@ -83,6 +94,15 @@ mod tests {
             assert!(parse_expiry(text).is_err(), "{text}");
         }
         assert!(parse_expiry("9999-01-01T00:00:00Z").is_err());
+    }
+
+    #[test]
+    fn times_before_the_year_one_are_refused() {
+        assert!(parse_time("0001-01-01T00:00:00Z").is_ok() && parse_time("9999-12-30T00:00:00Z").is_ok());
+        for text in ["0000-12-31T23:59:59Z", "0001-01-01T00:00:00+01:00", "-004800-01-01T00:00:00Z"] {
+            assert_eq!(parse_time(text), Err("must not be before the year 1"), "{text}");
+            assert!(parse_expiry(text).is_err(), "{text}");
+        }
     }
 
     #[test]

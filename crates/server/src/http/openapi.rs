@@ -89,6 +89,15 @@ pub(super) enum Refusals {
     NotFound(Problem),
 }
 
+/// What every call with parameters in its query may answer with.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "read by the derive macro, for documentation only")]
+pub(super) enum QueryProblems {
+    /// A parameter is wrong, or there is none of that name: see `errors`.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Unprocessable(Problem),
+}
+
 /// What every call with a body may answer with.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "read by the derive macro, for documentation only")]

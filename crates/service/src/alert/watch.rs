@@ -18,7 +18,7 @@ use super::{
     measure::{Figures, Measured, measure},
     terms,
 };
-use crate::{App, Mail, ServiceError, locked::ReadTenant, outbox::mail, webhook};
+use crate::{App, Mail, ServiceError, background::task, locked::ReadTenant, outbox::mail, webhook};
 
 /// How often a tenant's alerts are looked at.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -42,7 +42,9 @@ impl App {
         let tenants = alerts::claim_tenants(&self.shared().database, TENANTS, INTERVAL).await?;
         for tenant in &tenants {
             // One tenant's trouble is not the others'.
-            if let Err(error) = self.check_alerts(*tenant).await {
+            let (app, of) = (self.clone(), *tenant);
+            let checked = self.isolate(task::ALERTS, async move { app.check_alerts(of).await }).await;
+            if let Some(Err(error)) = checked {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, %tenant, "alerts were not looked at");
             }

@@ -18,7 +18,9 @@ use super::{
     draft::{Clock, Writes},
     trace,
 };
-use crate::{App, EngineError, ServiceError, adoption, metrics::COMMITTED, receipt::SpendError};
+use crate::{
+    App, EngineError, ServiceError, adoption, background::task, metrics::COMMITTED, receipt::SpendError,
+};
 
 /// How much later than its decisions a transaction may begin.
 const MOST_DELAY: SignedDuration = SignedDuration::from_secs(1);
@@ -128,7 +130,8 @@ impl Decisions {
                 span.record("subgrant.batch.result", COMMITTED);
                 metrics.batch_items.observe_count(self.decided.len());
                 metrics.commit_times.observe(began.elapsed());
-                tokio::spawn(answer(app.clone(), self.decided));
+                let answers = answer(app.clone(), self.decided);
+                tokio::spawn(async move { app.isolate(task::ENGINE, answers).await });
                 Ended::Committed(clock, next)
             }
             Err(failure) => {

@@ -29,6 +29,7 @@ use self::worker::Worker;
 use crate::{
     App, Outcome,
     access::OpenSession,
+    background::task,
     credential::{Credential, NO_LIMITS},
     idempotency::ScopedKey,
     metrics::{OVERLOADED, outcome},
@@ -195,7 +196,9 @@ impl Engine {
         let (queue, commands) = mpsc::channel(self.capacity);
         queue.try_send(command).map_err(|_| EngineError::Overloaded)?;
         queues.insert(tenant, queue);
-        tokio::spawn(Worker::new(app.clone(), tenant, self.batch_size).work(commands));
+        let (app, worker) = (app.clone(), Worker::new(app.clone(), tenant, self.batch_size));
+        // Not begun anew by whoever supervises it: the next command does that.
+        tokio::spawn(async move { app.isolate(task::ENGINE, worker.work(commands)).await });
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use super::{
     open::open,
     recent::RecentKeys,
 };
-use crate::{App, ServiceError};
+use crate::{App, ServiceError, background::task};
 
 /// How long an idle tenant keeps its task.
 const IDLE: Duration = Duration::from_mins(1);
@@ -96,7 +96,7 @@ impl Worker {
             let is_lull = self.ahead.is_some() && self.under_way.is_none();
             let (room, patience) = (self.room(), if is_lull { LULL } else { IDLE });
             tokio::select! {
-                ended = end_of(&mut self.under_way) => self.conclude(ended).await,
+                ended = end_of(&self.app, &mut self.under_way) => self.conclude(ended).await,
                 count = timeout(patience, commands.recv_many(&mut received, room)), if room > 0 && !is_closed => {
                     match count {
                         Err(_) if is_lull => self.ahead = None,
@@ -216,7 +216,7 @@ impl Worker {
                 for command in commands {
                     self.begin(vec![command], LookUp::All).await;
                     if self.under_way.is_some()
-                        && let Ended::Failed(failure, commands) = end_of(&mut self.under_way).await
+                        && let Ended::Failed(failure, commands) = end_of(&self.app, &mut self.under_way).await
                     {
                         self.draft = None;
                         give_up(&self.app, &failure, commands);
@@ -249,9 +249,12 @@ fn give_up(app: &App, failure: &Failure, commands: Vec<Command>) {
 }
 
 /// How the transaction that is under way ends; never, if there is none.
-async fn end_of(under_way: &mut Option<JoinHandle<Ended>>) -> Ended {
+async fn end_of(app: &App, under_way: &mut Option<JoinHandle<Ended>>) -> Ended {
     let Some(task) = under_way else { return std::future::pending().await };
     let ended = task.await;
     *under_way = None;
-    ended.unwrap_or_else(|_| Ended::Failed(Failure::OutcomeUnknown, Vec::new()))
+    ended.unwrap_or_else(|error| {
+        app.note_panic(task::ENGINE, &error);
+        Ended::Failed(Failure::OutcomeUnknown, Vec::new())
+    })
 }

@@ -13,7 +13,7 @@ use super::{
     page::{self, Mark, Page},
     seats::{Seat, Seats},
 };
-use crate::{App, Caller, ServiceError};
+use crate::{App, Caller, ServiceError, background::task};
 
 /// How long another process's change may stay unnoticed.
 const POLL: Duration = Duration::from_millis(250);
@@ -87,7 +87,10 @@ impl Hub {
                 position: Mutex::new(newest),
                 seats: Arc::default(),
             });
-            tokio::spawn(read(app.clone(), tenant, Arc::clone(&reader)));
+            let (app, own) = (app.clone(), Arc::clone(&reader));
+            tokio::spawn(async move {
+                app.supervise(task::EVENTS, || read(app.clone(), tenant, Arc::clone(&own))).await;
+            });
             reader
         });
         let seat = Seats::take(&reader.seats, caller, app.shared().options.max_streams)?;

@@ -5,7 +5,7 @@ use subgrant_store::events::StoredEvent;
 use tokio::sync::mpsc;
 
 use super::{Delivery, EventContent, EventView, Revocation, Start, SubscribeError, revocation::check_reader};
-use crate::{AccessError, App, Caller};
+use crate::{AccessError, App, Caller, background::task};
 
 /// What a reader of the feed is sent.
 #[derive(Debug)]
@@ -31,7 +31,10 @@ impl App {
         check_reader(caller)?;
         let deliveries = self.open_stream(caller, start).await?;
         let (sink, told) = mpsc::channel(self.shared().options.stream_buffer);
-        tokio::spawn(pass_on(self.clone(), caller.clone(), deliveries, sink));
+        let (app, caller) = (self.clone(), caller.clone());
+        tokio::spawn(async move {
+            app.isolate(task::EVENTS, pass_on(app.clone(), caller, deliveries, sink)).await
+        });
         Ok(told)
     }
 }

@@ -14,7 +14,7 @@ use super::{
     hub::Joined,
     page::{self, Body, Event, Mark, Page},
 };
-use crate::{AccessError, App, Caller, DelegationView, Principal, ServiceError, Via};
+use crate::{AccessError, App, Caller, DelegationView, Principal, ServiceError, Via, background::task};
 
 /// How old a resume point may be: what is older may have been forgotten.
 pub(super) const RESUMABLE: SignedDuration = SignedDuration::from_hours(24 * 7);
@@ -158,7 +158,8 @@ impl App {
         let greeting = if is_reset { Delivery::Reset(id) } else { Delivery::Ready(id) };
         let watcher =
             Watcher { app: self.clone(), caller: caller.clone(), mark: first, checked: Instant::now(), sink };
-        tokio::spawn(watcher.run(greeting, joined, closing));
+        let app = self.clone();
+        tokio::spawn(async move { app.isolate(task::EVENTS, watcher.run(greeting, joined, closing)).await });
         Ok(deliveries)
     }
 
@@ -227,7 +228,10 @@ impl Watcher {
         match task.await {
             Ok(Ok(page)) => Ok(page.map(Arc::new)),
             Ok(Err(error)) => Err(self.close(error.into()).await),
-            Err(_) => Err(Over),
+            Err(error) => {
+                self.app.note_panic(task::EVENTS, &error);
+                Err(Over)
+            }
         }
     }
 
@@ -263,7 +267,10 @@ impl Watcher {
                 Ok(())
             }
             Ok(Err(error)) => Err(self.close(error).await),
-            Err(_) => Err(Over),
+            Err(error) => {
+                self.app.note_panic(task::EVENTS, &error);
+                Err(Over)
+            }
         }
     }
 

@@ -8,7 +8,9 @@ pub(crate) mod mail;
 use std::time::Duration;
 
 use rand::RngExt;
-use subgrant_store::outbox::{self, Item, Kind};
+use subgrant_store::outbox::{self, Item, Kind, Lane};
+use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::{App, Call, ServiceError};
 
@@ -44,15 +46,40 @@ pub enum Outgoing {
     Call(Call),
 }
 
+/// Tells whoever sends that there is something to send. A hint: what nobody was told of is found by looking.
+#[derive(Debug, Default)]
+pub(crate) struct Filled {
+    reset: Notify,
+    mail: Notify,
+    call: Notify,
+}
+
+impl Filled {
+    fn of(&self, lane: Lane) -> &Notify {
+        match lane {
+            Lane::Reset => &self.reset,
+            Lane::Mail => &self.mail,
+            Lane::Call => &self.call,
+        }
+    }
+}
+
 impl App {
-    /// Takes what is due; nobody else gets it for two minutes.
-    pub async fn claim_outbox(&self, limit: i64) -> Result<Vec<Item>, ServiceError> {
-        Ok(outbox::claim(&self.shared().database, limit, LEASE).await?)
+    /// Takes of each party that comes after `after`, and is not among `busy`, what has been due for longest; at most `limit`.
+    /// Nobody else gets it for two minutes.
+    pub async fn claim_outbox(
+        &self,
+        lane: Lane,
+        after: Uuid,
+        busy: &[Uuid],
+        limit: i64,
+    ) -> Result<Vec<Item>, ServiceError> {
+        Ok(outbox::claim(&self.shared().database, lane, after, busy, limit, LEASE).await?)
     }
 
     /// Waits until there may be something to send.
-    pub async fn outbox_filled(&self) {
-        self.shared().outbox.notified().await;
+    pub async fn outbox_filled(&self, lane: Lane) {
+        self.shared().outbox.of(lane).notified().await;
     }
 
     /// What to send; `None` where it is not wanted any more.
@@ -95,7 +122,9 @@ impl App {
     }
 
     pub(crate) fn wake_senders(&self) {
-        self.shared().outbox.notify_one();
+        for lane in Lane::ALL {
+            self.shared().outbox.of(lane).notify_one();
+        }
     }
 
     /// The address of a page of the dashboard.

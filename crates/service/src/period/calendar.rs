@@ -60,20 +60,24 @@ impl Calendar {
         )
     }
 
-    /// Every month from the first one of the tenant, or the first one that is closed, to the current one.
-    pub(super) async fn months(&self, tx: &mut TenantTx, now: Timestamp) -> Result<Vec<Month>, ServiceError> {
+    /// The month in which there was the tenant, or an entry of its ledger, for the first time.
+    pub(super) async fn first_month(&self, tx: &mut TenantTx) -> Result<Month, ServiceError> {
         let missing = || ServiceError::Inconsistent("a tenant is missing".to_owned());
         let created_at = tenants::current(tx).await?.ok_or_else(missing)?.created_at;
         let first_entry = rollups::horizon(tx).await?.first;
-        let zone = &self.settings.time_zone;
         let first = first_entry.map_or(created_at, |entry| entry.min(created_at));
-        let first = Month::containing(first, zone);
-        let first = self.closed.keys().next().map_or(first, |closed| first.min(*closed));
-        let last = Month::containing(now, zone);
+        Ok(Month::containing(first, &self.settings.time_zone))
+    }
+
+    /// Every month from the first one of the tenant to the current one, after those that were closed before it.
+    pub(super) async fn months(&self, tx: &mut TenantTx, now: Timestamp) -> Result<Vec<Month>, ServiceError> {
+        let first = self.first_month(tx).await?;
+        let last = Month::containing(now, &self.settings.time_zone);
         // One that was closed by another zone may have ended already.
         let is_listed = |month: &Month| *month <= last || self.bounds(*month).0 <= now;
         let months = std::iter::successors(Some(first), |month| Some(month.next()));
-        Ok(months.take_while(is_listed).collect())
+        let before = self.closed.range(..first).map(|(month, _)| *month);
+        Ok(before.chain(months.take_while(is_listed)).collect())
     }
 
     /// A month with what was spent at and below `within`, which is the root.

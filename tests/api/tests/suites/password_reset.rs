@@ -7,10 +7,11 @@ use subgrant_server::{
     delivery::{self, Caller, Mailer, Senders, WebhookTargets},
     http::HttpOptions,
 };
-use subgrant_service::{AppOptions, AttemptLimits, MailRoute};
+use subgrant_service::{AppOptions, AttemptLimits, MailRoute, OutboxLane};
 use subgrant_tests::{
     Api, PASSWORD, Program, Receiver, Reply, Scratch, SmtpServer, TestDatabase, TestServer,
 };
+use uuid::Uuid;
 
 async fn ask(api: &Api, email: &str) -> Reply {
     api.post("/password/reset", &json!({ "email": email })).await
@@ -172,7 +173,8 @@ async fn mail_that_is_not_taken_is_sent_later_and_outlives_whoever_was_to_send_i
     let pool = server.database.superuser().await;
     let claimed = async {
         loop {
-            if let Some(item) = dying.app.claim_outbox(1).await.expect("the outbox can be read").pop() {
+            let claim = dying.app.claim_outbox(OutboxLane::Reset, Uuid::nil(), &[], 1);
+            if let Some(item) = claim.await.expect("the outbox can be read").pop() {
                 return item;
             }
         }

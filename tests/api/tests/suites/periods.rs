@@ -20,6 +20,13 @@ impl Stage {
         Self { server, tenant, owner, root, leaf }
     }
 
+    /// Lets the tenant have been there since an instant that is over.
+    async fn be_there_since(&self, instant: &str) {
+        let statement = "UPDATE tenants SET created_at = $1::text::timestamptz";
+        let pool = self.server.database.superuser().await;
+        sqlx::query(statement).bind(instant).execute(&pool).await.expect("the owner can do anything");
+    }
+
     async fn spend_at(&self, time: &str, amount: u64) -> Reply {
         self.server.database.go_forward_to(time).await;
         let spent = self.leaf.spend(amount).await;
@@ -88,9 +95,9 @@ async fn months_are_listed_from_the_first_to_the_current_one_in_either_order() {
     }
     newest.reverse();
     assert_eq!(newest, names, "page by page");
-    // One before all others can be closed as well, and is listed from then on.
-    assert_eq!(change(&stage.owner, "2020-05", "close").await.status, 200);
+    stage.be_there_since("2020-05-31T23:59:59Z").await;
     assert_eq!(name(&stage.owner.all("/period?").await[0]), "2020-05");
+    assert_eq!(change(&stage.owner, "2020-05", "close").await.status, 200);
 }
 
 /// Whatever is set later: neither where a closed month begins and ends nor what it cost moves, and the next begins there.
@@ -133,6 +140,7 @@ async fn what_is_given_back_later_counts_in_the_month_in_which_it_is() {
 #[tokio::test]
 async fn nothing_is_recorded_before_the_end_of_a_closed_month() {
     let stage = Stage::start().await;
+    stage.be_there_since("2020-01-01T00:00:00Z").await;
     // The last month that is over by the machine's own clock, which has not moved.
     let months = stage.owner.all("/period?").await;
     let current = months.last().unwrap()["starts_at"].as_str().unwrap().to_owned();
@@ -156,6 +164,7 @@ async fn the_same_key_closes_once_and_is_answered_again() {
     let close = async |month: &str| {
         stage.owner.post_with_key(&format!("/period/{month}/close"), "k", &json!({})).await
     };
+    stage.be_there_since("2025-12-31T00:00:00Z").await;
     let first = close("2026-01").await;
     assert_eq!((first.status, first.header("idempotent-replayed")), (200, None), "{}", first.body);
     assert_eq!(change(&stage.owner, "2026-01", "reopen").await.status, 200);
@@ -177,12 +186,13 @@ async fn the_roots_token_may_unless_it_was_narrowed_and_no_other_token_may() {
     for (api, verb) in
         [(&reader, "close"), (&reader, "reopen"), (&stage.leaf, "close"), (&stage.leaf, "reopen")]
     {
-        change(api, "2026-01", verb).await.assert_problem(403, "action_not_permitted", verb);
+        change(api, "2027-01", verb).await.assert_problem(403, "action_not_permitted", verb);
     }
     stage.leaf.get("/period").await.assert_problem(403, "action_not_permitted", "months are of all");
-    let closed = change(&stage.root, "2026-01", "close").await;
+    stage.server.database.go_forward_to("2027-03-01T00:00:00Z").await;
+    let closed = change(&stage.root, "2027-01", "close").await;
     assert_eq!((closed.status, closed.text("/closed_by")), (200, stage.tenant.root_id.clone()));
-    assert_eq!(change(&stage.root, "2026-01", "reopen").await.status, 200);
+    assert_eq!(change(&stage.root, "2027-01", "reopen").await.status, 200);
 }
 
 #[tokio::test]
@@ -195,7 +205,26 @@ async fn what_is_no_month_is_named() {
         refused.assert_problem(422, "invalid_month", name);
     }
     change(&stage.owner, "9998-12", "close").await.assert_problem(409, "period_not_over", "far away");
-    assert_eq!(change(&stage.owner, "0001-01", "close").await.status, 200, "long ago");
+}
+
+#[tokio::test]
+async fn months_before_there_was_the_tenant_cannot_be_closed() {
+    let stage = Stage::start().await;
+    let before = stage.owner.all("/period?").await;
+    for name in ["0001-01", "1970-01", "2025-12"] {
+        let refused = change(&stage.owner, name, "close").await;
+        refused.assert_problem(409, "period_before_tenant", name);
+    }
+    assert_eq!(stage.owner.all("/period?").await, before, "nothing is listed that was not there before");
+    // One that was closed before this rule is listed, without all that are in between, and can be opened again.
+    stage.be_there_since("0900-01-01T00:00:00Z").await;
+    assert_eq!(change(&stage.owner, "0900-02", "close").await.status, 200, "it has been there for long");
+    stage.be_there_since("2026-01-10T00:00:00Z").await;
+    let listed = stage.owner.all("/period?").await;
+    let names: Vec<_> = listed.iter().take(3).map(|month| month["month"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["0900-02", "2026-01", "2026-02"]);
+    assert_eq!(change(&stage.owner, "0900-02", "reopen").await.status, 200);
+    assert_eq!(stage.owner.all("/period?").await.len(), listed.len() - 1);
 }
 
 /// A thief of the database who writes a whole chain anew is found out by any month that was closed before.

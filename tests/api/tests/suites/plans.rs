@@ -11,9 +11,10 @@ use std::{
 use serde_json::json;
 use sqlx::Executor;
 use subgrant_domain::TenantId;
-use subgrant_service::App;
+use subgrant_service::{App, OutboxLane};
 use subgrant_tests::{Api, Loaded, Size, Tenant, TestServer, load};
 use tracing_subscriber::fmt::MakeWriter;
+use uuid::Uuid;
 
 /// The most rows that one statement may read to answer a page.
 const MOST_ROWS: u64 = 6_000;
@@ -334,7 +335,8 @@ async fn move_money(stage: &Stage, check: &mut impl FnMut(&str)) {
 async fn send(stage: &Stage, check: &mut impl FnMut(&str)) {
     assert_eq!(stage.app.watch_alerts().await.expect("the database answers"), 20);
     check("looking at alerts");
-    assert_eq!(stage.app.claim_outbox(16).await.expect("the database answers").len(), 16);
+    let claimed = stage.app.claim_outbox(OutboxLane::Reset, Uuid::nil(), &[], 16).await;
+    assert_eq!(claimed.expect("the database answers").len(), 16);
     check("what is to be sent");
     for path in ["/alert", "/webhook"] {
         let list = stage.owner.get(path).await;
@@ -385,7 +387,7 @@ const CROWD: [&str; 10] = [
      FROM tenant_directory ON CONFLICT DO NOTHING",
     "UPDATE alert_directory SET next_check_at = now() - interval '1 day' WHERE tenant_id = $tenant",
     "INSERT INTO outbox (id, kind, subject_id, recipient, next_attempt_at)
-     SELECT gen_random_uuid(), 'reset', gen_random_uuid(), 'a@b.example',
+     SELECT gen_random_uuid(), 'reset', gen_random_uuid(), n % 501 || '@b.example',
          now() + CASE WHEN n % 20 = 0 THEN interval '-1 hour' ELSE interval '1 day' END
      FROM generate_series(1, 30000) n",
     "ANALYZE holds, alerts, alert_firings, webhooks, webhook_deliveries, alert_directory, outbox",

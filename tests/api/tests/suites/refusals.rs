@@ -335,6 +335,14 @@ const TABLE: &[Row] = &[
     ("post_spend_id_refund", Viewer, "{sibling's spend}", r#"{"reason": "x"}"#, 403, "action_not_permitted"),
     ("post_spend_batch", Revoked, "", r#"{"items": [{"amount_credits": 1}]}"#, 401, "revoked"),
     ("post_hold", Team, "", r#"{"amount_credits": 101, "expires_in": "1h"}"#, 402, "budget_exhausted"),
+    (
+        "post_hold_id_capture",
+        Root,
+        "{sibling's hold}",
+        r#"{"amount_credits": 11}"#,
+        402,
+        "capture_exceeds_hold",
+    ),
     ("post_hold_id_capture", Team, "{sibling's hold}", r#"{"amount_credits": 1}"#, 404, "not_found"),
     ("post_hold_id_extend", Team, "{sibling's hold}", r#"{"expires_in": "1h"}"#, 404, "not_found"),
     ("post_hold_id_release", Team, "{sibling's hold}", "{}", 404, "not_found"),
@@ -358,6 +366,7 @@ const TABLE: &[Row] = &[
     ("post_period_month_close", Viewer, "2026-01", "", 403, "action_not_permitted"),
     ("post_period_month_close", Team, "2026-01", "", 403, "action_not_permitted"),
     ("post_period_month_close", Root, "9998-12", "", 409, "period_not_over"),
+    ("post_period_month_close", Owner, "1999-12", "", 409, "period_before_tenant"),
     ("post_period_month_close", Owner, "2026-13", "", 422, "invalid_month"),
     ("post_period_month_close", Owner, "2026-01", r#"{"force": true}"#, 422, "validation"),
     ("post_period_month_reopen", Viewer, "2026-01", "", 403, "action_not_permitted"),
@@ -531,6 +540,7 @@ async fn every_refusal_of_the_table_is_given_and_changes_nothing() {
         let operation = operation.unwrap_or_else(|| panic!("{id} is no operation"));
         let reply = stage.send(operation, row).await;
         let case = format!("{id} by {by:?} on {on:?}");
+        assert!(operation.statuses.contains(status), "{case}: {status} is not documented");
         reply.assert_problem(*status, code, &case);
         assert_eq!(reply.header("set-cookie"), None, "{case} opens no session");
     }

@@ -158,6 +158,10 @@ impl Stage {
         for role in ROLES {
             server.join(&owner, &format!("{role}@people.example"), role).await;
         }
+        // Old enough for a month of its own for each row of the table.
+        let older = "UPDATE tenants SET created_at = '0900-01-01'";
+        let pool = server.database.superuser().await;
+        sqlx::query(older).execute(&pool).await.expect("the owner can do anything");
         Self { server, owner, root, number: 0 }
     }
 

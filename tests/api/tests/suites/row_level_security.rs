@@ -4,7 +4,7 @@ use serde_json::json;
 use sqlx::Executor;
 use subgrant_domain::TenantId;
 use subgrant_server::http::HttpOptions;
-use subgrant_service::{AppOptions, MailRoute};
+use subgrant_service::{AppOptions, MailRoute, OutboxLane};
 use subgrant_tests::{Reply, Tenant, TestServer, faults, role_faults};
 use uuid::Uuid;
 
@@ -31,6 +31,8 @@ async fn stage() -> (TestServer, Uuid, Uuid) {
         let owner = server.owner(tenant);
         assert_eq!(owner.post("/alert", &json!({ "kind": "spend", "credits": 1 })).await.status, 201);
         assert_eq!(owner.post("/webhook", &json!({ "url": "https://a.example/" })).await.status, 201);
+        let older = "UPDATE tenants SET created_at = '2025-12-31'";
+        server.database.superuser().await.execute(older).await.expect("the owner can do anything");
         assert_eq!(owner.post("/period/2026-01/close", &json!({})).await.status, 200);
         let service = owner.post("/service", &json!({ "name": "x" })).await.text("/id");
         let prices = json!({ "service_id": service, "routes": [{ "route": "/*", "price_credits": 1 }] });
@@ -41,8 +43,11 @@ async fn stage() -> (TestServer, Uuid, Uuid) {
         let reset = json!({ "email": people.text("/data/0/email") });
         assert_eq!(server.api.post("/password/reset", &reset).await.status, 202);
     }
-    for item in server.app.claim_outbox(100).await.expect("the outbox can be read") {
-        assert!(server.app.compose(&item).await.expect("it can be written").is_some());
+    for lane in OutboxLane::ALL {
+        let claimed = server.app.claim_outbox(lane, Uuid::nil(), &[], 100).await;
+        for item in claimed.expect("the outbox can be read") {
+            assert!(server.app.compose(&item).await.expect("it can be written").is_some());
+        }
     }
     let uuid = |tenant: &Tenant| tenant.id.parse::<TenantId>().expect("a tenant's id").as_uuid();
     let (visitor, other) = (uuid(&visitor), uuid(&other));

@@ -199,6 +199,28 @@ fn the_demo_prints_secrets_and_so_refuses_to_be_reached_from_elsewhere() {
     assert!(!fs::exists(scratch.path("data")).unwrap());
 }
 
+/// A data directory says where the books are, not who reaches the server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn webhooks_lead_to_private_networks_only_from_a_loopback_address_or_where_the_operator_says_so() {
+    let cases: [(&str, &[&str], u16); 3] = [
+        ("127.0.0.1:0", &[], 201),
+        ("0.0.0.0:0", &[], 422),
+        ("0.0.0.0:0", &["--webhook-allow-private"], 201),
+    ];
+    for (listen, options, status) in cases {
+        let scratch = Scratch::new();
+        let serve = subgrant(["serve", "--listen", listen, "--data-dir", &scratch.path("data")]);
+        let server = serve.args(options.iter().copied()).start();
+        let api = Api::new(server.origin.clone());
+        let body =
+            json!({ "organization": "x", "email": "x@x.example", "password": "correct horse battery" });
+        let owner = api.with_session(&api.post("/signup", &body).await.session());
+        let reply = owner.post("/webhook", &json!({ "url": "http://10.0.0.1/hook" })).await;
+        assert_eq!(reply.status, status, "{listen} {options:?}: {}", reply.body);
+        assert!(server.stop().success());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopping_server_answers_what_is_under_way_and_accepts_nothing_new() {
     let database = TestDatabase::create().await;

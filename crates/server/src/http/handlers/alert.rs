@@ -12,7 +12,7 @@ use crate::http::{
     convert::{period, time},
     extract::{Authenticated, PathId, Query},
     idempotency::Keyed,
-    openapi::{BodyProblems, Problems, Refusals},
+    openapi::{BodyProblems, Problems, QueryProblems, Refusals},
     problem::Problem,
     respond::{Answer, no_content},
     validate::Validator,
@@ -25,7 +25,7 @@ use crate::http::{
     tag = "alert",
     security(("session" = [])),
     params(PageQuery),
-    responses((status = 200, description = "A page", body = api::AlertList), Problems, Refusals)
+    responses((status = 200, description = "A page", body = api::AlertList), Problems, Refusals, QueryProblems)
 )]
 pub(in crate::http) async fn list(
     State(state): State<HttpState>,

@@ -15,7 +15,7 @@ use crate::http::{
     convert::{self, time},
     download::download,
     extract::{Authenticated, Query},
-    openapi::{Problems, Refusals},
+    openapi::{Problems, QueryProblems, Refusals},
     problem::Problem,
     validate::Validator,
 };
@@ -45,7 +45,7 @@ pub(in crate::http) struct ProofQuery {
     tag = "spend",
     security(("token" = []), ("session" = [])),
     params(ProofQuery),
-    responses((status = 200, description = "What was checked and found", body = api::LedgerProof), Problems, Refusals)
+    responses((status = 200, description = "What was checked and found", body = api::LedgerProof), Problems, Refusals, QueryProblems)
 )]
 pub(in crate::http) async fn proof(
     State(state): State<HttpState>,
@@ -141,6 +141,7 @@ pub(in crate::http) struct AuditQuery {
     /// Only what was done to this.
     target: Option<String>,
     /// 1–100; 50 where nothing is said.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u64>,
     /// `next_cursor` of the page before, in the same order.
     cursor: Option<String>,
@@ -155,7 +156,7 @@ pub(in crate::http) struct AuditQuery {
     tag = "tenant",
     security(("token" = []), ("session" = [])),
     params(AuditQuery),
-    responses((status = 200, description = "A page", body = api::AuditList), Problems, Refusals)
+    responses((status = 200, description = "A page", body = api::AuditList), Problems, Refusals, QueryProblems)
 )]
 pub(in crate::http) async fn audit(
     State(state): State<HttpState>,

@@ -14,7 +14,7 @@ use crate::http::{
     convert,
     extract::{Authenticated, PathId, Query, Spending},
     idempotency::Keyed,
-    openapi::{BodyProblems, Problems, Refusals},
+    openapi::{BodyProblems, Problems, QueryProblems, Refusals},
     problem::{self, Problem},
     respond::{Answer, ETag},
     validate::Validator,
@@ -77,6 +77,7 @@ pub(in crate::http) struct ListQuery {
     /// Only labels that contain this text, in any case.
     q: Option<String>,
     /// 1–100; 50 where nothing is said.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u64>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
@@ -93,7 +94,7 @@ pub(in crate::http) struct ListQuery {
     tag = "delegation",
     security(("token" = []), ("session" = [])),
     params(ListQuery),
-    responses((status = 200, description = "A page", body = api::DelegationList), Problems, Refusals)
+    responses((status = 200, description = "A page", body = api::DelegationList), Problems, Refusals, QueryProblems)
 )]
 pub(in crate::http) async fn list(
     State(state): State<HttpState>,
@@ -170,7 +171,7 @@ pub(in crate::http) struct TreeQuery {
     tag = "delegation",
     security(("token" = []), ("session" = [])),
     params(TreeQuery),
-    responses((status = 200, description = "The tree", body = api::DelegationTree), Problems, Refusals)
+    responses((status = 200, description = "The tree", body = api::DelegationTree), Problems, Refusals, QueryProblems)
 )]
 pub(in crate::http) async fn tree(
     State(state): State<HttpState>,

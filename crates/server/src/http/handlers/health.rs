@@ -2,12 +2,21 @@
 
 use axum::{Json, extract::State, response::IntoResponse};
 use serde_json::json;
+use subgrant_api as api;
 use subgrant_service::Readiness;
 
 use crate::http::{HttpState, problem::Problem};
 
 /// The process is alive.
-#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "Alive")))]
+#[utoipa::path(
+    get,
+    path = "/livez",
+    tag = "health",
+    responses(
+        (status = 200, description = "Alive"),
+        (status = 413, description = "The request has a large body", body = api::Problem, content_type = "application/problem+json")
+    )
+)]
 pub(in crate::http) async fn live() -> impl IntoResponse {
     Json(json!({ "status": "alive" }))
 }
@@ -18,7 +27,11 @@ pub(in crate::http) async fn live() -> impl IntoResponse {
     get,
     path = "/readyz",
     tag = "health",
-    responses((status = 200, description = "Ready"), (status = 503, description = "Not ready"))
+    responses(
+        (status = 200, description = "Ready"),
+        (status = 413, description = "The request has a large body", body = api::Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not ready")
+    )
 )]
 pub(in crate::http) async fn ready(State(state): State<HttpState>) -> Result<impl IntoResponse, Problem> {
     if state.is_draining() {

@@ -20,7 +20,7 @@ use crate::http::{
     expiry::parse_duration,
     extract::{Authenticated, PathId, Query, Spending},
     idempotency::Keyed,
-    openapi::{BodyProblems, Problems, Refusals},
+    openapi::{BodyProblems, Problems, QueryProblems, Refusals},
     problem::{self, Problem},
     respond::Answer,
     validate::Validator,
@@ -185,6 +185,7 @@ pub(in crate::http) struct HoldQuery {
     /// held, captured, released, expired or voided.
     status: Option<api::HoldStatus>,
     /// 1–100; 50 where nothing is said.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u64>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
@@ -199,7 +200,7 @@ pub(in crate::http) struct HoldQuery {
     tag = "spend",
     security(("token" = []), ("session" = [])),
     params(HoldQuery),
-    responses((status = 200, description = "A page", body = api::HoldList), Problems, Refusals)
+    responses((status = 200, description = "A page", body = api::HoldList), Problems, Refusals, QueryProblems)
 )]
 pub(in crate::http) async fn list(
     State(state): State<HttpState>,

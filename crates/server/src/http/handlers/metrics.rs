@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::IntoResponse,
 };
+use subgrant_api as api;
 use subgrant_metrics::{openmetrics_text, plain_text};
 
 use crate::http::{HttpState, MetricsFor, accept, forwarded::Client, problem::Problem};
@@ -23,7 +24,8 @@ const PLAIN: &str = "text/plain";
     responses(
         (status = 200, description = "OpenMetrics 1.0; Prometheus's older text format where `Accept` asks for `text/plain`",
             content((String = "application/openmetrics-text"), (String = "text/plain"))),
-        (status = 404, description = "It has an address of its own, or is not for the caller")
+        (status = 404, description = "It has an address of its own, or is not for the caller"),
+        (status = 413, description = "The request has a large body", body = api::Problem, content_type = "application/problem+json")
     )
 )]
 pub(in crate::http) async fn show(

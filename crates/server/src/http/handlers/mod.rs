@@ -40,6 +40,7 @@ use super::{problem::Problem, validate::Validator};
 #[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
     /// 1–100; 50 where nothing is said.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u64>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,

@@ -17,7 +17,7 @@ use crate::http::{
     convert::time,
     extract::{Authenticated, PathId, Query},
     idempotency::Keyed,
-    openapi::{BodyProblems, Problems, Refusals},
+    openapi::{BodyProblems, Problems, QueryProblems, Refusals},
     problem::Problem,
     respond::{Answer, no_content, with_session},
     validate::Validator,
@@ -30,7 +30,7 @@ use crate::http::{
     tag = "people",
     security(("session" = [])),
     params(PageQuery),
-    responses((status = 200, description = "A page", body = api::MemberList), Problems, Refusals)
+    responses((status = 200, description = "A page", body = api::MemberList), Problems, Refusals, QueryProblems)
 )]
 pub(in crate::http) async fn list(
     State(state): State<HttpState>,

@@ -18,7 +18,7 @@ use crate::http::{
     convert::{self, time},
     extract::{Authenticated, Query},
     idempotency::Keyed,
-    openapi::{BodyProblems, Problems, Refusals},
+    openapi::{BodyProblems, Problems, QueryProblems, Refusals},
     problem::Problem,
     respond::Answer,
     validate::Validator,
@@ -34,6 +34,7 @@ pub(in crate::http) struct PeriodQuery {
     #[param(inline)]
     order: api::Order,
     /// 1–100; 50 where nothing is said.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u64>,
     /// `next_cursor` of the page before, in the same order.
     cursor: Option<String>,
@@ -62,7 +63,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathMonth {
     tag = "report",
     security(("token" = []), ("session" = [])),
     params(PeriodQuery),
-    responses((status = 200, description = "A page", body = api::AccountingPeriodList), Problems, Refusals)
+    responses((status = 200, description = "A page", body = api::AccountingPeriodList), Problems, Refusals, QueryProblems)
 )]
 pub(in crate::http) async fn list(
     State(state): State<HttpState>,
@@ -100,7 +101,7 @@ pub(in crate::http) async fn list(
     request_body(content = Option<api::ChangePeriod>),
     responses(
         (status = 200, description = "The month", body = api::AccountingPeriod),
-        (status = 409, description = "`period_not_over`, with `retry_at`, or `period_closed`", body = api::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`period_not_over`, with `retry_at`, `period_closed`, or `period_before_tenant`", body = api::Problem, content_type = "application/problem+json"),
         Problems, Refusals, BodyProblems
     )
 )]

@@ -16,6 +16,7 @@ use utoipa::IntoParams;
 use crate::http::{
     HttpState, accept,
     convert::{period, time},
+    expiry::parse_time,
     extract::{Authenticated, Query},
     openapi::{Problems, Refusals},
     problem::Problem,
@@ -111,11 +112,8 @@ fn range(
     from: Option<String>,
     to: Option<String>,
 ) -> (Option<Bound>, Option<Bound>) {
-    let mut bound = |pointer, text: Option<String>| {
-        let parsed = parse_bound(&text?)
-            .ok_or("must be a time such as 2026-12-21T17:00:00Z or a date such as 2026-12-21");
-        validator.check(pointer, "invalid_time", parsed)
-    };
+    let mut bound =
+        |pointer, text: Option<String>| validator.check(pointer, "invalid_time", parse_bound(&text?));
     (bound("?from", from), bound("?to", to))
 }
 
@@ -138,11 +136,13 @@ fn request(query: SpendReportQuery) -> Result<SpendReportRequest, Problem> {
 }
 
 /// A date is exactly `YYYY-MM-DD`: jiff would also take a time without an offset for one, and drop the time.
-fn parse_bound(text: &str) -> Option<Bound> {
+fn parse_bound(text: &str) -> Result<Bound, &'static str> {
+    const EXPECTED: &str = "must be a time such as 2026-12-21T17:00:00Z or a date such as 2026-12-21";
     if text.len() == "2026-12-21".len() {
-        return text.parse::<Date>().ok().map(Bound::StartOf);
+        let date: Date = text.parse().map_err(|_| EXPECTED)?;
+        return if date.year() < 1 { Err("must not be before the year 1") } else { Ok(Bound::StartOf(date)) };
     }
-    text.parse::<Timestamp>().ok().map(Bound::At)
+    if text.parse::<Timestamp>().is_err() { Err(EXPECTED) } else { parse_time(text).map(Bound::At) }
 }
 
 fn parse_group_by(text: &str) -> Result<GroupBy, &'static str> {

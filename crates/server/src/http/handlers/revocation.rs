@@ -34,6 +34,7 @@ pub(in crate::http) struct FeedQuery {
     /// `next_cursor` of the page before, or the `id` of an entry; absent: from the beginning, which tells how things stand.
     since: Option<String>,
     /// 1–100; 50 where nothing is said. Of pages only.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u64>,
 }
 

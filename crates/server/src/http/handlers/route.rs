@@ -13,7 +13,7 @@ use crate::http::{
     body::JsonBody,
     extract::{Authenticated, Query},
     idempotency::Keyed,
-    openapi::{BodyProblems, Problems, Refusals},
+    openapi::{BodyProblems, Problems, QueryProblems, Refusals},
     problem::Problem,
     respond::Answer,
     validate::Validator,
@@ -38,7 +38,7 @@ pub(in crate::http) struct RouteQuery {
     tag = "service",
     security(("token" = []), ("session" = [])),
     params(RouteQuery),
-    responses((status = 200, description = "All of it", body = api::ServiceRoutes), Problems, Refusals)
+    responses((status = 200, description = "All of it", body = api::ServiceRoutes), Problems, Refusals, QueryProblems)
 )]
 pub(in crate::http) async fn show(
     State(state): State<HttpState>,

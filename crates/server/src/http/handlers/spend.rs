@@ -13,9 +13,10 @@ use crate::http::{
     HttpState,
     body::JsonBody,
     convert,
+    expiry::parse_time,
     extract::{Authenticated, PathId, Query, Spending},
     idempotency::Keyed,
-    openapi::{BodyProblems, Problems, Refusals},
+    openapi::{BodyProblems, Problems, QueryProblems, Refusals},
     problem::{self, Problem},
     respond::Answer,
     validate::Validator,
@@ -140,6 +141,7 @@ pub(in crate::http) struct LedgerQuery {
     /// Before this time (RFC 3339).
     to: Option<String>,
     /// 1–100; 50 where nothing is said.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u64>,
     /// `next_cursor` of the page before, in the same order.
     cursor: Option<String>,
@@ -154,7 +156,7 @@ pub(in crate::http) struct LedgerQuery {
     tag = "spend",
     security(("token" = []), ("session" = [])),
     params(LedgerQuery),
-    responses((status = 200, description = "A page", body = api::LedgerList), Problems, Refusals)
+    responses((status = 200, description = "A page", body = api::LedgerList), Problems, Refusals, QueryProblems)
 )]
 pub(in crate::http) async fn ledger(
     State(state): State<HttpState>,
@@ -186,6 +188,5 @@ fn parse_seq(cursor: &str) -> Result<u64, &'static str> {
 }
 
 fn time(validator: &mut Validator, pointer: &str, text: Option<String>) -> Option<Timestamp> {
-    let parsed = text?.parse::<Timestamp>().map_err(|_| "must be a time such as 2026-12-21T17:00:00Z");
-    validator.check(pointer, "invalid_time", parsed)
+    validator.check(pointer, "invalid_time", parse_time(&text?))
 }

@@ -14,7 +14,7 @@ use crate::http::{
     HttpState,
     body::JsonBody,
     convert::time,
-    expiry::parse_duration,
+    expiry::{parse_duration, parse_time},
     extract::{Authenticated, IdempotencyHeader, Origin},
     idempotency::Keyed,
     openapi::{BodyProblems, Problems, Refusals},
@@ -120,8 +120,7 @@ fn rotate_request(body: &api::RotateRoot) -> Result<RotateRequest, Problem> {
     let mut validator = Validator::default();
     let grace = parse_duration(body.grace.as_deref().unwrap_or("0s"));
     let grace = validator.check("/grace", "invalid_duration", grace);
-    let instant = body.revoke_issued_before.as_deref().map(str::parse::<jiff::Timestamp>).transpose();
-    let instant = instant.map_err(|_| "must be a time such as 2026-12-21T17:00:00Z");
+    let instant = body.revoke_issued_before.as_deref().map(parse_time).transpose();
     let instant = validator.check("/revoke_issued_before", "invalid_time", instant);
     validator.finish()?;
     Ok(RotateRequest { grace: noted(grace)?, revoke_issued_before: noted(instant)? })

@@ -18,7 +18,7 @@ use crate::{
         convert::time,
         extract::{Authenticated, PathId, Query},
         idempotency::Keyed,
-        openapi::{BodyProblems, Problems, Refusals},
+        openapi::{BodyProblems, Problems, QueryProblems, Refusals},
         problem::Problem,
         respond::{Answer, no_content},
         validate::Validator,
@@ -47,8 +47,9 @@ pub(in crate::http) async fn list(
 /// (`webhook-id`, `webhook-timestamp`, `webhook-signature`). Owners and admins may.
 ///
 /// The secret is shown once. A call counts as taken with a status from 200 to 299; redirects are not followed. What is not
-/// taken is tried again for more than a day, at growing intervals; the header `webhook-id` stays the same. The address must
-/// be `https` on the public internet, unless the operator permits others.
+/// taken is tried again for more than a day, at growing intervals; the header `webhook-id` stays the same. At most 1,000 calls
+/// of an organisation wait, for the first time or again: what comes beyond is listed as `dead` without an attempt, and is not
+/// called. The address must be `https` on the public internet, unless the operator permits others.
 #[utoipa::path(
     post,
     path = "/webhook",
@@ -99,7 +100,7 @@ pub(in crate::http) async fn delete(
     tag = "webhook",
     security(("session" = [])),
     params(("id" = String, Path, description = "`whk_…`"), PageQuery),
-    responses((status = 200, description = "A page", body = api::WebhookDeliveryList), Problems, Refusals)
+    responses((status = 200, description = "A page", body = api::WebhookDeliveryList), Problems, Refusals, QueryProblems)
 )]
 pub(in crate::http) async fn deliveries(
     State(state): State<HttpState>,
@@ -118,7 +119,8 @@ pub(in crate::http) async fn deliveries(
     }))
 }
 
-/// Tells a webhook `webhook.test`, to see whether it listens. Owners and admins may.
+/// Tells a webhook `webhook.test`, to see whether it listens. Owners and admins may, 30 times a minute for all webhooks of the
+/// organisation together.
 #[utoipa::path(
     post,
     path = "/webhook/{id}/test",
@@ -131,6 +133,7 @@ pub(in crate::http) async fn deliveries(
     ),
     responses(
         (status = 202, description = "It is on its way", body = api::WebhookDelivery),
+        (status = 429, description = "The organisation tries its webhooks too often (`rate_limited`), or too many calls wait (`backlog_full`): see `Retry-After`", body = api::Problem, content_type = "application/problem+json"),
         Problems, Refusals, BodyProblems
     )
 )]

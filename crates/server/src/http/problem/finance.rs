@@ -50,6 +50,10 @@ impl From<PeriodError> for Problem {
                 problem.facts.retry_at = Some(ends_at);
                 problem
             }
+            PeriodError::BeforeTenant { first } => {
+                let detail = format!("There was no organisation in that month: its first one is {first}.");
+                conflict("period_before_tenant", detail)
+            }
             PeriodError::Closed => conflict("period_closed", "The month is closed already.".to_owned()),
             PeriodError::Open => conflict("period_open", "The month is not closed.".to_owned()),
         }

@@ -129,8 +129,11 @@ impl From<SignInError> for Problem {
 }
 
 fn too_many_attempts(left: std::time::Duration) -> Problem {
-    let detail = "There were too many attempts. Try again later.";
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", detail).retry_after(left.as_secs() + 1)
+    rate_limited("too_many_attempts", "There were too many attempts. Try again later.", left)
+}
+
+fn rate_limited(code: &'static str, detail: &'static str, left: std::time::Duration) -> Problem {
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, code, detail).retry_after(left.as_secs() + 1)
 }
 
 impl From<SwitchError> for Problem {
@@ -227,6 +230,15 @@ impl From<WebhookError> for Problem {
     fn from(error: WebhookError) -> Self {
         match error {
             WebhookError::People(error) => error.into(),
+            WebhookError::TooManyTests(left) => {
+                let detail = "The organisation tries its webhooks too often. Wait, then try again.";
+                rate_limited("rate_limited", detail, left)
+            }
+            WebhookError::BacklogFull(left) => {
+                let detail =
+                    "Too many calls of the organisation's webhooks wait for receivers that do not take them.";
+                rate_limited("backlog_full", detail, left)
+            }
             WebhookError::TooMany => {
                 Self::field("too_many_webhooks", "", format!("{error}: delete some first"))
             }

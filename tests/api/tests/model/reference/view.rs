@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     call::Caller,
     token::{action_words, least},
-    world::{Node, Status, World},
+    world::{MOST, Node, Status, World},
 };
 
 impl Status {
@@ -84,7 +84,7 @@ impl World {
             "spent_credits": self.spent(number),
             "own_spent_credits": self.own(number),
             "held_credits": self.held(number),
-            "reserved_for_children_credits": self.reserved(number),
+            "reserved_for_children_credits": self.reserved(number).min(MOST),
             "available_credits": self.available(number),
             "remaining_credits": self.remaining(number),
             "effective_remaining_credits": self.effective_remaining(number, self.ceiling_at(seen_by, number)),

@@ -11,7 +11,7 @@ use crate::http::{
     HttpState,
     convert::time,
     extract::{Authenticated, Query},
-    openapi::{Problems, Refusals},
+    openapi::{Problems, QueryProblems, Refusals},
     problem::Problem,
 };
 
@@ -36,7 +36,7 @@ pub(in crate::http) struct ForecastQuery {
     tag = "report",
     security(("token" = []), ("session" = [])),
     params(ForecastQuery),
-    responses((status = 200, description = "The forecast", body = api::Forecast), Problems, Refusals)
+    responses((status = 200, description = "The forecast", body = api::Forecast), Problems, Refusals, QueryProblems)
 )]
 pub(in crate::http) async fn forecast(
     State(state): State<HttpState>,
