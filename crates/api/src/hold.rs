@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 pub struct CreateHold {
     /// How much.
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    #[serde(deserialize_with = "crate::number::whole")]
     pub amount_credits: u64,
     /// How long, as a duration; never longer than the delegation lives.
     pub expires_in: String,
@@ -89,6 +90,7 @@ pub enum HoldStatus {
 pub struct CaptureHold {
     /// At most what is held; the rest returns.
     #[schema(minimum = 1)]
+    #[serde(deserialize_with = "crate::number::whole")]
     pub amount_credits: u64,
 }
 

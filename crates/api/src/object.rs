@@ -47,12 +47,19 @@ pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     T::deserialize(deserializer).map(Some)
 }
 
-/// Reads a field that may be absent (`None`) or `null` (`Some(None)`).
-#[expect(clippy::option_option, reason = "absent and null are two different requests")]
-pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+/// Reads a field whose absence and `null` both mean the default.
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads a list whose absence and `null` both mean that it is empty.
+pub(crate) fn list_or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let list = Option::<Vec<Object<T>>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(list.into_iter().map(|Object(value)| value).collect())
 }
 
 /// Reads a list that may be absent, but not `null`.

@@ -174,7 +174,7 @@ pub(crate) fn ledger_entry(entry: LedgerEntry) -> api::LedgerEntry {
         recorded_at: time(entry.recorded_at),
         idempotency_key: entry.idempotency_key,
         description: entry.description,
-        metadata: entry.metadata.and_then(|text| serde_json::from_str(&text).ok()),
+        metadata: entry.metadata.and_then(api::Metadata::stored),
         reverses: entry.reverses.map(|id| id.to_string()),
     }
 }

@@ -1,7 +1,7 @@
 //! Collects everything that is wrong with a request, so that a caller mends it in one go.
 
 use subgrant_api::FieldError;
-use subgrant_domain::{AttributeText, Credits, CreditsError};
+use subgrant_domain::{AttributeText, Credits, CreditsError, ProseError, prose};
 
 use super::problem::Problem;
 
@@ -64,20 +64,16 @@ impl Validator {
         }
     }
 
-    /// Free text: not longer than `max_bytes`, without NUL, which PostgreSQL cannot store.
+    /// Free text of at most `max_bytes` bytes, normalised.
     pub(crate) fn free_text(
         &mut self,
         pointer: &str,
         value: Option<String>,
         max_bytes: usize,
     ) -> Option<String> {
-        let value = value?;
-        if value.len() > max_bytes {
-            self.refuse(pointer, "too_long", format!("must be at most {max_bytes} bytes of UTF-8"));
-        } else if value.contains('\0') {
-            self.refuse(pointer, "invalid_text", "must not contain NUL");
-        }
-        Some(value)
+        let text = prose(&value?, max_bytes);
+        let code = if matches!(text, Err(ProseError::TooLong(_))) { "too_long" } else { "invalid_text" };
+        self.check(pointer, code, text)
     }
 
     /// Ends the collection: the problem, if anything was noted.

@@ -72,6 +72,7 @@ mod spend_report_table;
 mod spend_report_time;
 mod spend_rollups;
 mod tenant_settings;
+mod text;
 mod tls;
 mod token_rotation;
 mod traces;

@@ -59,9 +59,9 @@ pub(super) fn spend_request(body: api::CreateSpend) -> Result<SpendRequest, Prob
     let mut validator = Validator::default();
     let amount = validator.amount("/amount_credits", body.amount_credits);
     let description = validator.free_text("/description", body.description, MAX_DESCRIPTION_BYTES);
-    let metadata = body.metadata.map(|object| serde_json::Value::Object(object).to_string());
+    let metadata = body.metadata.map(|object| object.as_str().to_owned());
     if metadata.as_ref().is_some_and(|text| text.len() > MAX_METADATA_BYTES) {
-        validator.refuse("/metadata", "too_long", "must be at most 2048 bytes as JSON");
+        validator.refuse("/metadata", "too_long", "must be at most 2048 bytes of JSON");
     }
     validator.finish()?;
     Ok(SpendRequest { amount: noted(amount)?, description, metadata, dry_run: body.dry_run })
