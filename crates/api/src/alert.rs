@@ -29,10 +29,18 @@ pub struct CreateAlert {
     /// What is watched.
     pub kind: AlertKind,
     /// 1–100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::number::whole_option"
+    )]
     pub percent: Option<u64>,
     /// At least 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::number::whole_option"
+    )]
     pub credits: Option<u64>,
     /// The window, which is one of the tenant's calendar.
     #[serde(default, skip_serializing_if = "Option::is_none")]

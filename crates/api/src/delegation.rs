@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 pub struct CreateDelegation {
     /// The child's budget, in whole credits.
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    #[serde(deserialize_with = "crate::number::whole")]
     pub budget_credits: u64,
     /// The child's name: 1–256 bytes of text.
     pub label: String,
@@ -34,24 +35,38 @@ pub struct CreateDelegation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocation: Option<Allocation>,
     /// The most credits in one spend or hold.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::number::whole_option"
+    )]
     #[schema(minimum = 1)]
     pub max_per_spend: Option<u64>,
     /// Window limits; each counts the child's whole subtree.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "crate::object::list")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::object::list_or_empty"
+    )]
+    #[schema(nullable)]
     pub limits: Vec<Limit>,
     /// What the holder may do; absent: all that the parent may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actions: Option<Vec<Action>>,
     /// Levels that may be created below the child.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::number::whole_option"
+    )]
     pub max_depth: Option<u32>,
     /// `svc_…`: the one registered service at which the token may be used. The token has a second signature, by
     /// which that service verifies it, and so has every one below it. At Subgrant it spends, and does nothing else. Absent: the parent's, if it has one; another one than the parent's is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
     /// Further caveats, as `name = value`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "crate::object::or_default")]
+    #[schema(nullable)]
     pub caveats: Vec<String>,
 }
 
@@ -86,6 +101,7 @@ pub struct Limit {
     pub per: Period,
     /// The most credits within one window.
     #[schema(minimum = 1)]
+    #[serde(deserialize_with = "crate::number::whole")]
     pub credits: u64,
 }
 
@@ -227,11 +243,19 @@ pub struct UpdateDelegation {
     pub label: Option<String>,
     /// The new budget. Raised: out of what the parent has available. Lowered: not below what is spent, held and set
     /// aside for children.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::object::present")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::number::whole_present"
+    )]
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, nullable = false)]
     pub budget_credits: Option<u64>,
     /// The most credits in one spend or hold; `null`: no such limit any more.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::object::nullable")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::number::whole_nullable"
+    )]
     #[schema(value_type = Option<u64>, minimum = 1)]
     pub max_per_spend: Option<Option<u64>>,
     /// All window limits that the delegation shall have; `[]`: none any more.
@@ -248,7 +272,12 @@ pub struct UpdateDelegation {
     #[schema(value_type = Option<String>, example = "720h")]
     pub expiry: Option<Option<String>>,
     /// Only say what would happen.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(
+        default,
+        skip_serializing_if = "std::ops::Not::not",
+        deserialize_with = "crate::object::or_default"
+    )]
+    #[schema(nullable)]
     pub dry_run: bool,
 }
 
@@ -319,14 +348,23 @@ pub struct IssuedTokenList {
 #[schema(example = json!({"dry_run": true}))]
 pub struct RevokeDelegation {
     /// Only say what would happen.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::object::or_default")]
+    #[schema(nullable)]
     pub dry_run: bool,
     /// Only if the delegation still has this version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::number::whole_option"
+    )]
     pub if_version: Option<i64>,
     /// Only if there are still as many delegations below it as a preview said. With `if_version`, nothing is revoked that
     /// the preview did not show.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::number::whole_option"
+    )]
     pub if_descendants: Option<u64>,
     /// Why; kept in the audit log. At most 256 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,8 +1,9 @@
 //! Two-phase spending.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
+
+use crate::Metadata;
 
 /// Credits to be held before the work.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -11,16 +12,17 @@ use utoipa::ToSchema;
 pub struct CreateHold {
     /// How much.
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    #[serde(deserialize_with = "crate::number::whole")]
     pub amount_credits: u64,
     /// How long, as a duration; never longer than the delegation lives.
     pub expires_in: String,
     /// What for: at most 1,024 bytes. Kept for the spend that it becomes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Anything, at most 2 KiB as JSON. Kept for the spend that it becomes.
+    /// Anything, at most 2 KiB of JSON as it was sent, which is how it is kept. No key may occur twice. Kept for the spend that it becomes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<Metadata>,
 }
 
 /// A hold.
@@ -47,7 +49,7 @@ pub struct Hold {
     /// The maker's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<Metadata>,
 }
 
 /// A hold as it is now.
@@ -76,7 +78,7 @@ pub struct ListedHold {
     /// The maker's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<Metadata>,
 }
 
 /// A page of holds.
@@ -111,14 +113,15 @@ pub enum HoldStatus {
 pub struct CaptureHold {
     /// At most what is held; the rest returns.
     #[schema(minimum = 1)]
+    #[serde(deserialize_with = "crate::number::whole")]
     pub amount_credits: u64,
     /// What for: at most 1,024 bytes. Absent: what the hold says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Anything, at most 2 KiB as JSON. Absent: what the hold says.
+    /// Anything, at most 2 KiB of JSON as it was sent, which is how it is kept. No key may occur twice. Absent: what the hold says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<Metadata>,
 }
 
 /// How long a hold shall last from now.

@@ -1,8 +1,9 @@
 //! The ledger.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
+
+use crate::Metadata;
 
 /// One line of the ledger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -29,7 +30,7 @@ pub struct LedgerEntry {
     pub description: Option<String>,
     /// The caller's object.
     #[schema(value_type = Option<Object>)]
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<Metadata>,
     /// The entry that this one corrects.
     pub reverses: Option<String>,
 }

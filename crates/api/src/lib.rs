@@ -14,6 +14,8 @@ mod event;
 mod export;
 mod hold;
 mod ledger;
+mod metadata;
+mod number;
 mod object;
 mod order;
 mod people;
@@ -48,6 +50,7 @@ pub use event::{
 pub use export::{ExportDelegation, ExportEnd, ExportEntry, ExportHeader, ExportLine, LEDGER_FORMAT};
 pub use hold::{CaptureHold, CreateHold, ExtendHold, Hold, HoldList, HoldStatus, ListedHold, ReleaseHold};
 pub use ledger::{EntryKind, Identities, LedgerEntry, LedgerFault, LedgerList, LedgerProof, LedgerStretch};
+pub use metadata::{Metadata, canonical};
 pub use object::Object;
 pub use order::Order;
 pub use people::{

@@ -55,6 +55,21 @@ pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Option::deserialize(deserializer).map(Some)
 }
 
+/// Reads a field whose absence and `null` both mean the default.
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads a list whose absence and `null` both mean that it is empty.
+pub(crate) fn list_or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let list = Option::<Vec<Object<T>>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(list.into_iter().map(|Object(value)| value).collect())
+}
+
 /// Reads a list that may be absent, but not `null`.
 pub(crate) fn present_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,

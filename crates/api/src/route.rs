@@ -16,9 +16,14 @@ pub struct PricedRoute {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// What a request costs; 0: nothing, but it takes a good token.
+    #[serde(deserialize_with = "crate::number::whole")]
     pub price_credits: u64,
     /// What it costs for whoever pays in sats; absent: it cannot be had for sats.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::number::whole_option"
+    )]
     #[schema(minimum = 1)]
     pub price_sats: Option<u64>,
 }

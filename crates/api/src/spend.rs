@@ -1,8 +1,10 @@
 //! Debits.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
+
+use crate::Metadata;
 
 /// A debit from the caller's delegation and every ancestor.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -11,16 +13,18 @@ use utoipa::ToSchema;
 pub struct CreateSpend {
     /// How much, in whole credits.
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    #[serde(deserialize_with = "crate::number::whole")]
     pub amount_credits: u64,
     /// What for: at most 1,024 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Anything, at most 2 KiB as JSON.
+    /// Anything, at most 2 KiB of JSON as it was sent, which is how it is kept. No key may occur twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<Metadata>,
     /// Only say whether it would pass.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::object::or_default")]
+    #[schema(nullable)]
     pub dry_run: bool,
 }
 
@@ -55,7 +59,11 @@ pub struct Spend {
 #[schema(example = json!({"amount_credits": 40, "reason": "the model answered nothing"}))]
 pub struct RefundSpend {
     /// How much; absent: all that is left of the debit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::number::whole_option"
+    )]
     #[schema(minimum = 1)]
     pub amount_credits: Option<u64>,
     /// Why: at most 1,024 bytes; kept in the ledger and the audit log.
@@ -78,6 +86,7 @@ pub struct SpendBatch {
 pub struct BatchItem {
     /// How much.
     #[schema(minimum = 1)]
+    #[serde(deserialize_with = "crate::number::whole")]
     pub amount_credits: u64,
     /// As the header of a single debit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,10 +94,10 @@ pub struct BatchItem {
     /// What for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Anything, at most 2 KiB as JSON.
+    /// Anything, at most 2 KiB of JSON as it was sent, which is how it is kept. No key may occur twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub metadata: Option<Map<String, Value>>,
+    pub metadata: Option<Metadata>,
     /// Of which delegation of the same tenant; absent: the caller's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,

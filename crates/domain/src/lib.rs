@@ -47,6 +47,6 @@ pub use plan::{
 pub use price::{CreditPrice, NotAPrice};
 pub use role::{Role, UnknownRole};
 pub use rollup::{Newest, RollupKey, Tally, quarter_of};
-pub use text::{AttributeText, TextError};
+pub use text::{AttributeText, ProseError, TextError, prose};
 pub use tree::{SetAside, Tree, WindowKey};
 pub use window::{Counter, Period, WindowLimit, WindowLimitError};

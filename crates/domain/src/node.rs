@@ -138,9 +138,8 @@ pub struct Marks {
 }
 
 impl Node {
-    /// The most that a new child may bring the reservations to: every JSON reader carries it exactly. Below the unlimited
-    /// root, what is given back afterwards may bring them to twice as much, which the column holds.
-    pub const MAX_RESERVED: u64 = Credits::MAX.get();
+    /// The largest sum of reservations: what a signed 64-bit column holds.
+    pub const MAX_RESERVED: u64 = i64::MAX.unsigned_abs();
 
     /// A new tenant's root: unlimited and unrestricted.
     pub fn root(id: DelegationId) -> Self {

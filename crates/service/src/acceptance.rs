@@ -111,7 +111,8 @@ impl App {
         let known: Vec<_> = known.into_iter().filter(is_usable).collect();
         if let Some(user) = invitation.accepted_at.map(|_| invitation.user) {
             let tenant = acceptance.secret.tenant();
-            let member = accounts::of_user(&mut database.begin_read_for_stranger(tenant).await?, user).await?;
+            let member =
+                accounts::of_user(&mut database.begin_read_for_stranger(tenant).await?, user).await?;
             let account = known.into_iter().find(|known| member.as_ref().is_some_and(|of| of.id == known.id));
             let account = account.ok_or(PeopleError::InvitationUsed)?;
             attempt.succeeded(self).await?;

@@ -103,7 +103,8 @@ impl App {
         let account = accounts::by_id(database, item.subject).await?;
         let account = account.filter(|account| account.verified_at.is_none() && account.email == *recipient);
         let (Some(account), end) = (account, item.created_at + LIFETIME) else { return Ok(None) };
-        let Some(owner) = tenants::current(&mut database.begin_read_for_stranger(tenant).await?).await? else {
+        let Some(owner) = tenants::current(&mut database.begin_read_for_stranger(tenant).await?).await?
+        else {
             return Ok(None);
         };
         if end <= Timestamp::now() {

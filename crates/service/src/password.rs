@@ -120,7 +120,8 @@ impl App {
     ) -> Result<Option<(String, String)>, ServiceError> {
         let found = accounts::salt(&self.shared().database, spellings).await?;
         let Some((email, salt)) = found else {
-            self.hash_with_salt(&self.shared().hashing.known, password, &STANDARD_NO_PAD.encode([0; 16])).await?;
+            self.hash_with_salt(&self.shared().hashing.known, password, &STANDARD_NO_PAD.encode([0; 16]))
+                .await?;
             return Ok(None);
         };
         Ok(Some((email, self.hash_with_salt(&self.shared().hashing.known, password, &salt).await?)))

@@ -116,7 +116,8 @@ impl App {
         password_version: i32,
     ) -> Result<Option<(String, String)>, ServiceError> {
         let database = &self.shared().database;
-        let Some(owner) = tenants::current(&mut database.begin_read_for_stranger(tenant).await?).await? else {
+        let Some(owner) = tenants::current(&mut database.begin_read_for_stranger(tenant).await?).await?
+        else {
             return Ok(None);
         };
         let mut locked = LockedTenant::open(database, tenant, &[&NodePath::root(owner.root)]).await?;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
-
 use crate::{Database, Result, TenantTx};
 
 /// What is counted: a digest of an account, a browser, a network, an address that mail goes to.

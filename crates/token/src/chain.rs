@@ -194,9 +194,9 @@ impl Block {
     fn record(&mut self, caveat: &Caveat) -> Result<(), CaveatError> {
         match caveat {
             // One node has one name: a block that was given a second one is not what the first signer named.
-            Caveat::Label(text) => narrow::to_equal(&mut self.label, text)?,
-            Caveat::CostCenter(text) => narrow::to_equal(&mut self.cost_center, text)?,
-            Caveat::Department(text) => narrow::to_equal(&mut self.department, text)?,
+            Caveat::Label(text) => narrow::to_equal_text(&mut self.label, text)?,
+            Caveat::CostCenter(text) => narrow::to_equal_text(&mut self.cost_center, text)?,
+            Caveat::Department(text) => narrow::to_equal_text(&mut self.department, text)?,
             Caveat::Expires(at) => narrow::to_minimum(&mut self.expires, *at),
             Caveat::Actions(actions) => narrow::to_intersection(&mut self.actions, *actions),
             Caveat::MaxPerSpend(credits) => narrow::to_minimum(&mut self.max_per_spend, *credits),

@@ -1,6 +1,6 @@
 //! How a repeated caveat combines with the earlier ones: it can only narrow.
 
-use subgrant_domain::ActionSet;
+use subgrant_domain::{ActionSet, AttributeText};
 
 use crate::CaveatError;
 
@@ -24,6 +24,22 @@ pub(crate) fn to_equal<T: PartialEq + Clone>(current: &mut Option<T>, value: &T)
             Ok(())
         }
     }
+}
+
+/// The same for a text, of which the normal form is kept: one text has several spellings in bytes. One that shows nothing
+/// is no better than an empty one.
+pub(crate) fn to_equal_text(
+    current: &mut Option<AttributeText>,
+    value: &AttributeText,
+) -> Result<(), CaveatError> {
+    if !value.is_visible() {
+        return Err(CaveatError::Malformed);
+    }
+    if current.is_none() {
+        *current = Some(value.clone().normalized());
+        return Ok(());
+    }
+    to_equal(current, value)
 }
 
 /// Keeps each value once, in the order of first appearance.

@@ -104,9 +104,9 @@ impl Scope {
         match caveat {
             // Opening caveats go through `open_node`.
             Caveat::Delegation(_) | Caveat::Budget(_) => {}
-            Caveat::CostCenter(text) => narrow::to_equal(&mut self.cost_center, text)?,
-            Caveat::Department(text) => narrow::to_equal(&mut self.department, text)?,
-            Caveat::Label(text) => narrow::to_equal(&mut self.label, text)?,
+            Caveat::CostCenter(text) => narrow::to_equal_text(&mut self.cost_center, text)?,
+            Caveat::Department(text) => narrow::to_equal_text(&mut self.department, text)?,
+            Caveat::Label(text) => narrow::to_equal_text(&mut self.label, text)?,
             Caveat::Expires(at) => narrow::to_minimum(&mut self.expires, *at),
             Caveat::Actions(actions) => self.actions = self.actions.intersection(*actions),
             Caveat::MaxPerSpend(credits) => narrow::to_minimum(&mut self.max_per_spend, *credits),

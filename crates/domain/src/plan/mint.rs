@@ -154,8 +154,8 @@ fn check_budget(parent: &Node, ceiling: Option<Credits>, request: &ChildRequest)
 pub(super) fn check_carve(parent: &Node, ceiling: Option<Credits>, amount: Credits) -> Result<(), Credits> {
     let most = match parent.available_within(ceiling) {
         Some(available) => available,
-        None => Credits::new(Node::MAX_RESERVED.saturating_sub(parent.reserved))
-            .expect("at most the largest amount"),
+        None => Credits::new((Node::MAX_RESERVED - parent.reserved).min(Credits::MAX.get()))
+            .unwrap_or(Credits::MAX),
     };
     if amount > most { Err(most) } else { Ok(()) }
 }

@@ -127,7 +127,7 @@ pub(crate) fn hold(receipt: &HoldReceipt) -> api::Hold {
         remaining_credits: receipt.remaining.map(Credits::get),
         effective_remaining_credits: receipt.effective_remaining.map(Credits::get),
         description: receipt.description.clone(),
-        metadata: receipt.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+        metadata: receipt.metadata.clone().and_then(api::Metadata::stored),
     }
 }
 
@@ -148,7 +148,7 @@ pub(crate) fn listed_hold(hold: HoldEntry) -> api::ListedHold {
         expires_at: time(hold.expires_at),
         closed_at: hold.closed_at.map(time),
         description: hold.note.description,
-        metadata: hold.note.metadata.and_then(|text| serde_json::from_str(&text).ok()),
+        metadata: hold.note.metadata.and_then(api::Metadata::stored),
     }
 }
 
@@ -186,7 +186,7 @@ pub(crate) fn ledger_entry(entry: LedgerEntry) -> api::LedgerEntry {
         recorded_at: time(entry.recorded_at),
         idempotency_key: entry.idempotency_key,
         description: entry.description,
-        metadata: entry.metadata.and_then(|text| serde_json::from_str(&text).ok()),
+        metadata: entry.metadata.and_then(api::Metadata::stored),
         reverses: entry.reverses.map(|id| id.to_string()),
     }
 }

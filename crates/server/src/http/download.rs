@@ -104,8 +104,19 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_panic_cuts_off_is_not_taken_for_whole() {
-        let whole = download(Made(3, true), "text/csv", Duration::from_secs(30)).into_body().collect().await.unwrap().to_bytes();
+        let whole = download(Made(3, true), "text/csv", Duration::from_secs(30))
+            .into_body()
+            .collect()
+            .await
+            .unwrap()
+            .to_bytes();
         assert_eq!(whole, "piece\npiece\npiece\n");
-        assert!(download(Made(3, false), "text/csv", Duration::from_secs(30)).into_body().collect().await.is_err());
+        assert!(
+            download(Made(3, false), "text/csv", Duration::from_secs(30))
+                .into_body()
+                .collect()
+                .await
+                .is_err()
+        );
     }
 }

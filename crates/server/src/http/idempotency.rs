@@ -3,6 +3,7 @@
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use subgrant_api::canonical;
 use subgrant_service::IdempotencyKey;
 
 use super::{extract::IdempotencyHeader, problem::Problem};
@@ -27,7 +28,11 @@ impl<S: Send + Sync, B: FromRequest<S, Rejection = Problem> + Serialize> FromReq
 /// order of fields and spelled-out defaults do not matter.
 pub(crate) fn key(header: IdempotencyHeader, target: &str, body: &impl Serialize) -> Option<IdempotencyKey> {
     let key = header.0?;
-    let body = serde_json::to_vec(body).expect("request bodies are plain structs");
+    let mut body = serde_json::to_string(body).expect("request bodies are plain structs");
+    // The caller's own object is kept to the letter, and is the only part that has more than one spelling here.
+    if body.contains("\"metadata\":{") {
+        body = canonical(&body);
+    }
     let fingerprint =
         Sha256::new().chain_update(target).chain_update([0]).chain_update(body).finalize().into();
     Some(IdempotencyKey { key, fingerprint })

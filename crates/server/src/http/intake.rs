@@ -12,7 +12,13 @@ use subgrant_domain::TenantId;
 use tokio::time::timeout;
 use tracing::Instrument;
 
-use super::{HttpState, budget::Held, extract::{GATEWAYS, Verifying}, problem::Problem, requests::Route};
+use super::{
+    HttpState,
+    budget::Held,
+    extract::{GATEWAYS, Verifying},
+    problem::Problem,
+    requests::Route,
+};
 use crate::connections::Connection;
 
 /// So much of a body is read before its caller's credential is looked at.

@@ -1,10 +1,11 @@
 //! Collects everything that is wrong with a request, so that a caller mends it in one go.
 
-use subgrant_api::FieldError;
-use subgrant_domain::{AttributeText, Credits, CreditsError, parse_email};
+use subgrant_api::{FieldError, Metadata};
+use subgrant_domain::{AttributeText, Credits, CreditsError, ProseError, parse_email, prose};
 
 use super::problem::Problem;
 
+const MAX_METADATA_BYTES: usize = 2048;
 const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=1024;
 
 /// The errors found so far.
@@ -64,20 +65,25 @@ impl Validator {
         }
     }
 
-    /// Free text: not longer than `max_bytes`, without NUL, which PostgreSQL cannot store.
+    /// Free text of at most `max_bytes` bytes, normalised.
     pub(crate) fn free_text(
         &mut self,
         pointer: &str,
         value: Option<String>,
         max_bytes: usize,
     ) -> Option<String> {
-        let value = value?;
-        if value.len() > max_bytes {
-            self.refuse(pointer, "too_long", format!("must be at most {max_bytes} bytes of UTF-8"));
-        } else if value.contains('\0') {
-            self.refuse(pointer, "invalid_text", "must not contain NUL");
+        let text = prose(&value?, max_bytes);
+        let code = if matches!(text, Err(ProseError::TooLong(_))) { "too_long" } else { "invalid_text" };
+        self.check(pointer, code, text)
+    }
+
+    /// The caller's own object, as it was sent.
+    pub(crate) fn metadata(&mut self, value: Option<Metadata>) -> Option<String> {
+        let text = value.map(|object| object.as_str().to_owned());
+        if text.as_ref().is_some_and(|text| text.len() > MAX_METADATA_BYTES) {
+            self.refuse("/metadata", "too_long", "must be at most 2048 bytes of JSON");
         }
-        Some(value)
+        text
     }
 
     /// Ends the collection: the problem, if anything was noted.

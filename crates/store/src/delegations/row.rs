@@ -176,7 +176,7 @@ pub(crate) fn credits(value: i64) -> Result<Credits> {
 
 /// A text read from a column.
 pub(crate) fn text(value: String) -> Result<AttributeText> {
-    read(AttributeText::new(value))
+    read(AttributeText::as_written(value))
 }
 
 pub(super) fn depth(path: &NodePath) -> i16 {

@@ -137,7 +137,8 @@ fn is_name(name: &str) -> bool {
 
 /// A value of attribution: the only kind that may hold more than ASCII.
 fn attribute(value: &str) -> Result<AttributeText, CaveatError> {
-    AttributeText::new(value).map_err(|_| CaveatError::Malformed)
+    // The signature covers the bytes, so that they are kept as they are.
+    AttributeText::as_written(value).map_err(|_| CaveatError::Malformed)
 }
 
 /// A value of printable ASCII within the length limit, without surrounding spaces.

@@ -222,7 +222,9 @@ fn read_id(text: &str) -> Result<DelegationId, Fault> {
 /// The entry as it was hashed.
 fn read(line: ExportEntry) -> Result<LedgerEntry, &'static str> {
     let text = |text: Option<String>| {
-        text.map(AttributeText::new).transpose().map_err(|_| "its attribution is not one that can be set")
+        text.map(AttributeText::as_written)
+            .transpose()
+            .map_err(|_| "its attribution is not one that can be set")
     };
     Ok(LedgerEntry {
         seq: line.seq,

@@ -18,7 +18,9 @@ use super::{forwarded::Client, problem::Problem, respond::DEVICE_COOKIE};
 
 pub(crate) use gateway::{GATEWAYS, Gateway, RequestName};
 pub(crate) use if_match::IfMatch;
-pub(crate) use principal::{Asking, Authenticated, Spending, Verifying, bearer_token, cookie, session_cookie};
+pub(crate) use principal::{
+    Asking, Authenticated, Spending, Verifying, bearer_token, cookie, session_cookie,
+};
 pub(crate) use query::{PathId, PathIds, Query};
 pub(crate) use same_origin::{SameOrigin, check_same_origin};
 

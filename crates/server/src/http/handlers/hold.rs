@@ -3,16 +3,12 @@
 use axum::{Json, extract::State};
 use jiff::SignedDuration;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use subgrant_api as api;
 use subgrant_domain::{Credits, kind};
 use subgrant_service::{HoldListRequest, HoldNote, HoldStatus};
 use utoipa::IntoParams;
 
-use super::{
-    noted, page_limit, page_start,
-    spend::{MAX_DESCRIPTION_BYTES, MAX_METADATA_BYTES},
-};
+use super::{noted, page_limit, page_start, spend::MAX_DESCRIPTION_BYTES};
 use crate::http::{
     HttpState,
     body::{JsonBody, OptionalJsonBody},
@@ -232,16 +228,9 @@ fn list_request(query: HoldQuery) -> Result<HoldListRequest, Problem> {
 }
 
 /// What a hold or a capture is for.
-fn note(
-    validator: &mut Validator,
-    description: Option<String>,
-    metadata: Option<Map<String, Value>>,
-) -> HoldNote {
+fn note(validator: &mut Validator, description: Option<String>, metadata: Option<api::Metadata>) -> HoldNote {
     let description = validator.free_text("/description", description, MAX_DESCRIPTION_BYTES);
-    let metadata = metadata.map(|object| Value::Object(object).to_string());
-    if metadata.as_ref().is_some_and(|text| text.len() > MAX_METADATA_BYTES) {
-        validator.refuse("/metadata", "too_long", "must be at most 2048 bytes as JSON");
-    }
+    let metadata = validator.metadata(metadata);
     HoldNote { description, metadata }
 }
 

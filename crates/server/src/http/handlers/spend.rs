@@ -23,7 +23,6 @@ use crate::http::{
 };
 
 pub(super) const MAX_DESCRIPTION_BYTES: usize = 1024;
-pub(super) const MAX_METADATA_BYTES: usize = 2048;
 
 /// Debits the caller's delegation and every ancestor, in one transaction, or nothing at all.
 ///
@@ -60,10 +59,7 @@ pub(super) fn spend_request(body: api::CreateSpend) -> Result<SpendRequest, Prob
     let mut validator = Validator::default();
     let amount = validator.amount("/amount_credits", body.amount_credits);
     let description = validator.free_text("/description", body.description, MAX_DESCRIPTION_BYTES);
-    let metadata = body.metadata.map(|object| serde_json::Value::Object(object).to_string());
-    if metadata.as_ref().is_some_and(|text| text.len() > MAX_METADATA_BYTES) {
-        validator.refuse("/metadata", "too_long", "must be at most 2048 bytes as JSON");
-    }
+    let metadata = validator.metadata(body.metadata);
     validator.finish()?;
     Ok(SpendRequest { amount: noted(amount)?, description, metadata, dry_run: body.dry_run })
 }

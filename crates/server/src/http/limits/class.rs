@@ -56,7 +56,9 @@ impl Class {
             "/password/reset" => Self::Reset,
             "/report/spend" | "/report/budget" | "/report/forecast" => Self::Report,
             "/ledger/export" | "/ledger/proof" | "/export/focus" => Self::Export,
-            "/invite" | "/user" | "/password" | "/email/confirm" | "/webhook/{id}/test" if !reads => Self::Mail,
+            "/invite" | "/user" | "/password" | "/email/confirm" | "/webhook/{id}/test" if !reads => {
+                Self::Mail
+            }
             "/openapi.json" | "/docs" | "/config" => Self::Open,
             _ if reads => Self::Read,
             _ => Self::Write,

@@ -115,7 +115,7 @@ impl World {
 
     /// The most that a node can set aside for another child.
     pub(crate) fn carvable(&self, node: usize, ceiling: Option<u64>) -> u64 {
-        let root_has = || MOST.saturating_sub(self.reserved(node));
+        let root_has = || (i64::MAX.unsigned_abs() - self.reserved(node)).min(MOST);
         self.available_within(node, ceiling).unwrap_or_else(root_has)
     }
 
