@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 /// Reads a whole number, zero or more. One above the largest `u64` becomes that, which no field takes.
 pub(crate) fn whole<'de, D: Deserializer<'de>, T: TryFrom<u64>>(deserializer: D) -> Result<T, D::Error> {
-    read(&*Box::<RawValue>::deserialize(deserializer)?)
+    read(&Box::<RawValue>::deserialize(deserializer)?)
 }
 
 /// The same where the field may be absent or `null`.

@@ -58,12 +58,14 @@ impl TestServer {
 
     /// The same with other limits of connections as well.
     pub async fn start_limited(limits: ConnectionLimits, http: HttpOptions, app: AppOptions) -> Self {
-        Self::launch(TestDatabase::create().await, MasterKey::generate(), limits, http, app).await
+        Self::launch(TestDatabase::create().await, MasterKey::generate(), limits, Shares::of(10), http, app)
+            .await
     }
 
     /// The same on a database whose connections are shared in another way.
     pub async fn start_with_shares(http: HttpOptions, app: AppOptions, shares: Shares) -> Self {
-        Self::launch_with(TestDatabase::create().await, MasterKey::generate(), http, app, shares).await
+        let (database, key) = (TestDatabase::create().await, MasterKey::generate());
+        Self::launch(database, key, ConnectionLimits::default(), shares, http, app).await
     }
 
     /// Counts the servers on its database, as a server in a process of its own does, until the task is aborted.
@@ -80,25 +82,17 @@ impl TestServer {
     pub async fn replica_with(&self, app: AppOptions) -> Self {
         let database = TestDatabase { url: self.database.url.clone() };
         let limits = ConnectionLimits::default();
-        Self::launch(database, self.master_key.clone(), limits, HttpOptions::default(), app).await
+        Self::launch(database, self.master_key.clone(), limits, Shares::of(10), HttpOptions::default(), app)
+            .await
     }
 
     async fn launch(
         database: TestDatabase,
         master_key: MasterKey,
         limits: ConnectionLimits,
-        http: HttpOptions,
-        app: AppOptions,
-    ) -> Self {
-        Self::launch_with(database, master_key, http, app, Shares::of(10)).await
-    }
-
-    async fn launch_with(
-        database: TestDatabase,
-        master_key: MasterKey,
-        http: HttpOptions,
-        app: AppOptions,
         shares: Shares,
+        http: HttpOptions,
+        app: AppOptions,
     ) -> Self {
         let options = DatabaseOptions {
             url: database.url.clone(),

@@ -37,7 +37,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the server.
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Bring a database's schema up to date. Needs the database's owner; `serve` does not.
     Migrate(migrate::Migrate),
     /// Manage tenants.

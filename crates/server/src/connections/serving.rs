@@ -133,7 +133,7 @@ async fn attend(
 /// Returns when it is told to stop; never, if whoever could tell is gone.
 async fn told_to(stop: &mut Stop) {
     if stop.wait_for(|is_stopping| *is_stopping).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -117,20 +117,6 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         routes!(handlers::period::reopen),
         routes!(handlers::focus::export),
         routes!(handlers::event::stream),
-        routes!(handlers::session::create, handlers::session::show, handlers::session::delete),
-        routes!(handlers::session::switch),
-        routes!(handlers::people::list, handlers::people::create),
-        routes!(handlers::people::one, handlers::people::update, handlers::people::delete),
-        routes!(handlers::sessions::list, handlers::sessions::end_all),
-        routes!(handlers::sessions::end_one),
-        routes!(handlers::invitation::list, handlers::invitation::create),
-        routes!(handlers::invitation::withdraw),
-        routes!(handlers::invitation::accept),
-        routes!(handlers::confirmation::request),
-        routes!(handlers::confirmation::accept),
-        routes!(handlers::password::change),
-        routes!(handlers::password::request_reset),
-        routes!(handlers::password::accept_reset),
         routes!(handlers::alert::list, handlers::alert::create),
         routes!(handlers::alert::delete),
         routes!(handlers::webhook::list, handlers::webhook::create),
@@ -147,7 +133,8 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         routes!(handlers::config::show),
     ];
     let base = OpenApiRouter::with_openapi(openapi::Base::openapi());
-    let mut router = calls.into_iter().fold(base, |router, call| router.routes(at_base(call)));
+    let calls = calls.into_iter().chain(calls_of_people());
+    let mut router = calls.fold(base, |router, call| router.routes(at_base(call)));
     router = router.routes(routes!(handlers::health::live)).routes(routes!(handlers::health::ready));
     router = router.routes(routes!(handlers::metrics::show));
     // What stands for several segments does not stand for none.
@@ -155,6 +142,26 @@ pub(super) fn api_router() -> OpenApiRouter<HttpState> {
         router.route(&format!("{BASE}/authorize/{{service_id}}/forward/"), any(handlers::authorize::forward));
     openapi::complete(router.get_openapi_mut());
     router
+}
+
+/// Those that concern people and their sessions.
+fn calls_of_people() -> Vec<UtoipaMethodRouter<HttpState>> {
+    vec![
+        routes!(handlers::session::create, handlers::session::show, handlers::session::delete),
+        routes!(handlers::session::switch),
+        routes!(handlers::people::list, handlers::people::create),
+        routes!(handlers::people::one, handlers::people::update, handlers::people::delete),
+        routes!(handlers::sessions::list, handlers::sessions::end_all),
+        routes!(handlers::sessions::end_one),
+        routes!(handlers::invitation::list, handlers::invitation::create),
+        routes!(handlers::invitation::withdraw),
+        routes!(handlers::invitation::accept),
+        routes!(handlers::confirmation::request),
+        routes!(handlers::confirmation::accept),
+        routes!(handlers::password::change),
+        routes!(handlers::password::request_reset),
+        routes!(handlers::password::accept_reset),
+    ]
 }
 
 /// Documented with some methods, answered alike with any other.

@@ -198,7 +198,7 @@ impl Engine {
         queues.insert(tenant, queue);
         let (app, worker) = (app.clone(), Worker::new(app.clone(), tenant, self.batch_size));
         // Not begun anew by whoever supervises it: the next command does that.
-        tokio::spawn(async move { app.isolate(task::ENGINE, worker.work(commands)).await });
+        tokio::spawn(async move { Box::pin(app.isolate(task::ENGINE, worker.work(commands))).await });
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use base64::{
 };
 use subgrant_token::{ErrorClass, Identifier, MAX_CAVEATS, MAX_TEXT_BYTES, Macaroon, RootKey, TokenError};
 
-use crate::support::{LOCATION, SERVICE, identifier, root_key, root_token, token};
+use crate::support::{LOCATION, identifier, root_key, root_token, token};
 
 fn binary(token: &Macaroon) -> Vec<u8> {
     let text = token.to_text();

@@ -227,10 +227,10 @@ fn a_token_with_two_parts_is_no_longer_than_any_other() {
         longest = longer;
     }
     let filled = |bytes: usize| longest.attenuate_bytes([vec![b'x'; bytes].as_slice()]).ok();
-    let whole = (0..400).filter_map(filled).last().unwrap();
+    let whole = (0..400).rev().find_map(filled).unwrap();
     assert!(whole.to_text().len() > MAX_TEXT_BYTES - 8);
     assert_eq!(whole.with_service_signature(&own).unwrap_err(), TokenError::TooLarge);
-    let fits = (0..400).filter_map(filled).filter_map(|token| token.with_service_signature(&own).ok()).last();
+    let fits = (0..400).rev().filter_map(filled).find_map(|token| token.with_service_signature(&own).ok());
     let text = fits.unwrap().to_text();
     assert!((MAX_TEXT_BYTES - 8..=MAX_TEXT_BYTES).contains(&text.len()), "{}", text.len());
     assert_eq!(Macaroon::parse(&text).unwrap().to_text(), text);

@@ -87,6 +87,7 @@ async fn a_service_forges_nothing_whatever_it_was_shown() {
 
 /// Finding C2, as it was exploited.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one attack, step by step")]
 async fn a_service_spends_what_the_shown_token_permits_and_does_nothing_else() {
     let server = TestServer::start().await;
     let tenant = server.sign_up().await;

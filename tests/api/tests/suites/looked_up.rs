@@ -136,7 +136,7 @@ async fn a_node_that_was_entered_since_its_token_was_read_has_the_counters_of_it
     let within = server.app.spend(&read_before, spend(7), None).await;
     assert!(within.is_ok(), "{:?}", within.err());
     let beyond = server.app.spend(&read_before, spend(1), None).await;
-    let beyond = beyond.err().expect("the limit binds").to_string();
+    let beyond = beyond.expect_err("the limit binds").to_string();
     assert_eq!(child.spend(1).await.refusal(), (402, "limit_exceeded"), "{beyond}");
     assert_books_balance(&server, &tenant).await;
 }

@@ -82,12 +82,18 @@ pub(crate) enum Action {
 impl Action {
     /// Whether a token that was shown to a service, for a request there, may be used so.
     pub(crate) fn is_for_services(&self) -> bool {
-        match self {
-            Self::Spend { .. } | Self::Batch { .. } | Self::Hold { .. } | Self::Capture { .. } => true,
-            Self::Extend { .. } | Self::Release { .. } | Self::Restrict { .. } => true,
-            Self::Verify { .. } | Self::Own => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Spend { .. }
+                | Self::Batch { .. }
+                | Self::Hold { .. }
+                | Self::Capture { .. }
+                | Self::Extend { .. }
+                | Self::Release { .. }
+                | Self::Restrict { .. }
+                | Self::Verify { .. }
+                | Self::Own
+        )
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) struct World {
 
 /// A delegation's settings. Balances are functions of [`World`].
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own about a delegation")]
 pub(crate) struct Node {
     pub(crate) id: String,
     pub(crate) parent: Option<usize>,
