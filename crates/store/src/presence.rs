@@ -39,3 +39,8 @@ pub async fn gone() {
         Err(_) => std::future::pending().await,
     }
 }
+
+/// Whether the caller, on whose behalf this task works, has gone, or was answered already.
+pub fn is_gone() -> bool {
+    CALLER.try_with(CancellationToken::is_cancelled).unwrap_or(false)
+}

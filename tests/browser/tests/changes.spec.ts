@@ -53,7 +53,8 @@ test('a freeze stops it and everything below at once, and it goes on afterwards'
   await expect(page.getByRole('button', { name: 'Unfreeze' })).toBeVisible();
   expect(await amount(agent.token, 1)).toBe(403);
   await page.getByRole('button', { name: 'Unfreeze' }).click();
-  await expect(page.getByRole('button', { name: 'Freeze…' })).toBeVisible();
+  // Exactly, because a button that is pending is called 'Unfreeze…'.
+  await expect(page.getByRole('button', { name: 'Freeze…', exact: true })).toBeVisible();
   expect(await amount(agent.token, 1)).toBe(201);
 });
 

@@ -1,6 +1,6 @@
 //! Many debits in one request.
 
-use std::{collections::HashMap, time::Instant};
+use std::collections::HashMap;
 
 use axum::{
     Json,
@@ -10,6 +10,7 @@ use axum::{
 use subgrant_api as api;
 use subgrant_domain::Credits;
 use subgrant_service::{BatchSpend, IdempotencyKey, Outcome, Principal, SpendError, SpendReceipt, Usage};
+use subgrant_store::presence;
 
 use super::spend::spend_request;
 use crate::http::{
@@ -73,15 +74,14 @@ pub(in crate::http) async fn spend(
     key: IdempotencyHeader,
     Items(items): Items,
 ) -> Result<Json<api::SpendBatchResult>, Problem> {
-    let started = Instant::now();
     state.limits.admit_items(&principal, items.len())?;
     state.app.check_standing(&principal).await?;
     let mut spenders = Spenders { own: principal, others: HashMap::new() };
     let mut outcomes = Vec::with_capacity(items.len());
     let mut spends = Vec::with_capacity(items.len());
     for (position, item) in items.into_iter().enumerate() {
-        if started.elapsed() >= state.options.handler_timeout {
-            // The caller was told that this takes too long; nothing was spent yet.
+        if presence::is_gone() {
+            // Or was told that this takes too long. Nothing was spent yet.
             return Err(Problem::unavailable("timeout", "This takes too long. Nothing was spent."));
         }
         let prepared = match prepare(&item, position, key.0.as_deref()) {

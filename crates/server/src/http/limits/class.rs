@@ -51,7 +51,7 @@ impl Class {
             // As often as there are requests at a resource server.
             "/verify" => Self::Spend,
             _ if path.starts_with("/authorize/") => Self::Spend,
-            "/signup" | "/invite/accept" | "/password/reset/accept" | "/email/confirm/accept" => Self::SignUp,
+            "/signup" | "/invite/accept" | "/password/reset/accept" => Self::SignUp,
             "/session" if *method == Method::POST => Self::Session,
             "/password/reset" => Self::Reset,
             "/report/spend" | "/report/budget" | "/report/forecast" => Self::Report,

@@ -61,7 +61,7 @@ impl World {
         }
         let limits = limits.into_iter().map(|limit| {
             let mut told = limit.json();
-            told["used_credits"] = json!(self.spent_in_window(number, limit.per));
+            told["used_credits"] = json!(self.spent_in_window(number, limit.per).min(MOST));
             told["resets_at"] = json!(limit.per.window(self.now, &self.zone).1.to_string());
             told
         });
