@@ -130,7 +130,7 @@ pub async fn claim(
     let rows = sqlx::query!(
         r#"WITH RECURSIVE parties AS (
                (SELECT party FROM outbox WHERE lane = $1 AND party > $2
-                    AND EXISTS (SELECT FROM outbox WHERE lane = $1 AND next_attempt_at <= now())
+                    AND (SELECT min(next_attempt_at) FROM outbox WHERE lane = $1) <= now()
                 ORDER BY party LIMIT 1)
                UNION ALL
                SELECT next.party FROM parties p CROSS JOIN LATERAL (

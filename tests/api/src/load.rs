@@ -5,7 +5,7 @@ mod plan;
 
 use std::time::Instant;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use sqlx::{Connection, PgConnection};
 use subgrant_domain::{Credits, DelegationId, EntryHash, NodePath, RootKeyId, TenantId};
 use subgrant_service::{App, Principal};
@@ -96,24 +96,37 @@ pub async fn load(app: &App, url: &str, root: &Principal, size: Size) -> Loaded 
     }
 }
 
-/// Entries fill this month up to an hour ago, as there is a partition for it; then some nodes end.
+/// How long the loaded entries go back: the same on every day of a month.
+const HISTORY: SignedDuration = SignedDuration::from_hours(27 * 24);
+
+/// Entries fill four weeks up to half an hour ago; then some nodes end.
 async fn frame(connection: &mut PgConnection, tenant: TenantId) -> Frame {
     let root_key: Uuid = sqlx::query_scalar("SELECT id FROM root_keys WHERE tenant_id = $1")
         .bind(tenant.as_uuid())
-        .fetch_one(connection)
+        .fetch_one(&mut *connection)
         .await
         .expect("the tenant has a root key");
-    let now = Timestamp::now();
-    let month = now.to_zoned(jiff::tz::TimeZone::UTC).first_of_month().and_then(|day| day.start_of_day());
-    let month = month.expect("a month has a first day").timestamp();
-    let ended_at = (now - SignedDuration::from_mins(30)).max(month);
+    let ended_at = Timestamp::now() - SignedDuration::from_mins(30);
+    let first_entry_at = ended_at - HISTORY;
+    ensure_partition(connection, first_entry_at).await;
     Frame {
         tenant,
         root_key: RootKeyId::from_uuid(root_key),
-        first_entry_at: month,
-        entry_distance: ended_at.duration_since(month),
+        first_entry_at,
+        entry_distance: HISTORY,
         ended_at,
     }
+}
+
+/// Makes the ledger's partition of an earlier month, which no server needs.
+async fn ensure_partition(connection: &mut PgConnection, at: Timestamp) {
+    let day = at.to_zoned(jiff::tz::TimeZone::UTC).date().first_of_month();
+    let next = day.checked_add(1.month()).expect("a month ago");
+    let statement = format!(
+        "CREATE TABLE IF NOT EXISTS ledger_{} PARTITION OF ledger FOR VALUES FROM ('{day} 00:00Z') TO ('{next} 00:00Z')",
+        day.strftime("%Y_%m")
+    );
+    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(connection).await.expect("the owner makes partitions");
 }
 
 /// The balances of the two nodes above what was loaded.

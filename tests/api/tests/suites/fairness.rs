@@ -356,7 +356,7 @@ async fn strangers_who_wait_for_each_other_take_no_connection_that_a_tenant_need
     let pool = server.database.superuser().await;
     let mut lock = pool.begin().await.expect("a transaction");
     let connection: &mut PgConnection = &mut lock;
-    sqlx::query("LOCK TABLE sign_in_attempts").execute(connection).await.expect("the superuser may");
+    sqlx::query("LOCK TABLE attempt_levels").execute(connection).await.expect("the superuser may");
     let mut strangers = JoinSet::new();
     for number in 0..100 {
         let api = server.api.clone();

@@ -147,7 +147,7 @@ async fn a_revocation_that_cannot_be_meant_revokes_nothing() {
     let (path, before) = (format!("/delegation/{id}/revoke"), root.snapshot().await);
     for (body, pointer) in [
         (json!({ "dry_run": "yes" }), "/dry_run"),
-        (json!({ "dry_run": null }), "/dry_run"),
+        (json!({ "dry_run": 1 }), "/dry_run"),
         (json!({ "if_version": "1" }), "/if_version"),
         (json!({ "if_descendants": "1" }), "/if_descendants"),
         (json!({ "if_descendants": -1 }), "/if_descendants"),

@@ -114,7 +114,7 @@ async fn sign_ins_sessions_and_the_audit_log_know_the_client_and_not_the_proxy()
     assert_eq!(Reply::of(forwarded(revoke, &["198.51.100.8"])).await.status, 200);
     let audit = root.get("/audit?order=newest&action=delegation.revoke").await;
     assert_eq!(audit.text("/data/0/source_ip"), "198.51.100.8");
-    let attempts = "SELECT count(*) FROM sign_in_attempts";
+    let attempts = "SELECT count(*) FROM attempt_levels";
     let pool = server.database.superuser().await;
     let subjects =
         async || sqlx::query_scalar::<_, i64>(attempts).fetch_one(&pool).await.expect("attempts are counted");

@@ -188,7 +188,7 @@ async fn a_weak_tag_never_matches_and_the_refusal_says_so() {
     let (_server, _, root) = stage().await;
     let (_, id) = root.child("agent", 10).await;
     let refused = root.update_if(&id, "W/\"1\"", &json!({ "label": "other" })).await;
-    refused.assert_problem(412, "weak_etag", "a weak tag");
+    refused.assert_problem(412, "stale_version", "a weak tag");
     assert!(refused.text("/detail").contains("weak tag"), "{}", refused.body);
     assert_eq!(root.update_if(&id, "W/\"1\", \"1\"", &json!({ "label": "other" })).await.status, 200);
 }

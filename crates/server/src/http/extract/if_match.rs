@@ -29,7 +29,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
         if tags.iter().all(|tag| tag.starts_with("W/")) {
             let detail = "If-Match compares strongly (RFC 9110, section 13.1.1), so that a weak tag (W/\"…\") matches \
                           nothing. Send the ETag as the delegation was answered with it.";
-            return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "weak_etag", detail));
+            return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale_version", detail));
         }
         // A tag that is not one of ours matches no version.
         Ok(Self(Some(tags.into_iter().filter_map(|tag| tag.trim_matches('"').parse().ok()).collect())))
