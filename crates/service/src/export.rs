@@ -75,7 +75,7 @@ impl App {
     /// The same for an operator, who is asked for no credential.
     pub async fn export_ledger_of(&self, tenant: TenantId) -> Result<LedgerExport, ExportError> {
         let permit = self.shared().exports.begin(tenant)?;
-        let mut tx = self.database().begin_read(tenant).await?;
+        let mut tx = self.database().begin_read_for_export(tenant).await?;
         let head = ledger::head(&mut tx).await?;
         Ok(LedgerExport {
             tx,

@@ -114,7 +114,7 @@ impl App {
         principal.require(Action::Read)?;
         drop(read);
         let permit = self.shared().exports.begin(principal.tenant)?;
-        let mut tx = self.database().begin_read(principal.tenant).await?;
+        let mut tx = self.database().begin_read_for_export(principal.tenant).await?;
         let (calendar, head) = (Calendar::read(&mut tx).await?, ledger::head(&mut tx).await?);
         let (starts_at, ends_at) = calendar.bounds(month);
         if starts_at > head.now {

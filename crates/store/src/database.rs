@@ -123,7 +123,7 @@ impl Database {
     /// The same for the tenant's spend engine, which has one at a time: it waits for none of the tenant's other writers but
     /// those that are under way.
     pub async fn begin_for_engine(&self, tenant: TenantId) -> Result<TenantTx> {
-        self.begin_with(&format!("BEGIN; {BY_KEY}"), tenant, Pass::of_engine()).await
+        self.begin_with(&format!("BEGIN; {BY_KEY}"), tenant, Pass::of_nobody()).await
     }
 
     /// Opens a read-only transaction for `tenant` in which all statements see the same instant.
@@ -135,6 +135,12 @@ impl Database {
     /// stand in the way of that tenant's own readers.
     pub async fn begin_read_for_stranger(&self, tenant: TenantId) -> Result<TenantTx> {
         self.begin_as(BEGIN_READ, tenant, Lane::Stranger).await
+    }
+
+    /// The same for an export, which lasts as long as its reader takes and must not stand in the way of the tenant's other
+    /// readers. Whoever asks has bounded how many there are at once.
+    pub async fn begin_read_for_export(&self, tenant: TenantId) -> Result<TenantTx> {
+        self.begin_with(BEGIN_READ, tenant, Pass::of_nobody()).await
     }
 
     async fn begin_as(&self, begin: &str, tenant: TenantId, lane: Lane) -> Result<TenantTx> {

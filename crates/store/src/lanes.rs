@@ -66,7 +66,7 @@ pub(crate) enum Lane {
 /// Leave to have a transaction, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Pass {
-    /// `None`: of the engine, which has one transaction at a time.
+    /// `None`: of the engine, which has one transaction at a time, or of an export.
     _permit: Option<OwnedSemaphorePermit>,
     /// So that the tenant's lanes are kept for as long as they are used.
     _lanes: Option<Arc<TenantLanes>>,
@@ -144,8 +144,8 @@ impl Lanes {
 }
 
 impl Pass {
-    /// The engine's, which needs none.
-    pub(crate) fn of_engine() -> Self {
+    /// For whoever is bounded otherwise and stands in no lane: the engine, exports.
+    pub(crate) fn of_nobody() -> Self {
         Self { _permit: None, _lanes: None }
     }
 }

@@ -126,7 +126,10 @@ async fn ensure_partition(connection: &mut PgConnection, at: Timestamp) {
         "CREATE TABLE IF NOT EXISTS ledger_{} PARTITION OF ledger FOR VALUES FROM ('{day} 00:00Z') TO ('{next} 00:00Z')",
         day.strftime("%Y_%m")
     );
-    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(connection).await.expect("the owner makes partitions");
+    sqlx::query(sqlx::AssertSqlSafe(statement))
+        .execute(connection)
+        .await
+        .expect("the owner makes partitions");
 }
 
 /// The balances of the two nodes above what was loaded.

@@ -141,6 +141,7 @@ impl Serve {
         let options = AppOptions {
             location: location.clone(),
             max_offline_children: self.max_offline_children,
+            max_exports: exports_of(self.database.max_connections),
             mail,
             ..AppOptions::default()
         };
@@ -214,6 +215,11 @@ where
 {
     let app = app.clone();
     tokio::spawn(async move { app.supervise(name, || work(app.clone())).await })
+}
+
+/// How many exports there may be: together they keep three tenths of the connections to the database.
+fn exports_of(max_connections: u32) -> usize {
+    usize::try_from(max_connections.saturating_mul(3) / 10).unwrap_or(usize::MAX).max(1)
 }
 
 /// The socket as the runtime has it.

@@ -16,10 +16,7 @@ async fn times_before_the_year_one_are_named_wherever_a_time_is_taken() {
     let root = server.api.with_token(&server.sign_up().await.root_token);
     let (_, id) = root.child("team", 100).await;
     for time in TOO_EARLY {
-        for (path, name) in [
-            ("/ledger", "from"),
-            ("/ledger", "to"),
-        ] {
+        for (path, name) in [("/ledger", "from"), ("/ledger", "to")] {
             let query = format!("{path}?{name}={time}");
             root.get(&query).await.assert_invalid(&[&format!("?{name}")], &query);
         }
